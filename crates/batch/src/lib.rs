@@ -4,6 +4,9 @@
 //! patches the two fields that lie outside the checksum (base offset and leader epoch) and never
 //! looks at a record unless somebody asks for one.
 
+#![forbid(unsafe_code)]
+
+mod checksum;
 mod header;
 
 pub use header::{BatchError, Codec, HEADER_LEN, Header, TimestampType};
