@@ -1,0 +1,311 @@
+//! `cargo xtask test`: every check of the tree, in order of what each costs, ending at the first
+//! that fails.
+//!
+//! The last line is always `N passed, N failed, N skipped`: the sum of what `cargo test` and
+//! pytest counted. A step that fails without counting anything is one failure; a step that cannot
+//! run on this machine is one skipped.
+
+use std::env;
+use std::time::{Duration, Instant};
+
+use clap::builder::PossibleValuesParser;
+
+use crate::process::{self, Failure};
+use crate::tally::Tally;
+use crate::{docs, tidy, venv};
+
+/// Run every check: format, lints, tidy, tests, loom, interop with real Kafka clients.
+///
+/// Needs Rust and Python 3. The first run builds everything and installs the Kafka clients into
+/// target/interop-venv; later runs build what changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run these steps and no others.
+    #[arg(long, value_name = "STEP", num_args = 1.., value_parser = step_names())]
+    only: Vec<String>,
+    /// Leave these steps out.
+    #[arg(long, value_name = "STEP", num_args = 1.., value_parser = step_names())]
+    skip: Vec<String>,
+    /// Longer crash loops: ten minutes of kill -9 instead of one.
+    #[arg(long)]
+    nightly: bool,
+    /// Show the steps and end.
+    #[arg(long)]
+    list: bool,
+}
+
+impl Args {
+    fn selects(&self, step: &Step) -> bool {
+        let named = |names: &[String]| names.iter().any(|name| name == step.name);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+}
+
+/// What a step that did not fail came to.
+enum Outcome {
+    /// It ran, and counted so many tests.
+    Ran(Tally),
+    /// It cannot run here, and this is why.
+    Skipped(&'static str),
+}
+
+type StepResult = Result<Outcome, Failure>;
+
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    /// What to do when it fails.
+    hint: &'static str,
+    run: fn(&Args) -> StepResult,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "sources are formatted by rustfmt",
+        hint: "run: cargo fmt --all",
+        run: |_| checked(process::cargo(["fmt", "--all", "--check"])),
+    },
+    Step {
+        name: "clippy",
+        about: "no warning in any target",
+        hint: "mend what clippy names above; again: cargo xtask test --only clippy",
+        run: |_| checked(clippy()),
+    },
+    Step {
+        name: "tidy",
+        about: "the house rules that a program can check",
+        hint: "mend the lines named above; again: cargo xtask tidy",
+        run: |_| tidy::check().map(|()| Outcome::Ran(Tally::default())),
+    },
+    Step {
+        name: "docs",
+        about: "the API documentation builds without warnings",
+        hint: "mend what rustdoc names above; again: cargo xtask docs",
+        run: |_| docs::check().map(|()| Outcome::Ran(Tally::default())),
+    },
+    Step {
+        name: "unit",
+        about: "unit, integration and doc tests of the workspace",
+        hint: "run the failing test alone: cargo test -p CRATE NAME",
+        run: |_| counted(process::cargo(["test", "--workspace", "--no-fail-fast"])),
+    },
+    Step {
+        name: "loom",
+        about: "every interleaving of the queues in crates/ring",
+        hint: "again, with more to see: LOOM_LOG=1 cargo xtask test --only loom",
+        run: |_| loom(),
+    },
+    Step {
+        name: "miri",
+        about: "crates/ring under the interpreter that sees undefined behaviour",
+        hint: "again: cargo +nightly miri test -p chaski-ring",
+        run: |_| miri(),
+    },
+    Step {
+        name: "bench",
+        about: "bench/ still builds against the product",
+        hint: "again: cargo check --manifest-path bench/Cargo.toml --no-default-features",
+        run: |_| bench(),
+    },
+    Step {
+        name: "build",
+        about: "the binary that the interop suite drives",
+        hint: "again: cargo build --profile interop -p chaski-cli",
+        run: |_| {
+            let package = ["build", "--profile", "interop", "--package", "chaski-cli"];
+            checked(process::cargo(package))
+        },
+    },
+    Step {
+        name: "interop",
+        about: "real Kafka clients, hostile clients and kill -9 against the real binary",
+        hint: "one test alone: see `Testing` in CONTRIBUTING.md",
+        run: interop,
+    },
+];
+
+fn step_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(STEPS.iter().map(|step| step.name))
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if args.list {
+        for step in STEPS {
+            println!("{:8} {}", step.name, step.about);
+        }
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let mut sum = Tally::default();
+    let mut failed = None;
+    for step in STEPS.iter().filter(|step| args.selects(step)) {
+        if let Err(failure) = run_step(step, args, &mut sum) {
+            failed = Some(failure);
+            break;
+        }
+    }
+    println!("\n==> all: {} in {}", verdict(&failed), shown(begun.elapsed()));
+    if let Some(failure) = &failed {
+        println!("    {}", failure.what);
+        println!("    what to do: {}", failure.hint);
+    }
+    println!("{sum}");
+    failed.map_or(Ok(()), Err)
+}
+
+/// Announces and runs one step, and adds what it counted to `sum`.
+fn run_step(step: &Step, args: &Args, sum: &mut Tally) -> Result<(), Failure> {
+    println!("\n==> {}: {}", step.name, step.about);
+    let begun = Instant::now();
+    let result = (step.run)(args);
+    let took = shown(begun.elapsed());
+    match result {
+        Ok(Outcome::Ran(tally)) => {
+            *sum += tally;
+            println!("    {}: ok in {took}", step.name);
+            Ok(())
+        }
+        Ok(Outcome::Skipped(why)) => {
+            sum.skipped += 1;
+            println!("    {}: skipped, {why}", step.name);
+            Ok(())
+        }
+        Err(failure) => {
+            *sum += failure.tally;
+            // A run that failed never reads `0 failed`.
+            sum.failed += u64::from(failure.tally.failed == 0);
+            println!("    {}: FAILED after {took}", step.name);
+            Err(explained(failure, step))
+        }
+    }
+}
+
+/// A failure as the last thing on the screen: which step, and what to do about it.
+fn explained(failure: Failure, step: &Step) -> Failure {
+    let hint = if failure.hint.is_empty() { step.hint.into() } else { failure.hint };
+    Failure { what: format!("step {}: {}", step.name, failure.what), hint, tally: failure.tally }
+}
+
+fn verdict(failed: &Option<Failure>) -> &'static str {
+    if failed.is_some() { "FAILED" } else { "ok" }
+}
+
+fn shown(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    if seconds < 60.0 {
+        return format!("{seconds:.1} s");
+    }
+    format!("{} min {:02} s", took.as_secs() / 60, took.as_secs() % 60)
+}
+
+fn checked(mut command: std::process::Command) -> StepResult {
+    process::run(&mut command).map(|()| Outcome::Ran(Tally::default()))
+}
+
+fn counted(mut command: std::process::Command) -> StepResult {
+    process::run_counted(&mut command, Tally::of_cargo).map(Outcome::Ran)
+}
+
+fn clippy() -> std::process::Command {
+    let mut command = process::cargo(["clippy", "--workspace", "--all-targets"]);
+    command.args(["--", "-D", "warnings"]);
+    command
+}
+
+/// Model checking, in a target directory of its own: `--cfg loom` changes every crate.
+fn loom() -> StepResult {
+    if !process::root().join("crates/ring/tests/loom.rs").exists() {
+        return Ok(Outcome::Skipped("there is no crates/ring/tests/loom.rs"));
+    }
+    let mut command = process::cargo(["test", "--release", "--package", "chaski-ring"]);
+    command.args(["--test", "loom", "--target-dir"]).arg(process::target_dir().join("loom"));
+    command.env("RUSTFLAGS", with_flags("--cfg loom"));
+    // Optimising the linked test further costs minutes and finds nothing more.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    counted(command)
+}
+
+/// The caller's `RUSTFLAGS` and these.
+fn with_flags(flags: &str) -> String {
+    let outer = env::var("RUSTFLAGS").unwrap_or_default();
+    format!("{outer} {flags}").trim_start().to_owned()
+}
+
+fn miri() -> StepResult {
+    // Not the cargo of this toolchain: the one on the PATH understands `+nightly`.
+    if !process::works(process::program("cargo").args(["+nightly", "miri", "--version"])) {
+        return Ok(Outcome::Skipped("miri is not installed (rustup +nightly component add miri)"));
+    }
+    let mut command = process::program("cargo");
+    command.args(["+nightly", "miri", "test", "--package", "chaski-ring", "--lib"]);
+    counted(command)
+}
+
+/// Rivals that need C libraries are default features of `bench`; without them it builds anywhere.
+fn bench() -> StepResult {
+    if !process::root().join("bench/Cargo.toml").exists() {
+        return Ok(Outcome::Skipped("there is no bench/Cargo.toml"));
+    }
+    let mut command = process::cargo(["check", "--manifest-path", "bench/Cargo.toml"]);
+    command.args(["--no-default-features", "--target-dir"]).arg(process::target_dir());
+    checked(command)
+}
+
+fn interop(args: &Args) -> StepResult {
+    let binary = process::target_dir().join("interop/chaski");
+    if !binary.exists() {
+        let hint = "build it first: cargo xtask test --only build interop";
+        return Err(Failure::new(format!("{} is not there", binary.display()), hint));
+    }
+    let mut pytest = process::program(venv::python()?);
+    pytest.args(["-m", "pytest", "interop"]);
+    pytest.env("CHASKI_BIN", &binary).env("PYTHONDONTWRITEBYTECODE", "1");
+    if args.nightly {
+        pytest.env("CHASKI_CRASH_SECONDS", "600");
+    }
+    process::run_counted(&mut pytest, Tally::of_pytest).map(Outcome::Ran)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(only: &[&str], skip: &[&str]) -> Args {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Args { only: owned(only), skip: owned(skip), nightly: false, list: false }
+    }
+
+    fn selected(args: &Args) -> Vec<&'static str> {
+        STEPS.iter().filter(|step| args.selects(step)).map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn only_and_skip_choose_steps() {
+        assert_eq!(selected(&args(&[], &[])).len(), STEPS.len());
+        assert_eq!(selected(&args(&["tidy", "fmt"], &[])), ["fmt", "tidy"]);
+        assert_eq!(selected(&args(&["tidy", "fmt"], &["fmt"])), ["tidy"]);
+        assert!(!selected(&args(&[], &["interop"])).contains(&"interop"));
+    }
+
+    #[test]
+    fn a_failed_step_without_counts_is_one_failure() {
+        let step = Step {
+            name: "x",
+            about: "",
+            hint: "do this",
+            run: |_| Err(Failure::new("it broke", "")),
+        };
+        let mut sum = Tally::default();
+        let failure = run_step(&step, &args(&[], &[]), &mut sum).unwrap_err();
+        assert_eq!(sum, Tally { passed: 0, failed: 1, skipped: 0 });
+        assert_eq!(failure.to_string(), "step x: it broke\n hint: do this");
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        assert_eq!(shown(Duration::from_millis(1250)), "1.2 s");
+        assert_eq!(shown(Duration::from_secs(125)), "2 min 05 s");
+    }
+}
