@@ -33,8 +33,8 @@ const BATCH_LENGTH_MIN: i32 = (HEADER_LEN - LENGTH_END) as i32;
 
 const CODEC_MASK: u16 = 0x07;
 const LOG_APPEND_TIME: u16 = 0x08;
-const TRANSACTIONAL: u16 = 0x10;
-const CONTROL: u16 = 0x20;
+pub(crate) const TRANSACTIONAL: u16 = 0x10;
+pub(crate) const CONTROL: u16 = 0x20;
 
 /// How the records of a batch are compressed (attribute bits 0-2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub enum BatchError {
     Codec(u8),
     #[error("malformed record: {0}")]
     Record(&'static str),
+    #[error("records are not {0:?} data, or it is damaged")]
+    Inflate(Codec),
     #[error("records inflate past the limit of {0} bytes")]
     TooLarge(usize),
 }
