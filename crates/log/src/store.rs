@@ -294,13 +294,21 @@ pub trait LogStore: Send + Sync + 'static {
     fn offsets(&self, partition: PartitionId) -> Result<Offsets, StoreError>;
 
     /// Looks an offset up; None: no record is that young.
-    fn find(&self, partition: PartitionId, query: OffsetQuery)
-    -> Result<Option<OffsetFound>, StoreError>;
+    fn find(
+        &self,
+        partition: PartitionId,
+        query: OffsetQuery,
+    ) -> Result<Option<OffsetFound>, StoreError>;
 
     /// Tells `watcher` once when the high watermark is past `offset`. Returns false, and does not
     /// register, if it already is. A second call with the same `key` replaces the first.
-    fn watch(&self, partition: PartitionId, offset: i64, key: u64, watcher: &Arc<dyn Watcher>)
-    -> bool;
+    fn watch(
+        &self,
+        partition: PartitionId,
+        offset: i64,
+        key: u64,
+        watcher: &Arc<dyn Watcher>,
+    ) -> bool;
 
     /// Withdraws a watch; no harm if there is none.
     fn unwatch(&self, partition: PartitionId, key: u64);
