@@ -1,0 +1,85 @@
+//! The topics in the metadata of a consumer: the only part of a member's bytes ever looked into.
+//!
+//! ```text
+//! version: i16 | topics: i32 count, each i16 length + bytes | user data and later fields
+//! ```
+//! Source: ConsumerProtocolSubscription, versions 0 to 3, all of which begin like this.
+
+use std::collections::BTreeSet;
+
+/// The protocol type of consumers; other programs (Connect, Streams) have their own.
+pub(super) const CONSUMER: &str = "consumer";
+
+/// The topics a consumer subscribes to; None if the bytes are not a subscription.
+pub(super) fn topics(metadata: &[u8]) -> Option<BTreeSet<&str>> {
+    let (_version, rest) = metadata.split_first_chunk::<2>()?;
+    let (count, mut rest) = rest.split_first_chunk::<4>()?;
+    let count = usize::try_from(i32::from_be_bytes(*count)).ok()?;
+    // Each name takes its two length bytes at least, so that this bounds the loop by the input.
+    if count > rest.len() / 2 {
+        return None;
+    }
+    let mut topics = BTreeSet::new();
+    for _ in 0..count {
+        let (length, tail) = rest.split_first_chunk::<2>()?;
+        let length = usize::try_from(i16::from_be_bytes(*length)).ok()?;
+        let (name, tail) = tail.split_at_checked(length)?;
+        topics.insert(str::from_utf8(name).ok()?);
+        rest = tail;
+    }
+    Some(topics)
+}
+
+/// Whether two members' metadata ask for the same topics; for bytes that are no subscription,
+/// whether they are the same bytes.
+pub(super) fn same_topics(a: &[u8], b: &[u8]) -> bool {
+    match (topics(a), topics(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+pub(super) fn encode(names: &[&str]) -> Vec<u8> {
+    let mut bytes = vec![0, 0];
+    bytes.extend((names.len() as i32).to_be_bytes());
+    for name in names {
+        bytes.extend((name.len() as i16).to_be_bytes());
+        bytes.extend(name.as_bytes());
+    }
+    bytes.extend((-1_i32).to_be_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_a_consumer_writes() {
+        let bytes = encode(&["orders", "payments"]);
+        assert_eq!(topics(&bytes), Some(BTreeSet::from(["orders", "payments"])));
+        assert_eq!(topics(&encode(&[])), Some(BTreeSet::new()));
+    }
+
+    #[test]
+    fn refuses_every_cut_and_giant_count() {
+        let bytes = encode(&["orders"]);
+        let names_end = bytes.len() - 4;
+        for end in 0..names_end {
+            assert_eq!(topics(&bytes[..end]), None, "cut at {end}");
+        }
+        assert_eq!(topics(&[0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0]), None);
+        assert_eq!(topics(&[0, 0, 0xff, 0xff, 0xff, 0xff]), None);
+        assert_eq!(topics(&[0, 0, 0, 0, 0, 1, 0, 1, 0xff]), None, "not UTF-8");
+    }
+
+    #[test]
+    fn owned_partitions_do_not_make_a_subscription_another_one() {
+        let mut a = encode(&["b", "a"]);
+        a.extend([1, 2, 3]);
+        assert!(same_topics(&a, &encode(&["a", "b"])));
+        assert!(!same_topics(&a, &encode(&["a"])));
+        assert!(!same_topics(b"x", b"y"));
+    }
+}
