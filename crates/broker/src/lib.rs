@@ -1,1 +1,68 @@
-//! Under construction.
+//! The broker: topics on a durable log, served to Kafka clients by one event loop per core.
+//!
+//! ```text
+//!   clients ==TCP==> shard 0 .. n-1        one event loop each (chaski-reactor)
+//!                      |  produce, fetch, offsets: answered on the shard,
+//!                      |  straight from the store (chaski-log)
+//!                      |
+//!                      +-- topics, groups, settings --> control thread
+//!                                                         | one writer: MetaStore, then
+//!                      <------- snapshot, answers --------+ a new snapshot for all shards
+//!   /metrics ========> http thread
+//! ```
+//!
+//! Invariants: a connection's answers leave in the order of its requests; a shard never blocks on
+//! anything but its own event loop and the page cache; what the control thread has answered is on
+//! disk.
+#![forbid(unsafe_code)]
+
+mod cluster;
+mod control;
+mod groups;
+mod http;
+mod metadata;
+mod metrics;
+mod server;
+pub mod settings;
+mod shard;
+
+use std::sync::{Arc, mpsc};
+
+use arc_swap::ArcSwap;
+use chaski_log::store::{Durability, LogStore};
+
+pub use self::server::{Server, StartError};
+use self::cluster::Cluster;
+use self::control::ToControl;
+use self::settings::Given;
+
+/// Where clients are told to find this broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) id: i32,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// What all threads of a broker share.
+pub(crate) struct Broker {
+    pub(crate) node: Node,
+    pub(crate) cluster_id: String,
+    pub(crate) store: Arc<dyn LogStore>,
+    pub(crate) cluster: ArcSwap<Cluster>,
+    pub(crate) control: mpsc::Sender<ToControl>,
+    pub(crate) settings: Given,
+    pub(crate) acks_one: Durability,
+    pub(crate) acks_all: Durability,
+    pub(crate) auto_create: bool,
+    pub(crate) request_max: usize,
+    pub(crate) in_flight_max: usize,
+}
+
+impl Broker {
+    /// Sends the control thread a message. It outlives the shards, so one that does not arrive
+    /// was sent while the process is on its way out.
+    fn tell_control(&self, message: ToControl) {
+        let _ = self.control.send(message);
+    }
+}

@@ -410,18 +410,19 @@ impl<P: Copy> Group<P> {
         matches!(self.phase, Phase::Preparing { .. } | Phase::Completing { .. })
     }
 
-    pub(super) fn protocol_type(&self) -> Arc<str> {
-        self.protocol_type.clone().unwrap_or_else(|| Arc::from(""))
+    /// Empty if nobody has ever joined.
+    pub(super) fn protocol_type(&self) -> &str {
+        self.protocol_type.as_deref().unwrap_or_default()
     }
 
     /// The protocol of the present generation; empty if there is none.
-    pub(super) fn protocol(&self) -> Arc<str> {
-        self.protocol.clone().unwrap_or_else(|| Arc::from(""))
+    pub(super) fn protocol(&self) -> &str {
+        self.protocol.as_deref().unwrap_or_default()
     }
 
     pub(super) fn describe(&self) -> Description {
         let stable = matches!(self.phase, Phase::Stable { .. });
-        let protocol = if stable { self.protocol() } else { Arc::from("") };
+        let protocol = if stable { shared(&self.protocol) } else { Arc::from("") };
         let nothing: Arc<[u8]> = Arc::from([]);
         let describe = |(id, m): (&MemberId, &Member<P>)| DescribedMember {
             member_id: id.clone(),
@@ -433,7 +434,7 @@ impl<P: Copy> Group<P> {
         };
         Description {
             state: self.state(),
-            protocol_type: self.protocol_type(),
+            protocol_type: shared(&self.protocol_type),
             members: self.members.iter().map(describe).collect(),
             protocol,
         }
@@ -533,8 +534,8 @@ impl<P: Copy> Group<P> {
         let leads = *id == leader;
         Joined {
             generation: self.generation,
-            protocol_type: self.protocol_type(),
-            protocol: self.protocol(),
+            protocol_type: shared(&self.protocol_type),
+            protocol: shared(&self.protocol),
             leader,
             skip_assignment: false,
             member_id: id.clone(),
@@ -547,7 +548,7 @@ impl<P: Copy> Group<P> {
         let candidate = |(id, member): (&MemberId, &Member<P>)| Candidate {
             member_id: id.clone(),
             instance: member.instance.clone(),
-            metadata: member.metadata(&protocol),
+            metadata: member.metadata(protocol),
         };
         self.members.iter().map(candidate).collect()
     }
@@ -691,6 +692,10 @@ impl<P: Copy> Group<P> {
         let sessions = self.members.values().filter_map(Member::expires);
         pending.chain(sessions).chain(phase).min()
     }
+}
+
+fn shared(name: &Option<Arc<str>>) -> Arc<str> {
+    name.clone().unwrap_or_else(|| Arc::from(""))
 }
 
 impl<P> Turn<'_, P> {

@@ -247,10 +247,14 @@ impl<T: Copy> Coordinator<T> {
         }
         entry.store(id, fx);
         entry.set_timer(id, &mut self.timers);
-        if entry.is_vacant() {
+        self.forget_if_vacant(id);
+        Some(result)
+    }
+
+    fn forget_if_vacant(&mut self, id: &str) {
+        if self.groups.get(id).is_some_and(Entry::is_vacant) {
             self.groups.remove(id);
         }
-        Some(result)
     }
 
     /// Takes the groups whose time has come off the timers.

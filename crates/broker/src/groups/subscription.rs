@@ -7,27 +7,22 @@
 
 use std::collections::BTreeSet;
 
+use chaski_kafka::{DecodeError, Reader};
+
 /// The protocol type of consumers; other programs (Connect, Streams) have their own.
 pub(super) const CONSUMER: &str = "consumer";
 
 /// The topics a consumer subscribes to; None if the bytes are not a subscription.
+///
+/// What follows the topics is not looked at: clients disagree about it, and nothing here needs it.
 pub(super) fn topics(metadata: &[u8]) -> Option<BTreeSet<&str>> {
-    let (_version, rest) = metadata.split_first_chunk::<2>()?;
-    let (count, mut rest) = rest.split_first_chunk::<4>()?;
-    let count = usize::try_from(i32::from_be_bytes(*count)).ok()?;
-    // Each name takes its two length bytes at least, so that this bounds the loop by the input.
-    if count > rest.len() / 2 {
-        return None;
-    }
-    let mut topics = BTreeSet::new();
-    for _ in 0..count {
-        let (length, tail) = rest.split_first_chunk::<2>()?;
-        let length = usize::try_from(i16::from_be_bytes(*length)).ok()?;
-        let (name, tail) = tail.split_at_checked(length)?;
-        topics.insert(str::from_utf8(name).ok()?);
-        rest = tail;
-    }
-    Some(topics)
+    read(&mut Reader::new(metadata)).ok()
+}
+
+fn read<'a>(r: &mut Reader<'a>) -> Result<BTreeSet<&'a str>, DecodeError> {
+    let _version = r.i16()?;
+    let count = r.count::<&str>(false, 2)?;
+    (0..count).map(|_| r.string(false)).collect()
 }
 
 /// Whether two members' metadata ask for the same topics; for bytes that are no subscription,
@@ -39,16 +34,11 @@ pub(super) fn same_topics(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
+/// What a consumer of these topics sends.
 #[cfg(test)]
-pub(super) fn encode(names: &[&str]) -> Vec<u8> {
-    let mut bytes = vec![0, 0];
-    bytes.extend((names.len() as i32).to_be_bytes());
-    for name in names {
-        bytes.extend((name.len() as i16).to_be_bytes());
-        bytes.extend(name.as_bytes());
-    }
-    bytes.extend((-1_i32).to_be_bytes());
-    bytes
+pub(super) fn encode(topics: &[&str]) -> Vec<u8> {
+    let topics = topics.to_vec();
+    chaski_kafka::consumer_protocol::Subscription { topics, ..Default::default() }.to_bytes(0)
 }
 
 #[cfg(test)]

@@ -175,8 +175,8 @@ impl<P: Copy> Group<P> {
     /// Whether a join asks for the topics that the member asked for, in the protocol in use.
     fn asks_the_same(&self, member: &Member<P>, join: &Join<'_>) -> bool {
         let protocol = self.protocol();
-        let Some(new) = join.protocols.iter().find(|p| p.name == protocol) else { return false };
-        let old = member.metadata(&protocol);
+        let Some(new) = join.protocols.iter().find(|p| *p.name == *protocol) else { return false };
+        let old = member.metadata(protocol);
         if self.is_consumer() {
             subscription::same_topics(&old, &new.metadata)
         } else {

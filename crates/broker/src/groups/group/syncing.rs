@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chaski_kafka::ErrorCode;
 
-use super::{Answer, Group, Phase, Synced, Turn};
+use super::{Answer, Group, Phase, Synced, Turn, shared};
 use crate::groups::limits::Limits;
 use crate::groups::member::{MemberId, Waiting};
 
@@ -65,9 +65,12 @@ impl<P: Copy> Group<P> {
     /// Answers a waiting sync.
     fn give_assignment(&mut self, turn: &mut Turn<'_, P>, id: &MemberId) {
         let Waiting::Sync(waiter) = self.take_waiting(id) else { return };
-        let (protocol_type, protocol) = (self.protocol_type(), self.protocol());
-        let assignment = self.members.get(id).map_or_else(|| Arc::from([]), |m| m.assignment.clone());
-        let synced = Synced { protocol_type, protocol, assignment };
+        let assignment = self.members.get(id).map(|m| m.assignment.clone());
+        let synced = Synced {
+            protocol_type: shared(&self.protocol_type),
+            protocol: shared(&self.protocol),
+            assignment: assignment.unwrap_or_else(|| Arc::from([])),
+        };
         turn.answers.push((waiter, Answer::Sync(Ok(synced))));
         self.touch(id, turn.now.at);
     }
@@ -83,9 +86,9 @@ impl<P: Copy> Group<P> {
     fn check_sync(&self, limits: &Limits, sync: &Sync<'_>) -> Result<(), ErrorCode> {
         self.check_member(sync.member_id, sync.instance)?;
         self.check_generation(sync.generation)?;
-        let differs = |said: Option<&str>, is: &Arc<str>| said.is_some_and(|said| *said != **is);
-        if differs(sync.protocol_type, &self.protocol_type())
-            || differs(sync.protocol, &self.protocol())
+        let differs = |said: Option<&str>, is: &str| said.is_some_and(|said| said != is);
+        if differs(sync.protocol_type, self.protocol_type())
+            || differs(sync.protocol, self.protocol())
         {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }

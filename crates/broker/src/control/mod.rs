@@ -1,0 +1,268 @@
+//! The control thread: the one writer of all that shards share.
+//!
+//! It takes requests that change topics, settings, groups or committed offsets from every shard,
+//! in batches. What a batch changes is committed to the [`MetaStore`] in one transaction before
+//! any of its answers leaves, so that one flush serves all who wait, and an answer is a promise.
+
+mod admin;
+mod configs;
+mod producers;
+mod topics;
+
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use chaski_kafka::{ApiKey, DecodeError};
+use chaski_log::store::{Change, MetaStore, StoreError};
+use chaski_reactor::{ConnId, Handle};
+
+use self::producers::ProducerIds;
+pub(crate) use self::topics::load;
+use crate::Broker;
+use crate::cluster::Cluster;
+use crate::groups::{self, Caller, Coordinator, Effects, Topics};
+use crate::settings::{self, BROKER, Given};
+use crate::shard::{Ticket, ToShard, now_ms};
+
+/// What others tell the control thread.
+#[derive(Debug)]
+pub(crate) enum ToControl {
+    Request(Work),
+    /// A connection is gone: nobody waits for its answers.
+    Gone {
+        shard: usize,
+        conn: ConnId,
+    },
+    Stop,
+}
+
+/// A request for the control thread.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) ticket: Ticket,
+    pub(crate) client_id: String,
+    pub(crate) client_host: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Requests taken in one go at most: bounds how long an answer waits for its commit.
+const BATCH_MAX: usize = 512;
+
+/// Longest sleep: nothing due is noticed later than this even if the clock jumps.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// The state only this thread touches.
+pub(crate) struct Control {
+    broker: Arc<Broker>,
+    meta: Box<dyn MetaStore>,
+    shards: Vec<Handle<ToShard>>,
+    coordinator: Coordinator<Ticket>,
+    producers: ProducerIds,
+    /// The next state of the topics; published to all shards when `dirty`.
+    cluster: Cluster,
+    dirty: bool,
+    /// Answers and changes of the batch under way.
+    effects: Effects<Ticket>,
+    /// Requests of the batch under way that made no sense.
+    malformed: Vec<Ticket>,
+    retain_at: Instant,
+    retain_every: Duration,
+}
+
+impl Control {
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        meta: Box<dyn MetaStore>,
+        shards: Vec<Handle<ToShard>>,
+    ) -> Result<Control, StoreError> {
+        let limits = group_limits(&broker.settings);
+        let pairs = meta.scan(groups::KEY_PREFIX)?;
+        let retain_every =
+            Duration::from_millis(number(&broker.settings, "log.retention.check.interval.ms"));
+        Ok(Control {
+            cluster: Cluster::clone(&broker.cluster.load()),
+            coordinator: Coordinator::restore(limits, pairs),
+            producers: ProducerIds::restore(&*meta)?,
+            broker,
+            meta,
+            shards,
+            dirty: false,
+            effects: Effects::default(),
+            malformed: Vec::new(),
+            retain_at: Instant::now() + retain_every,
+            retain_every,
+        })
+    }
+
+    /// Serves until told to stop.
+    pub(crate) fn run(mut self, from_all: &mpsc::Receiver<ToControl>) {
+        loop {
+            let first = from_all.recv_timeout(self.sleep());
+            let stop = match first {
+                Ok(first) => self.take_batch(first, from_all),
+                Err(mpsc::RecvTimeoutError::Timeout) => false,
+                Err(mpsc::RecvTimeoutError::Disconnected) => true,
+            };
+            self.coordinator.tick(Instant::now(), now_ms(), &mut self.effects);
+            self.settle();
+            self.retain_if_due();
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// How long nothing is due.
+    fn sleep(&self) -> Duration {
+        let group = self.coordinator.next_deadline();
+        let next = group.map_or(self.retain_at, |at| at.min(self.retain_at));
+        next.saturating_duration_since(Instant::now()).min(SLEEP_MAX)
+    }
+
+    fn take_batch(&mut self, first: ToControl, from_all: &mpsc::Receiver<ToControl>) -> bool {
+        let mut stop = self.take(first);
+        for _ in 1..BATCH_MAX {
+            match from_all.try_recv() {
+                Ok(next) => stop |= self.take(next),
+                Err(_) => break,
+            }
+        }
+        stop
+    }
+
+    fn take(&mut self, message: ToControl) -> bool {
+        match message {
+            ToControl::Request(work) => {
+                if self.serve(&work).is_err() {
+                    self.malformed.push(work.ticket);
+                }
+            }
+            ToControl::Gone { shard, conn } => {
+                self.coordinator.abandon(Instant::now(), |t| t.shard == shard && t.conn == conn);
+            }
+            ToControl::Stop => return true,
+        }
+        false
+    }
+
+    fn serve(&mut self, work: &Work) -> Result<(), DecodeError> {
+        let Work { ticket, body, .. } = work;
+        if Coordinator::<Ticket>::handles(ticket.api) {
+            let caller = Caller { client_id: &work.client_id, client_host: &work.client_host };
+            return self.coordinator.request(
+                Instant::now(),
+                now_ms(),
+                ticket.api,
+                ticket.version,
+                body,
+                &caller,
+                &self.cluster,
+                *ticket,
+                &mut self.effects,
+            );
+        }
+        let answer = match ticket.api {
+            ApiKey::Metadata => self.metadata(ticket.version, body)?,
+            ApiKey::CreateTopics => self.create_topics(ticket.version, body)?,
+            ApiKey::DeleteTopics => self.delete_topics(ticket.version, body)?,
+            ApiKey::CreatePartitions => self.create_partitions(ticket.version, body)?,
+            ApiKey::DeleteRecords => self.delete_records(ticket.version, body)?,
+            ApiKey::DescribeConfigs => self.describe_configs(ticket.version, body)?,
+            ApiKey::AlterConfigs => self.alter_configs(ticket.version, body)?,
+            ApiKey::IncrementalAlterConfigs => self.incremental_alter(ticket.version, body)?,
+            ApiKey::InitProducerId => self.init_producer_id(ticket.version, body)?,
+            other => return Err(DecodeError::UnknownApi(other as i16)),
+        };
+        self.effects.replies.push((*ticket, answer));
+        Ok(())
+    }
+
+    /// Commits what the batch changed, publishes the topics, then answers.
+    fn settle(&mut self) {
+        if self.dirty {
+            self.broker.cluster.store(Arc::new(self.cluster.clone()));
+            self.dirty = false;
+        }
+        let committed = match self.effects.changes.is_empty() {
+            true => Ok(()),
+            false => self.meta.commit(&self.effects.changes),
+        };
+        match committed {
+            Ok(()) => {
+                self.effects.changes.clear();
+                for (ticket, body) in self.effects.replies.drain(..) {
+                    self.shards[ticket.shard]
+                        .send_quietly(ToShard::Reply { ticket, body: Some(body) });
+                }
+            }
+            Err(error) => {
+                // The changes stay queued for the next batch. Nothing was promised: the clients
+                // lose their connections and ask again.
+                tracing::error!(%error, "cannot commit; clients are disconnected to retry");
+                self.malformed.extend(self.effects.replies.drain(..).map(|(ticket, _)| ticket));
+            }
+        }
+        for ticket in self.malformed.drain(..) {
+            self.shards[ticket.shard].send_quietly(ToShard::Reply { ticket, body: None });
+        }
+        for shard in &self.shards {
+            shard.wake();
+        }
+    }
+
+    /// Commits a change of the topics at once: they must be on disk before their partitions are.
+    fn commit_now(&mut self, change: Change) -> Result<(), StoreError> {
+        self.meta.commit(std::slice::from_ref(&change))
+    }
+
+    fn retain_if_due(&mut self) {
+        if Instant::now() < self.retain_at {
+            return;
+        }
+        self.retain_at = Instant::now() + self.retain_every;
+        // Deleting large files takes tens of milliseconds: not on the thread groups depend on.
+        let store = self.broker.store.clone();
+        let spawned = std::thread::Builder::new()
+            .name("chaski-retain".to_owned())
+            .spawn(move || store.retain(now_ms()));
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "retention skipped a round");
+        }
+    }
+}
+
+impl Topics for Cluster {
+    fn has(&self, topic: &str, partition: i32) -> bool {
+        self.by_name.get(topic).is_some_and(|t| t.partition(partition).is_some())
+    }
+}
+
+/// The id of this cluster, made up at the first start.
+pub(crate) fn cluster_id(meta: &mut dyn MetaStore) -> Result<String, StoreError> {
+    const KEY: &str = "cluster/id";
+    if let Some(value) = meta.get(KEY)? {
+        return Ok(String::from_utf8_lossy(&value).into_owned());
+    }
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    meta.commit(&[Change::Put { key: KEY.to_owned(), value: id.clone().into_bytes() }])?;
+    Ok(id)
+}
+
+/// A broker setting that counts something, never negative.
+fn number(given: &Given, name: &str) -> u64 {
+    let setting = settings::find(BROKER, name).expect("a name from the table");
+    given.get(name).unwrap_or(setting.default).parse().unwrap_or_default()
+}
+
+fn group_limits(given: &Given) -> groups::Limits {
+    let ms = |name: &str| Duration::from_millis(number(given, name));
+    groups::Limits {
+        members_max: number(given, "group.max.size") as usize,
+        offset_metadata_bytes_max: number(given, "offset.metadata.max.bytes") as usize,
+        session_timeout_min: ms("group.min.session.timeout.ms"),
+        session_timeout_max: ms("group.max.session.timeout.ms"),
+        initial_rebalance_delay: ms("group.initial.rebalance.delay.ms"),
+        offsets_retention: Duration::from_secs(60 * number(given, "offsets.retention.minutes")),
+        ..groups::Limits::default()
+    }
+}

@@ -1,0 +1,59 @@
+//! What a person is told when a command fails: what went wrong, why, and what to do next.
+//!
+//! Exit codes: 1 the command failed, 2 it was called wrongly (clap's own), 3 the broker could not
+//! be reached.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// A failure on its way to a person.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    what: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// Something went wrong.
+    pub(crate) fn new(what: impl Into<String>) -> Failure {
+        Failure { what: what.into(), causes: Vec::new(), hint: None, code: 1 }
+    }
+
+    /// Something went wrong because of `error` and all that caused it.
+    pub(crate) fn because(what: impl Into<String>, error: &dyn Error) -> Failure {
+        let mut failure = Failure::new(what);
+        let mut next = Some(error);
+        while let Some(error) = next {
+            failure.causes.push(error.to_string());
+            next = error.source();
+        }
+        failure.causes.dedup();
+        failure
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The exit code, 1 unless set.
+    pub(crate) fn code(mut self, code: u8) -> Failure {
+        self.code = code;
+        self
+    }
+
+    /// Prints it and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("error: {}", self.what);
+        for cause in &self.causes {
+            eprintln!("  because: {cause}");
+        }
+        if let Some(hint) = &self.hint {
+            eprintln!("  hint: {hint}");
+        }
+        ExitCode::from(self.code)
+    }
+}

@@ -1,0 +1,148 @@
+//! `chaski serve`.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use chaski_broker::settings::{BROKER, Given, SettingError};
+use chaski_broker::{Server, StartError};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Serve;
+use crate::failure::Failure;
+
+pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
+    if args.settings {
+        print_settings();
+        return Ok(());
+    }
+    let began = Instant::now();
+    let filter = EnvFilter::try_new(&args.log)
+        .map_err(|e| Failure::because(format!("`--log {}` is not a filter", args.log), &e))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let given = settings(args)?;
+    // From here on a signal means a clean stop, even while the log is still being recovered.
+    let signals = Signals::new()?;
+    let server = Server::start(given).map_err(explain)?;
+    greet(&server, began);
+    let signal = signals.wait();
+    tracing::info!(signal, "stopping: answering what is under way, flushing the log");
+    server.stop().map_err(|e| Failure::because("the log was not closed cleanly", &e))?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Gathers settings from all sources, the stronger later.
+fn settings(args: &Serve) -> Result<Given, Failure> {
+    let mut given = Given::new();
+    if let Some(path) = &args.config {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Failure::because(format!("cannot read {shown}"), &e))?;
+        given.read_toml(BROKER, &text).map_err(|e| {
+            Failure::because(format!("in {shown}"), &*e)
+                .hint("`chaski serve --settings` lists every setting")
+        })?;
+    }
+    for setting in BROKER {
+        let variable = format!("CHASKI_{}", setting.name.replace('.', "_").to_uppercase());
+        if let Ok(value) = std::env::var(&variable) {
+            given.set(BROKER, setting.name, &value).map_err(|e| refuse(&variable, &e))?;
+        }
+    }
+    for pair in &args.set {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::new(format!("`--set {pair}` is not NAME=VALUE")).code(2)
+        })?;
+        given.set(BROKER, name, value).map_err(|e| refuse("--set", &e))?;
+    }
+    let data = args.data.as_ref().map(|path| path.display().to_string());
+    let flags = [
+        ("data.dir", &data),
+        ("kafka.listen", &args.kafka),
+        ("kafka.advertised", &args.advertised),
+        ("http.listen", &args.http),
+        ("acks.all", &args.acks_all),
+    ];
+    for (name, value) in flags {
+        if let Some(value) = value {
+            given.set(BROKER, name, value).map_err(|e| refuse("flag", &e))?;
+        }
+    }
+    Ok(given)
+}
+
+fn refuse(source: &str, error: &SettingError) -> Failure {
+    Failure::because(format!("{source} was refused"), error)
+        .hint("`chaski serve --settings` lists every setting")
+        .code(2)
+}
+
+fn explain(error: StartError) -> Failure {
+    let hint = match &error {
+        StartError::Listen { .. } => {
+            "is another broker running? `--kafka ADDR` and `--http ADDR` choose other addresses"
+        }
+        StartError::Data { .. } => "`--data DIR` chooses another directory",
+        _ => "`--log debug` tells more",
+    };
+    Failure::because("the broker did not start", &error).hint(hint)
+}
+
+/// Says where it listens and what to type next.
+fn greet(server: &Server, began: Instant) {
+    let (kafka, http) = (server.kafka_addr(), server.http_addr());
+    let recovered = server.recovered();
+    let mut out = std::io::stdout().lock();
+    let text = format!(
+        "chaski {} is up after {:.0?}
+  kafka   {kafka}
+  http    http://{http}/metrics
+  log     {} topics, {} partitions, opened in {:.0?}
+  shards  {}
+
+Try, in another terminal:
+  echo hello | chaski send kafka://{kafka}/greetings
+  chaski recv kafka://{kafka}/greetings --from earliest
+  chaski topic list --broker {kafka}
+
+Ctrl-C stops it cleanly.\n",
+        env!("CARGO_PKG_VERSION"),
+        began.elapsed(),
+        recovered.topics,
+        recovered.partitions,
+        recovered.took,
+        server.shards(),
+    );
+    // A closed standard output is no reason to stop.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn print_settings() {
+    let mut out = std::io::stdout().lock();
+    for setting in BROKER {
+        let default = if setting.default.is_empty() { "(empty)" } else { setting.default };
+        let line = format!("{:<40} {:<22} {}\n", setting.name, default, setting.doc);
+        if out.write_all(line.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// SIGTERM and SIGINT, as something to wait for.
+struct Signals(signal_hook::iterator::Signals);
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+            .map(Signals)
+            .map_err(|e| Failure::because("cannot wait for signals", &e))
+    }
+
+    fn wait(mut self) -> &'static str {
+        match self.0.forever().next() {
+            Some(signal_hook::consts::SIGINT) => "SIGINT",
+            _ => "SIGTERM",
+        }
+    }
+}
