@@ -213,6 +213,12 @@ impl<'a> Reader<'a> {
         self.tags(|_, _| Ok(false))
     }
 
+    /// Bytes of memory that arrays were allowed so far.
+    #[cfg(test)]
+    pub(crate) fn memory_used(&self) -> usize {
+        self.memory_max - self.memory_left
+    }
+
     #[inline]
     fn long_len(&mut self, flexible: bool) -> Result<Option<usize>, DecodeError> {
         if flexible { self.compact_len() } else { plain_len(self.i32()?) }

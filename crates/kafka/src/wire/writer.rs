@@ -105,7 +105,7 @@ impl Writer {
     /// is cut there.
     #[inline]
     pub fn nullable_string(&mut self, value: Option<&str>, flexible: bool) {
-        let value = value.map(|s| &s[..s.floor_char_boundary(STRING_BYTES_MAX)]);
+        let value = value.map(within_limit);
         match (value, flexible) {
             (Some(s), true) => self.uvarint(s.len() as u32 + 1),
             (Some(s), false) => self.i16(s.len() as i16),
@@ -155,6 +155,16 @@ impl Writer {
     pub(crate) fn patch_i32(&mut self, position: usize, value: i32) {
         self.buf[position..position + 4].copy_from_slice(&value.to_be_bytes());
     }
+}
+
+/// As much of `string` as a peer takes.
+#[inline]
+fn within_limit(string: &str) -> &str {
+    let mut end = string.len().min(STRING_BYTES_MAX);
+    while !string.is_char_boundary(end) {
+        end -= 1;
+    }
+    &string[..end]
 }
 
 /// No frame holds more than this, so that a larger length is refused by the peer whatever it says.
