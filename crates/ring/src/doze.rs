@@ -40,8 +40,10 @@ impl Doze {
 
     /// Consumer: says that it is up again, woken or not.
     pub fn awake(&self) {
-        // ORDERING: relaxed. A producer that still reads `true` wakes once too often, no more.
-        self.asleep.store(false, Ordering::Relaxed);
+        // ORDERING: acquire and release, pairs with the swap of `must_wake`: whichever comes second
+        // knows of the first, so a producer that took one announcement away cannot mistake its own
+        // `false` for the newest word once the next announcement is made.
+        self.asleep.swap(false, Ordering::AcqRel);
     }
 
     /// Producer, after a push: whether it is the one who must wake the consumer.
@@ -51,7 +53,8 @@ impl Doze {
         // by the queue's own release and acquire; this flag only decides about a wake.
         fence(Ordering::SeqCst);
         // A load first: it leaves the line shared while the consumer is awake.
-        self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed)
+        // ORDERING: the swap pairs with that of `awake`, see there.
+        self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel)
     }
 }
 

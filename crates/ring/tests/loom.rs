@@ -116,7 +116,9 @@ fn a_drop_frees_what_nobody_took() {
         let other = Arc::clone(&mailbox);
         let message = Arc::new(());
         let sent = Arc::clone(&message);
-        let thread = thread::spawn(move || drop(other.push(sent)));
+        let thread = thread::spawn(move || {
+            let _first = other.push(sent);
+        });
         let mut got = Vec::new();
         mailbox.drain(&mut got);
         thread.join().unwrap();
