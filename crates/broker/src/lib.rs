@@ -56,6 +56,7 @@ pub(crate) struct Broker {
     pub(crate) acks_all: Durability,
     pub(crate) auto_create: bool,
     pub(crate) request_max: usize,
+    pub(crate) fetch_max: usize,
     pub(crate) in_flight_max: usize,
 }
 

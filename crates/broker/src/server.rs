@@ -112,6 +112,7 @@ impl Server {
             acks_all: durability(&given, "acks.all"),
             auto_create: value(&given, "auto.create.topics.enable") == "true",
             request_max: number(&given, "socket.request.max.bytes") as usize,
+            fetch_max: number(&given, "fetch.max.bytes") as usize,
             in_flight_max: number(&given, "max.in.flight.requests.per.connection") as usize,
             settings: given,
         });

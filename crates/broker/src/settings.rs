@@ -128,6 +128,12 @@ pub const BROKER: &[Setting] = &[
         "1000",
         "Unanswered requests of one connection before it is no longer read.",
     ),
+    broker(
+        "fetch.max.bytes",
+        int(1024, 1 << 30),
+        "57671680",
+        "Bytes of records in one fetch response, unless the first batch alone is larger.",
+    ),
     broker("max.topics", int(1, 10_000_000), "100000", "Topics at most."),
     broker("max.partitions", int(1, 10_000_000), "200000", "Partitions of all topics at most."),
     broker(

@@ -99,7 +99,6 @@ api_keys! {
     IncrementalAlterConfigs = 44, 0..=1, 1;
     OffsetDelete = 47, 0..=0, NEVER;
     DescribeCluster = 60, 0..=1, 0;
-    DescribeProducers = 61, 0..=0, 0;
 }
 
 /// Produce is advertised from 0 although 3 is the first version served: librdkafka takes a higher

@@ -11,7 +11,6 @@ pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
-pub mod describe_producers;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -59,7 +58,6 @@ macro_rules! for_each_api {
             IncrementalAlterConfigs incremental_alter_configs,
             OffsetDelete offset_delete,
             DescribeCluster describe_cluster,
-            DescribeProducers describe_producers,
         }
     };
 }

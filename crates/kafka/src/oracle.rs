@@ -110,7 +110,6 @@ against_the_oracle! {
     IncrementalAlterConfigs incremental_alter_configs IncrementalAlterConfigsRequest,
     OffsetDelete offset_delete OffsetDeleteRequest,
     DescribeCluster describe_cluster DescribeClusterRequest,
-    DescribeProducers describe_producers DescribeProducersRequest,
 }
 
 /// The consumer protocol is no API: its versions are its own, and none is flexible.

@@ -83,7 +83,7 @@ impl Shard {
             ticket,
             kind,
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
-            max_bytes: usize::try_from(request.max_bytes).unwrap_or(usize::MAX),
+            max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(self.broker.fetch_max),
             parts,
             watching: false,
         };
