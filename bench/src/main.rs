@@ -1,0 +1,216 @@
+//! Measures Chaski, its rivals and the machine's limit in one interleaved run.
+
+mod load;
+mod machine;
+mod report;
+mod rivals;
+mod run;
+mod server;
+mod wire;
+mod workloads;
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use machine::{Cores, Facts};
+use report::Format;
+use rivals::bare::{self, BareArgs};
+use rivals::kafka::Broker;
+use rivals::{librdkafka, nats, redis};
+use run::{Case, Rounds};
+use wire::batch::Payload;
+use workloads::Plan;
+
+/// Servers that come from Debian.
+const PACKAGES: [&str; 2] = ["nats-server", "redis-server"];
+
+/// Set for the second start, under the real-time class, so that there is no third.
+const RESTARTED: &str = "BENCH_RESTARTED";
+
+/// How far messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Distance {
+    All,
+    Time,
+}
+
+/// Measure Chaski, its rivals and the machine's limit in one interleaved run.
+#[derive(Debug, Parser)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
+struct Args {
+    #[command(subcommand)]
+    role: Option<Role>,
+    /// What to measure.
+    #[arg(required_unless_present = "setup")]
+    distance: Option<Distance>,
+    /// Only these cases; a name ending in `*` is a prefix.
+    cases: Vec<String>,
+    /// Small sizes and two rounds: a look, not a claim.
+    #[arg(long)]
+    quick: bool,
+    /// Counted rounds; 5 by default, 2 with --quick.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Form of the report.
+    #[arg(short, value_enum, default_value = "table")]
+    output: Format,
+    /// Install the rivals that come from Debian, then measure if a distance is named.
+    #[arg(long)]
+    setup: bool,
+    /// Print the names of the cases and stop.
+    #[arg(long)]
+    list: bool,
+    /// The product's release binary [default: the one built in this checkout].
+    #[arg(long, env = "CHASKI_BIN", hide_env_values = true)]
+    chaski: Option<PathBuf>,
+    /// A further argument for `chaski serve`; may be given often.
+    #[arg(long, allow_hyphen_values = true)]
+    chaski_arg: Vec<String>,
+    /// Another broker that speaks Kafka; {port} and {data} stand for what it is to use.
+    #[arg(long, value_name = "NAME=COMMAND")]
+    rival: Vec<String>,
+    /// Where data directories are made; the disk under it is measured.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    dir: PathBuf,
+    /// What librdkafka producers send in cases that compress.
+    #[arg(long, value_enum, default_value = "pattern")]
+    payload: Payload,
+    /// Stay in the ordinary scheduling class.
+    #[arg(long)]
+    no_rt: bool,
+    /// Let the scheduler place servers and generator.
+    #[arg(long)]
+    no_pin: bool,
+}
+
+/// What this binary is when it is not the bench.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// The bare server that stands for the limit.
+    #[command(hide = true)]
+    BareServer(BareArgs),
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    if let Some(Role::BareServer(args)) = &args.role {
+        return bare::serve(args);
+    }
+    if args.setup {
+        install_rivals()?;
+    }
+    if args.distance.is_none() {
+        return Ok(());
+    }
+    if !args.no_rt && !args.list {
+        restart_in_real_time();
+    }
+    measure(&args)
+}
+
+fn measure(args: &Args) -> Result<()> {
+    let (plan, missing) = plan(args)?;
+    let plan = Rc::new(plan);
+    let mut cases = workloads::time::cases(&plan);
+    for pattern in &args.cases {
+        let known = cases.iter().any(|case| matches(pattern, case));
+        ensure!(known, "no case {pattern}; --list names them");
+    }
+    cases.retain(|case| args.cases.is_empty() || args.cases.iter().any(|p| matches(p, case)));
+    if args.list {
+        cases.iter().for_each(|case| println!("{}/{}", case.distance, case.name));
+        return Ok(());
+    }
+    if let Some(why) = missing {
+        eprintln!("chaski skipped: {why}");
+    }
+    report::header(args.output, &Facts::gather(&plan.dir, versions(args)));
+    let warm_up = usize::from(!args.quick);
+    let rounds = Rounds { warm_up, counted: args.rounds.unwrap_or(if args.quick { 2 } else { 5 }) };
+    for case in cases {
+        report::outcome(args.output, &run::run(case, rounds));
+    }
+    Ok(())
+}
+
+/// The plan, and why the product is not in it, if so.
+fn plan(args: &Args) -> Result<(Plan, Option<String>)> {
+    let (mut brokers, mut missing) = (Vec::new(), None);
+    match Broker::chaski(&product(args), &args.chaski_arg) {
+        Ok(broker) => brokers.push(broker),
+        Err(error) => missing = Some(format!("{error:#}")),
+    }
+    for definition in &args.rival {
+        brokers.push(Broker::rival(definition)?);
+    }
+    let dir = args.dir.canonicalize().with_context(|| format!("--dir {}", args.dir.display()))?;
+    let plan = Plan {
+        quick: args.quick,
+        dir,
+        cores: if args.no_pin { None } else { Cores::split() },
+        brokers,
+        limit: Broker::limit()?,
+        payload: args.payload,
+    };
+    Ok((plan, missing))
+}
+
+fn product(args: &Args) -> PathBuf {
+    let built = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/chaski"));
+    args.chaski.clone().unwrap_or_else(built)
+}
+
+fn matches(pattern: &str, case: &Case) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => case.name.starts_with(prefix),
+        None => case.name == pattern,
+    }
+}
+
+fn versions(args: &Args) -> Vec<(String, String)> {
+    let product = product(args);
+    let chaski = product.to_str().and_then(|path| machine::first_line_of(path, &["--version"]));
+    let known = [
+        ("chaski", chaski),
+        ("nats", nats::version()),
+        ("redis", redis::version()),
+        ("librdkafka", librdkafka::version()),
+    ];
+    let absent = || "absent".to_owned();
+    known.into_iter().map(|(who, v)| (who.to_owned(), v.unwrap_or_else(absent))).collect()
+}
+
+fn install_rivals() -> Result<()> {
+    let status = Command::new("apt-get")
+        .args(["install", "-y", "--no-install-recommends"])
+        .args(PACKAGES)
+        .status()
+        .context("apt-get, which --setup needs")?;
+    ensure!(status.success(), "apt-get has failed; is `apt-get update` due, or root needed?");
+    Ok(())
+}
+
+/// Starts this program again as `chrt -r 1`, where that is permitted. Servers inherit the class, so
+/// that nothing else on the machine disturbs the figures. Neither side spins: a spinning thread of
+/// this class would starve the machine.
+fn restart_in_real_time() {
+    let restarted = std::env::var_os(RESTARTED).is_some();
+    let permitted = || Command::new("chrt").args(["-r", "1", "true"]).output();
+    if restarted || machine::policy() != 0 || !permitted().is_ok_and(|out| out.status.success()) {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        // Comes back only if the restart failed; the run then stays in its class, as the header says.
+        let _failed = Command::new("chrt")
+            .args(["-r", "1"])
+            .arg(program)
+            .args(std::env::args_os().skip(1))
+            .env(RESTARTED, "1")
+            .exec();
+    }
+}
