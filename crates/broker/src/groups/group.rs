@@ -382,10 +382,15 @@ impl<P: Copy> Group<P> {
         self.protocol_type.as_deref() == Some(subscription::CONSUMER)
     }
 
-    /// No members, and nothing that a client could miss if the group were forgotten but its
-    /// offsets.
+    /// Neither members nor anybody about to become one.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Empty) && self.pending.is_empty()
+    }
+
+    /// Idle, and for so long that the generation need not be remembered: nobody from then is
+    /// still about.
+    pub(super) fn is_idle_since(&self, then_ms: i64) -> bool {
+        self.is_idle() && self.empty_since_ms.is_none_or(|ms| ms <= then_ms)
     }
 
     pub(super) fn state(&self) -> State {
@@ -680,6 +685,33 @@ impl<P: Copy> Group<P> {
     /// How long a rebalance may take: the slowest member decides.
     fn rebalance_timeout(&self) -> Duration {
         self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or_default()
+    }
+
+    /// Checks the invariants that the fields keep between them.
+    #[cfg(test)]
+    pub(super) fn assert_consistent(&self) {
+        let members = || self.members.values();
+        let waits = |wanted: fn(&Waiting<P>) -> bool| members().any(|m| wanted(&m.waiting));
+        let preparing = matches!(self.phase, Phase::Preparing { .. });
+        let completing = matches!(self.phase, Phase::Completing { .. });
+        assert!(preparing || !waits(|w| matches!(w, Waiting::Join(_))), "join waits, none coming");
+        assert!(completing || !waits(|w| matches!(w, Waiting::Sync(_))), "sync waits, none coming");
+        assert_eq!(matches!(self.phase, Phase::Empty), self.members.is_empty());
+        assert_eq!(self.joining, members().filter(|m| m.is_joining()).count());
+        assert_eq!(self.metadata_bytes, members().map(Member::metadata_bytes).sum::<usize>());
+        for (name, count) in &self.supporters {
+            assert_eq!(*count, members().filter(|m| m.supports(name)).count(), "{name}");
+        }
+        let common = self.supporters.values().any(|count| *count == self.members.len());
+        assert!(common || self.members.is_empty(), "no protocol in common");
+        for (instance, id) in &self.instances {
+            assert_eq!(self.members[id].instance.as_ref(), Some(instance));
+        }
+        assert_eq!(self.instances.len(), members().filter(|m| m.instance.is_some()).count());
+        let led = self.leader.as_ref().is_some_and(|id| self.members.contains_key(id));
+        assert!(led || preparing || self.members.is_empty(), "nobody leads");
+        let first = self.first_deadline();
+        assert!(first.is_none() || self.wake <= first && self.wake.is_some(), "would oversleep");
     }
 
     fn first_deadline(&self) -> Option<Instant> {

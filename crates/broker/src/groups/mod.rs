@@ -32,7 +32,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chaski_kafka::ErrorCode;
 use chaski_log::store::Change;
@@ -274,11 +274,12 @@ impl<T: Copy> Coordinator<T> {
         due
     }
 
-    /// Forgets offsets that nobody has used for their retention time, and groups that are left
-    /// with neither members nor offsets (KIP-211).
+    /// Forgets offsets that nobody has used for their retention time, and groups that have been
+    /// left with neither members nor offsets for a while (KIP-211).
     fn retain(&mut self, now_ms: i64, fx: &mut Effects<T>) {
-        let retention_ms = self.limits.offsets_retention.as_millis().try_into();
-        let retention_ms = retention_ms.unwrap_or(i64::MAX);
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let retention_ms = millis(self.limits.offsets_retention);
+        let idle_since_ms = now_ms.saturating_sub(millis(self.limits.retention_interval));
         self.groups.retain(|id, entry| {
             entry.group.date_emptiness(now_ms);
             let gone = entry.offsets.expire(now_ms, retention_ms, entry.group.unused_since());
@@ -287,7 +288,7 @@ impl<T: Copy> Coordinator<T> {
                 fx.changes.push(saved::delete_offset(id, &topic, partition));
             }
             entry.store(id, fx);
-            let ended = entry.group.is_idle() && entry.offsets.is_empty();
+            let ended = entry.group.is_idle_since(idle_since_ms) && entry.offsets.is_empty();
             if ended && entry.stored {
                 fx.changes.push(saved::delete_group(id));
             }
