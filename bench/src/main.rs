@@ -11,7 +11,7 @@ mod workloads;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
@@ -96,8 +96,17 @@ enum Role {
     BareServer(BareArgs),
 }
 
-fn main() -> Result<()> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match act(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(args: &Args) -> Result<()> {
     if let Some(Role::BareServer(args)) = &args.role {
         return bare::serve(args);
     }
@@ -110,7 +119,7 @@ fn main() -> Result<()> {
     if !args.no_rt && !args.list {
         restart_in_real_time();
     }
-    measure(&args)
+    measure(args)
 }
 
 fn measure(args: &Args) -> Result<()> {

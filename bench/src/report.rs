@@ -35,6 +35,7 @@ pub fn outcome(format: Format, outcome: &Outcome) {
                 println!("{}", serde_json::to_string(row).expect("a row is plain data"));
             }
         }
+        _ if outcome.rows.is_empty() => println!("\n{}", outcome.case),
         Format::Table => print(&outcome_lines(outcome, "", "  ", "")),
         Format::Md => print(&outcome_lines(outcome, "| ", " | ", " |")),
     }

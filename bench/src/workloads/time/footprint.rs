@@ -23,7 +23,7 @@ const READY: Metric = Metric::lower("ready_ms", "ms");
 const STARTS: usize = 5;
 
 /// How long a restarted broker may take until it knows its records again.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_secs(20);
 
 /// The load under which memory is read.
 const CONNECTIONS: usize = 4;
