@@ -9,6 +9,7 @@ pub(crate) struct Cut;
 pub(crate) struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
+    #[cfg(test)]
     pub(crate) fn new(bytes: &'a [u8]) -> Bytes<'a> {
         Bytes(bytes)
     }

@@ -4,6 +4,7 @@
 mod bytes;
 mod clock;
 pub mod disk;
+mod local;
 mod lock;
 mod memory;
 mod meta;
@@ -11,6 +12,7 @@ mod producers;
 pub mod store;
 mod watch;
 
+pub use local::{LocalLog, RecoveryReport};
 pub use lock::{DirLock, LockError};
 pub use memory::MemoryLog;
 pub use meta::{LocalMeta, MemoryMeta};
