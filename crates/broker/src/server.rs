@@ -94,7 +94,6 @@ impl Server {
         let dir = PathBuf::from(value(&given, "data.dir"));
         let (lock, store, mut meta) = open_data(&dir, &given)?;
         let cluster = control::load(&mut *meta, &*store, &given)?;
-        store.forget_unopened();
         let recovered = Recovered {
             topics: cluster.by_name.len(),
             partitions: cluster.partitions,
