@@ -40,9 +40,9 @@ impl Doze {
 
     /// Consumer: says that it is up again, woken or not.
     pub fn awake(&self) {
-        // ORDERING: acquire and release, pairs with the swap of `must_wake`: whichever comes second
-        // knows of the first, so a producer that took one announcement away cannot mistake its own
-        // `false` for the newest word once the next announcement is made.
+        // ORDERING: acquire and release, pairs with the exchange of `must_wake`: if that came first,
+        // the next announcement is ordered behind it, and its producer cannot take its own `false`
+        // for the newest word.
         self.asleep.swap(false, Ordering::AcqRel);
     }
 
@@ -53,8 +53,12 @@ impl Doze {
         // by the queue's own release and acquire; this flag only decides about a wake.
         fence(Ordering::SeqCst);
         // A load first: it leaves the line shared while the consumer is awake.
-        // ORDERING: the swap pairs with that of `awake`, see there.
-        self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel)
+        // ORDERING: the exchange pairs with the swap of `awake`, see there.
+        self.asleep.load(Ordering::Relaxed)
+            && self
+                .asleep
+                .compare_exchange(true, false, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
     }
 }
 
