@@ -306,7 +306,7 @@ fn a_reset_is_told_once<B: Backend>() {
         drop(stream);
         running.closed(id, |why| matches!(why, Closed::Io(_)));
     }
-    running.stop();
+    assert_eq!(running.stop().closed, 2);
 }
 
 /// A paused connection is given nothing, not even what came before; on resumption it is all there.

@@ -134,6 +134,8 @@ impl Service for Framed {
 pub(crate) struct Script {
     /// Bytes to consume at each call; all of them if none.
     pub(crate) consume: Option<usize>,
+    /// Calls of `closed`.
+    pub(crate) closed: u64,
     /// Messages counted of each sender.
     pub(crate) counted: [u64; 4],
     pub(crate) need: usize,
@@ -167,6 +169,7 @@ impl Service for Script {
     }
 
     fn closed(&mut self, _io: &mut Io<'_>, id: ConnId, why: Closed) {
+        self.closed += 1;
         self.event(Event::Closed(id, why));
     }
 
