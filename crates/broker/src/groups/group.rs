@@ -19,6 +19,7 @@
 //! Source: Kafka protocol guide; KIP-62, 134, 211, 345, 394, 814.
 
 mod joining;
+mod rebalancing;
 mod syncing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use chaski_kafka::ErrorCode;
 
+use super::answer::{Answer, Candidate, DescribedMember, Description, Joined, NotJoined, Synced};
 use super::limits::Limits;
 use super::member::{Member, MemberId, Waiting};
 use super::offsets::Committed;
@@ -51,50 +53,6 @@ pub(super) struct Now {
     pub(super) at: Instant,
     /// For what outlives the process: wall-clock milliseconds since the epoch.
     pub(super) ms: i64,
-}
-
-/// The answer to a request that may have waited.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    Join(Result<Joined, NotJoined>),
-    Sync(Result<Synced, ErrorCode>),
-}
-
-/// A place in a generation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Joined {
-    pub(super) generation: i32,
-    pub(super) protocol_type: Arc<str>,
-    pub(super) protocol: Arc<str>,
-    pub(super) leader: MemberId,
-    /// The leader is not to assign anything, only to watch (KIP-814).
-    pub(super) skip_assignment: bool,
-    pub(super) member_id: MemberId,
-    /// Everybody, for the leader; nobody for the others.
-    pub(super) members: Vec<Candidate>,
-}
-
-/// A member as the leader sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub(super) member_id: MemberId,
-    pub(super) instance: Option<Arc<str>>,
-    pub(super) metadata: Arc<[u8]>,
-}
-
-/// Why a join was refused, and under which id to come back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NotJoined {
-    pub(super) error: ErrorCode,
-    pub(super) member_id: MemberId,
-}
-
-/// What the leader gave a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Synced {
-    pub(super) protocol_type: Arc<str>,
-    pub(super) protocol: Arc<str>,
-    pub(super) assignment: Arc<[u8]>,
 }
 
 /// Where a group stands, as clients name it.
@@ -175,28 +133,6 @@ pub(super) struct Group<P> {
     /// need not look for the new first one: [`Group::expire`] does, when this one has come.
     wake: Option<Instant>,
     unsaved: bool,
-}
-
-/// A group described.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Description {
-    pub(super) state: State,
-    pub(super) protocol_type: Arc<str>,
-    /// Empty unless Stable.
-    pub(super) protocol: Arc<str>,
-    pub(super) members: Vec<DescribedMember>,
-}
-
-/// A member described.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DescribedMember {
-    pub(super) member_id: MemberId,
-    pub(super) instance: Option<Arc<str>>,
-    pub(super) client_id: String,
-    pub(super) client_host: String,
-    /// Empty unless the group is Stable, as is the assignment.
-    pub(super) metadata: Arc<[u8]>,
-    pub(super) assignment: Arc<[u8]>,
 }
 
 impl<P: Copy> Group<P> {
@@ -443,159 +379,6 @@ impl<P: Copy> Group<P> {
             members: self.members.iter().map(describe).collect(),
             protocol,
         }
-    }
-
-    /// Begins a rebalance: whoever waited for an assignment is sent to join again.
-    fn prepare(&mut self, turn: &mut Turn<'_, P>) {
-        for id in self.members_where(|m| matches!(m.waiting, Waiting::Sync(_))) {
-            self.answer(turn, &id, ErrorCode::REBALANCE_IN_PROGRESS);
-        }
-        let longest = self.rebalance_timeout();
-        let delay = turn.limits.initial_rebalance_delay.min(longest);
-        let opens = matches!(self.phase, Phase::Empty) && !delay.is_zero();
-        let opening = opens.then(|| Opening { left: longest - delay, company: false });
-        let until = turn.now.at + if opens { delay } else { longest };
-        self.phase = Phase::Preparing { until, opening };
-        self.wake_by(until);
-    }
-
-    /// Ends Preparing early if nobody is missing, or nobody is left.
-    fn settle(&mut self, turn: &mut Turn<'_, P>) {
-        let Phase::Preparing { opening, .. } = self.phase else { return };
-        let all_here = self.joining == self.members.len() && self.pending.is_empty();
-        if self.members.is_empty() || (all_here && opening.is_none()) {
-            self.complete(turn);
-        }
-    }
-
-    /// Ends the present phase if its time is up.
-    fn end_wait(&mut self, turn: &mut Turn<'_, P>) {
-        let now = turn.now.at;
-        match self.phase {
-            Phase::Preparing { until, opening } if until <= now => match opening {
-                Some(Opening { left, company: true }) if !left.is_zero() => {
-                    let delay = turn.limits.initial_rebalance_delay.min(left);
-                    let opening = Some(Opening { left: left - delay, company: false });
-                    self.phase = Phase::Preparing { until: now + delay, opening };
-                }
-                _ => self.complete(turn),
-            },
-            Phase::Completing { until } | Phase::Stable { until: Some(until) } if until <= now => {
-                let late = self.members_where(|m| m.owes_sync);
-                for id in &late {
-                    self.remove(turn, id, ErrorCode::UNKNOWN_MEMBER_ID);
-                }
-                self.regroup(turn, true);
-            }
-            _ => {}
-        }
-    }
-
-    /// Ends Preparing: the members who are here are the next generation, and each is told so.
-    fn complete(&mut self, turn: &mut Turn<'_, P>) {
-        for id in self.members_where(|m| !m.is_joining() && m.instance.is_none()) {
-            self.remove(turn, &id, ErrorCode::UNKNOWN_MEMBER_ID);
-        }
-        if self.members.is_empty() {
-            return self.become_empty(turn.now.ms);
-        }
-        if !self.elect() {
-            // Static members only, all of them away: until one is back or its session ends there
-            // is nobody to lead.
-            let until = turn.now.at + self.rebalance_timeout().max(Duration::from_secs(1));
-            self.phase = Phase::Preparing { until, opening: None };
-            return self.wake_by(until);
-        }
-        self.next_generation();
-        self.empty_since_ms = None;
-        self.protocol = self.choose_protocol();
-        let until = turn.now.at + self.rebalance_timeout();
-        self.phase = Phase::Completing { until };
-        self.wake_by(until);
-        for member in self.members.values_mut() {
-            // Static members who are away owe nothing: their session alone bounds their absence.
-            member.owes_sync = false;
-            member.assignment = Arc::from([]);
-        }
-        for id in self.members_where(Member::is_joining) {
-            self.welcome(turn, &id);
-        }
-    }
-
-    /// Answers a waiting join with the member's place in the present generation.
-    fn welcome(&mut self, turn: &mut Turn<'_, P>, id: &MemberId) {
-        let Waiting::Join(waiter) = self.take_waiting(id) else { return };
-        turn.answers.push((waiter, Answer::Join(Ok(self.place(id)))));
-        if let Some(member) = self.members.get_mut(id) {
-            member.fresh = false;
-            member.owes_sync = true;
-        }
-        self.touch(id, turn.now.at);
-    }
-
-    /// A member's place in the present generation.
-    fn place(&self, id: &MemberId) -> Joined {
-        let leader = self.leader.clone().unwrap_or_else(|| Arc::from(""));
-        let leads = *id == leader;
-        Joined {
-            generation: self.generation,
-            protocol_type: shared(&self.protocol_type),
-            protocol: shared(&self.protocol),
-            leader,
-            skip_assignment: false,
-            member_id: id.clone(),
-            members: if leads { self.candidates() } else { Vec::new() },
-        }
-    }
-
-    fn candidates(&self) -> Vec<Candidate> {
-        let protocol = self.protocol();
-        let candidate = |(id, member): (&MemberId, &Member<P>)| Candidate {
-            member_id: id.clone(),
-            instance: member.instance.clone(),
-            metadata: member.metadata(protocol),
-        };
-        self.members.iter().map(candidate).collect()
-    }
-
-    fn become_empty(&mut self, now_ms: i64) {
-        self.next_generation();
-        self.phase = Phase::Empty;
-        self.protocol = None;
-        self.leader = None;
-        self.empty_since_ms = Some(now_ms);
-    }
-
-    fn next_generation(&mut self) {
-        // Negative generations mean "none" on the wire, so that the end of the numbers leads back
-        // to the first one.
-        self.generation = self.generation.checked_add(1).unwrap_or(1);
-        self.unsaved = true;
-    }
-
-    /// Makes sure that a member who is here leads; false if nobody is here.
-    fn elect(&mut self) -> bool {
-        let is_here = |id: &MemberId| self.members.get(id).is_some_and(Member::is_joining);
-        if !self.leader.as_ref().is_some_and(is_here) {
-            let mut here = self.members.iter().filter(|(_, m)| m.is_joining());
-            self.leader = here.next().map(|(id, _)| id.clone());
-        }
-        self.leader.is_some()
-    }
-
-    /// The protocol most members prefer among those that all support; of equals, the first by
-    /// name.
-    fn choose_protocol(&self) -> Option<Arc<str>> {
-        let all = self.members.len();
-        let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
-        for member in self.members.values() {
-            let mut names = member.protocols.iter().map(|p| &p.name);
-            if let Some(name) = names.find(|name| self.supporters.get(*name) == Some(&all)) {
-                *votes.entry(name).or_default() += 1;
-            }
-        }
-        let most = votes.values().max()?;
-        votes.iter().find(|(_, count)| *count == most).map(|(name, _)| Arc::clone(name))
     }
 
     /// Takes a member out, answering the request it has open.

@@ -20,6 +20,7 @@
 //!   once or by a later call, unless it is abandoned.
 //! - Whatever clients send, memory is bounded by [`Limits`].
 
+mod answer;
 mod group;
 mod limits;
 mod member;
@@ -38,7 +39,8 @@ use chaski_kafka::ErrorCode;
 use chaski_log::store::Change;
 use uuid::Uuid;
 
-use group::{Answer, Group, Now, Turn};
+use answer::Answer;
+use group::{Group, Now, Turn};
 use offsets::{Committed, Offsets};
 use saved::Pair;
 

@@ -1,8 +1,10 @@
 //! What outlives a restart, under which key.
 //!
 //! ```text
-//! group/<id>                       {"protocol_type":"consumer","generation":7,"empty_since_ms":null}
-//! group/<id>/<topic>/<partition>   {"offset":42,"leader_epoch":0,"metadata":"","commit_ms":1731...}
+//! group/<id>
+//!     {"protocol_type":"consumer","generation":7,"empty_since_ms":null}
+//! group/<id>/<topic>/<partition>
+//!     {"offset":42,"leader_epoch":0,"metadata":"","commit_ms":1731000000000}
 //! ```
 //! Ids and topics are escaped as in URLs (`%`, `/` and control characters become `%25` and the
 //! like), so that the slashes in a key are only ever the ones above. One key an offset: a commit

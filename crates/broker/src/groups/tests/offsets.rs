@@ -43,8 +43,7 @@ fn a_group_of_offsets_alone_is_empty_and_lasts() {
 #[test]
 fn the_empty_group_id_may_hold_offsets() {
     let mut scene = Scene::new();
-    let partition =
-        offset_commit::RequestPartition { committed_offset: 3, ..Default::default() };
+    let partition = offset_commit::RequestPartition { committed_offset: 3, ..Default::default() };
     let topics = vec![offset_commit::RequestTopic { name: "t", partitions: vec![partition] }];
     let request = offset_commit::Request { group_id: "", topics, ..Default::default() };
     let ticket = scene.send(ApiKey::OffsetCommit, 2, "c", &request);
@@ -58,8 +57,10 @@ fn the_empty_group_id_may_hold_offsets() {
 fn only_members_of_the_generation_commit_while_there_are_any() {
     let mut scene = Scene::new();
     let mut a = client("a");
-    assert_eq!(scene.commit(Some(&Client { generation: 1, ..client("x") }), ("t", 0), 1, ""),
-        ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(
+        scene.commit(Some(&Client { generation: 1, ..client("x") }), ("t", 0), 1, ""),
+        ErrorCode::ILLEGAL_GENERATION
+    );
     assert_eq!(scene.state(), State::Dead, "a refused commit makes no group");
     let ticket = scene.enter(&mut a);
     scene.pass(OPENING);

@@ -121,7 +121,8 @@ fn followers_wait_for_the_leaders_assignments() {
     let waiting = scene.sync(follower, &["nobody".into()]);
     assert!(scene.is_waiting(waiting));
     assert_eq!(scene.heartbeat(follower), ErrorCode::NONE, "the leader is at work");
-    let only_leader: Vec<_> = members.iter().filter(|id| **id == leader.member_id).cloned().collect();
+    let only_leader: Vec<_> =
+        members.iter().filter(|id| **id == leader.member_id).cloned().collect();
     let sync = scene.sync(leader, &only_leader);
     assert_eq!(scene.synced(sync), Ok(leader.member_id.clone()));
     assert_eq!(scene.synced(waiting), Ok(String::new()), "left out by the leader");

@@ -10,7 +10,9 @@ use chaski_kafka::{
 use chaski_log::store::Change;
 use uuid::Uuid;
 
-use crate::groups::{Caller, Coordinator, Effects, KEY_PREFIX, Limits, State, Topics, subscription};
+use crate::groups::{
+    Caller, Coordinator, Effects, KEY_PREFIX, Limits, State, Topics, subscription,
+};
 
 pub(super) const GROUP: &str = "g";
 pub(super) const SESSION: Duration = Duration::from_secs(10);
@@ -290,8 +292,8 @@ impl Scene {
             |id: &'_ String| -> (String, Vec<u8>) { (id.clone(), id.clone().into_bytes()) };
         let owned: Vec<_> = assigned.iter().map(assignment).collect();
         let assignments = owned.iter();
-        let assignments =
-            assignments.map(|(id, bytes)| sync_group::Assignment { member_id: id, assignment: bytes });
+        let assignments = assignments
+            .map(|(id, bytes)| sync_group::Assignment { member_id: id, assignment: bytes });
         let request = sync_group::Request {
             group_id: GROUP,
             generation_id: client.generation,

@@ -20,7 +20,9 @@ const BEAT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone)]
 enum Op {
-    Pass { ms: u64 },
+    Pass {
+        ms: u64,
+    },
     Start(usize),
     Step(usize),
     Beat(usize),

@@ -178,6 +178,28 @@ fn an_absent_static_member_keeps_its_place_through_a_rebalance_until_its_session
 }
 
 #[test]
+fn a_sync_owed_to_one_generation_is_not_owed_to_the_next() {
+    let mut scene = Scene::new();
+    let long = REBALANCE * 5;
+    let mut a = Client { session: long, ..static_client("a", "ia") };
+    let mut b = Client { session: long, ..static_client("b", "ib") };
+    let mut c = Client { session: long, ..client("c") };
+    let (first, second) = (scene.join(&a), scene.join(&b));
+    scene.pass(Duration::from_millis(250));
+    scene.settle_in(&mut a, first);
+    scene.settle_in(&mut b, second);
+    // b goes away before it has its assignment; the others go on without it.
+    let newcomer = scene.enter(&mut c);
+    let back = scene.join(&a);
+    scene.pass(REBALANCE);
+    let joined = [scene.settle_in(&mut a, back), scene.settle_in(&mut c, newcomer)];
+    scene.sync(&a, &joined[0].members);
+    scene.sync(&c, &joined[1].members);
+    scene.pass(REBALANCE * 2);
+    assert_eq!((scene.state(), scene.member_count()), (State::Stable, 3));
+}
+
+#[test]
 fn with_all_static_members_away_the_rebalance_waits_for_one() {
     let mut scene = Scene::new();
     let mut a = Client { session: REBALANCE * 5, ..static_client("a", "ia") };

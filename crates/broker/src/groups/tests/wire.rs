@@ -69,11 +69,9 @@ fn every_version_leads_from_join_to_leave() {
 fn leave_in(scene: &mut Scene, client: &Client, version: i16) {
     let member = leave_group::RequestMember { member_id: &client.member_id, ..Default::default() };
     let request = match version {
-        0..=2 => leave_group::Request {
-            group_id: GROUP,
-            member_id: &client.member_id,
-            members: vec![],
-        },
+        0..=2 => {
+            leave_group::Request { group_id: GROUP, member_id: &client.member_id, members: vec![] }
+        }
         _ => leave_group::Request { group_id: GROUP, member_id: "", members: vec![member] },
     };
     let ticket = scene.send(ApiKey::LeaveGroup, version, "a", &request);

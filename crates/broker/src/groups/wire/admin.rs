@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chaski_kafka::{ErrorCode, delete_groups, describe_groups, list_groups};
 
 use super::{Call, code};
-use crate::groups::group::{DescribedMember, Description, State};
+use crate::groups::answer::{DescribedMember, Description};
+use crate::groups::group::State;
 use crate::groups::{Coordinator, Effects, Entry};
 
 /// What ListGroups calls groups of this protocol (KIP-848).

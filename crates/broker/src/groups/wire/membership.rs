@@ -3,7 +3,8 @@
 use chaski_kafka::{ErrorCode, heartbeat, join_group, leave_group, sync_group};
 
 use super::{Call, code, encode, millis};
-use crate::groups::group::{Answer, Candidate, Join, Joined, NotJoined, Sync, Synced};
+use crate::groups::answer::{Answer, Candidate, Joined, NotJoined, Synced};
+use crate::groups::group::{Join, Sync};
 use crate::groups::member::{MemberId, Protocol};
 use crate::groups::{Coordinator, Effects};
 
@@ -128,11 +129,7 @@ impl<T: Copy> Coordinator<T> {
         if exists { Ok(()) } else { Err(ErrorCode::UNKNOWN_MEMBER_ID) }
     }
 
-    fn read_join<'a>(
-        &mut self,
-        call: &Call<'a, T>,
-        request: &join_group::Request<'a>,
-    ) -> Join<'a> {
+    fn read_join<'a>(&mut self, call: &Call<'a, T>, request: &join_group::Request<'a>) -> Join<'a> {
         let session_timeout = millis(request.session_timeout_ms);
         let protocol = |p: &join_group::Protocol<'_>| Protocol {
             name: p.name.into(),
