@@ -3,7 +3,10 @@
 
 mod bytes;
 mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod disk;
+pub mod inspect;
 mod local;
 mod lock;
 mod memory;

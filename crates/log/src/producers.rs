@@ -141,6 +141,11 @@ impl Producers {
         self.by_id.retain(|_, p| now_ms.saturating_sub(p.used_ms) < EXPIRY_MS);
     }
 
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// Makes room by an eighth, so that the cost is spread over as many new producers.
     fn forget_oldest(&mut self) {
         let mut used: Vec<i64> = self.by_id.values().map(|p| p.used_ms).collect();

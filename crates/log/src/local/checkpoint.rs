@@ -18,6 +18,7 @@
 //!     CRC-32C of all before                4
 //! ```
 
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -51,19 +52,27 @@ impl Checkpoint {
     /// Reads the one in a partition's directory; None: there is none that is valid.
     pub(crate) fn read(dir: &Path) -> io::Result<Option<Checkpoint>> {
         let path = dir.join(files::CHECKPOINT);
-        let len = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata.len(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e),
+        match Checkpoint::read_file(&path) {
+            Ok(checkpoint) => Ok(Some(checkpoint)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!(path = %path.display(), "damaged checkpoint, the whole log is read");
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Reads a checkpoint file; `InvalidData` if it is not a valid one.
+    pub(crate) fn read_file(path: &Path) -> io::Result<Checkpoint> {
+        let invalid = || {
+            let why = format!("{} is damaged", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, why)
         };
-        if len > FILE_BYTES_MAX {
-            return Ok(None);
+        if fs::metadata(path)?.len() > FILE_BYTES_MAX {
+            return Err(invalid());
         }
-        let checkpoint = Checkpoint::decode(&std::fs::read(&path)?).ok();
-        if checkpoint.is_none() {
-            tracing::warn!(path = %path.display(), "checkpoint is damaged, the whole log is read");
-        }
-        Ok(checkpoint)
+        Checkpoint::decode(&fs::read(path)?).map_err(|Cut| invalid())
     }
 
     fn encode(&self) -> Vec<u8> {

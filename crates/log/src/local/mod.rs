@@ -20,16 +20,16 @@
 
 mod append;
 mod background;
-mod checkpoint;
-mod files;
+pub(crate) mod checkpoint;
+pub(crate) mod files;
 mod find;
-mod index;
+pub(crate) mod index;
 mod partition;
 mod pending;
 mod read;
 mod recover;
 mod retain;
-mod scan;
+pub(crate) mod scan;
 mod segment;
 mod sync;
 mod zone;

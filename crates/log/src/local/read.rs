@@ -174,7 +174,7 @@ fn verify(segment: &Arc<Segment>, file: &File, found: &Found, end: u64) -> Resul
 /// Walks the headers of a segment, over damage.
 pub(crate) struct Walk<'a> {
     segment: &'a Segment,
-    window: Window<'a>,
+    window: Window<&'a File>,
     position: u64,
     expected: i64,
     limit: u64,

@@ -61,7 +61,7 @@ impl Partition {
         let mut bytes: u64 = segments.iter().map(|s| s.size()).sum();
         let closed = &segments[..segments.len() - 1];
         let mut count = 0;
-        for segment in closed.iter().take_while(|s| s.base < w.shown.base) {
+        for segment in closed.iter().take_while(|s| s.visible() == s.size()) {
             let size = segment.size();
             let too_big = w.config.retention_bytes.is_some_and(|max| bytes - size >= max);
             if !too_big && !is_expired(w, segment.max_timestamp(&shared.files)?, now_ms) {
@@ -76,7 +76,7 @@ impl Partition {
     /// Moves the log start up to `offset`; returns where it is.
     pub(crate) fn trim(&self, offset: i64, shared: &Shared) -> Result<i64, StoreError> {
         let (log_start, doomed) = {
-            let w = self.lock();
+            let _w = self.lock();
             let (start, end) = (
                 self.log_start.load(Ordering::Acquire),
                 self.high_watermark.load(Ordering::Acquire),
@@ -91,7 +91,7 @@ impl Partition {
             self.log_start.store(offset, Ordering::Release);
             let segments = self.segments.load();
             let whole = segments.partition_point(|s| s.base <= offset).saturating_sub(1);
-            let hidden = segments.partition_point(|s| s.base < w.shown.base);
+            let hidden = segments.partition_point(|s| s.visible() == s.size());
             (offset, self.forget_segments(whole.min(hidden)))
         };
         self.remove(&doomed, shared).map_err(io_error("move the log start of", &self.dir))?;

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 
 use chaski_batch::{BatchError, HEADER_LEN, Header};
@@ -47,8 +48,8 @@ impl fmt::Display for Flaw {
 }
 
 /// A stretch of a file in memory, moved along as it is read.
-pub(crate) struct Window<'f> {
-    file: &'f File,
+pub(crate) struct Window<F> {
+    file: F,
     chunk: usize,
     buffer: Vec<u8>,
     /// Position in the file of `buffer[0]`.
@@ -57,9 +58,9 @@ pub(crate) struct Window<'f> {
     filled: usize,
 }
 
-impl<'f> Window<'f> {
+impl<F: Deref<Target = File>> Window<F> {
     /// Reads `file` in pieces of `chunk` bytes, larger where one batch is.
-    pub(crate) fn new(file: &'f File, chunk: usize) -> Window<'f> {
+    pub(crate) fn new(file: F, chunk: usize) -> Window<F> {
         Window { file, chunk, buffer: Vec::new(), at: 0, filled: 0 }
     }
 
@@ -204,7 +205,7 @@ pub(crate) enum After {
 /// not mistaken for one, as long as the header around it can be read. Otherwise every byte is
 /// tried; the total of bytes that are checksummed in vain is bounded.
 pub(crate) fn after_flaw(
-    window: &mut Window<'_>,
+    window: &mut Window<impl Deref<Target = File>>,
     position: u64,
     limit: u64,
     expected: i64,
@@ -228,7 +229,7 @@ pub(crate) fn after_flaw(
 
 /// Tries every byte from `position` on.
 fn search(
-    window: &mut Window<'_>,
+    window: &mut Window<impl Deref<Target = File>>,
     mut position: u64,
     limit: u64,
     expected: i64,
@@ -256,7 +257,7 @@ fn search(
 
 /// The batch at `position` if it is good and its offset is between the two given.
 fn candidate(
-    window: &mut Window<'_>,
+    window: &mut Window<impl Deref<Target = File>>,
     position: u64,
     limit: u64,
     expected: i64,

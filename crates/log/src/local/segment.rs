@@ -256,7 +256,7 @@ impl Segment {
     /// first time.
     pub(crate) fn damage_at(
         &self,
-        window: &mut Window<'_>,
+        window: &mut Window<&File>,
         position: u64,
         expected: i64,
         flaw: &Flaw,
@@ -350,7 +350,7 @@ impl Segment {
         files: &OpenFiles,
     ) -> io::Result<(IndexData, i64)> {
         let file = self.file(files)?;
-        let mut window = Window::new(&file, SCAN_BYTES);
+        let mut window = Window::new(&*file, SCAN_BYTES);
         let Range { start: mut position, end: limit } = range;
         let mut expected = (position == 0).then_some(self.base);
         while position < limit {

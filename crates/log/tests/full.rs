@@ -1,0 +1,74 @@
+//! A disk without room: the producer is told, nothing half written is kept, and when there is room
+//! again all goes on by itself.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chaski_log::conformance::{batch, sequenced, spec};
+use chaski_log::store::Durability::{Disk, PageCache};
+use chaski_log::store::{AppendError, LogConfig};
+use support::{FaultyDisk, local, on};
+
+#[test]
+fn nothing_of_a_short_write_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let p = probe.open("t", 0);
+    probe.append(p, &sequenced(1, 0, 0, 2), Disk).unwrap();
+    let one = sequenced(1, 0, 2, 2);
+    for room in [0, 1, 61, one.len() as i64 - 1, one.len() as i64, one.len() as i64 * 2 - 1] {
+        disk.room.store(room, Ordering::Relaxed);
+        let two = [(p, one.clone(), Disk), (p, sequenced(1, 0, 4, 2), PageCache)];
+        for outcome in probe.append_all(&two) {
+            assert_eq!(outcome, Err(AppendError::Full), "room for {room} bytes");
+        }
+        assert_eq!(probe.store.offsets(p).unwrap().log_end, 2);
+        assert_eq!(probe.read_all(p, 0, 1000).len(), 1);
+    }
+    // Even whole batches of a failed write must not come back to life.
+    drop(probe);
+    let probe = on(disk.clone(), dir.path());
+    assert_eq!(probe.open("t", 0), p);
+    assert_eq!(probe.store.offsets(p).unwrap().log_end, 2);
+
+    disk.room.store(1 << 20, Ordering::Relaxed);
+    let outcome = probe.append(p, &one, Disk).unwrap();
+    assert_eq!((outcome.base_offset, outcome.duplicate), (2, false), "its sequence was taken back");
+    assert_eq!(probe.read_all(p, 0, 1000).len(), 2);
+}
+
+#[test]
+fn no_room_for_a_new_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let config = LogConfig { segment_bytes: 500, ..LogConfig::default() };
+    let p = probe.store.open(&spec("t", 0, config)).unwrap();
+    let mut appended = 0;
+    while probe.store.stats(p).unwrap().bytes < 1400 {
+        probe.append(p, &batch(appended, 1), PageCache).unwrap();
+        appended += 1;
+    }
+    disk.room.store(0, Ordering::Relaxed);
+    for _ in 0..5 {
+        assert_eq!(probe.append(p, &batch(0, 1), PageCache), Err(AppendError::Full));
+    }
+    assert_eq!(probe.read_all(p, 0, 1000).len() as i64, appended, "reads go on");
+
+    // Retention makes room even where there is none for a checkpoint.
+    let config = LogConfig { segment_bytes: 500, retention_bytes: Some(0), ..LogConfig::default() };
+    probe.store.configure(p, &config).unwrap();
+    probe.store.retain(0);
+    assert!(probe.store.offsets(p).unwrap().log_start > 0);
+    assert!(support::files(dir.path(), "log").len() < 3);
+    disk.room.store(1 << 20, Ordering::Relaxed);
+    assert_eq!(probe.append(p, &batch(0, 1), Disk).unwrap().base_offset, appended);
+
+    drop(probe);
+    let probe = local(dir.path());
+    probe.open("t", 0);
+    assert_eq!(probe.store.offsets(p).unwrap().log_end, appended + 1);
+}

@@ -1,0 +1,202 @@
+//! A disk that remembers what was synced, and what would be left if the power failed now.
+//!
+//! The model is the harshest that POSIX allows: bytes of a file are safe once the file is synced,
+//! names once their directory is. What is not safe may survive or not, each write by itself; the
+//! names of a directory change in order.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use chaski_log::disk::{Disk, RealDisk};
+
+#[derive(Debug, Default)]
+pub struct Unplugged(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// By inode.
+    files: HashMap<u64, Content>,
+    names: Names,
+    /// Changes of names not known to be safe, in order.
+    unsafe_names: Vec<Change>,
+}
+
+/// Path to inode; None is a directory.
+type Names = HashMap<PathBuf, Option<u64>>;
+
+#[derive(Debug, Default)]
+struct Content {
+    safe: Vec<u8>,
+    unsafe_writes: Vec<Write>,
+}
+
+#[derive(Debug, Clone)]
+enum Write {
+    At(u64, Vec<u8>),
+    Len(u64),
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Add(PathBuf, Option<u64>),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+impl Change {
+    /// The directory whose sync makes it safe.
+    fn dir(&self) -> &Path {
+        let (Change::Add(path, _) | Change::Rename(_, path) | Change::Remove(path)) = self;
+        path.parent().unwrap()
+    }
+
+    fn apply(&self, names: &mut Names) {
+        match self {
+            Change::Add(path, inode) => {
+                names.insert(path.clone(), *inode);
+            }
+            Change::Rename(from, to) => {
+                if let Some(inode) = names.remove(from) {
+                    names.insert(to.clone(), inode);
+                }
+            }
+            Change::Remove(path) => {
+                names.remove(path);
+            }
+        }
+    }
+}
+
+impl Write {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Write::At(position, written) => {
+                let (from, to) = (*position as usize, *position as usize + written.len());
+                if bytes.len() < to {
+                    bytes.resize(to, 0);
+                }
+                bytes[from..to].copy_from_slice(written);
+            }
+            Write::Len(len) => bytes.resize(*len as usize, 0),
+        }
+    }
+}
+
+impl Unplugged {
+    /// Writes to `to` what is left of `from` if the power fails now. `lucky` says of each thing
+    /// that is not safe whether it survives all the same.
+    pub fn pull(&self, from: &Path, to: &Path, mut lucky: impl FnMut() -> bool) {
+        let state = self.0.lock().unwrap();
+        let mut names = state.names.clone();
+        for change in &state.unsafe_names {
+            if !lucky() {
+                break;
+            }
+            change.apply(&mut names);
+        }
+        let mut paths: Vec<_> = names.iter().collect();
+        paths.sort();
+        for (path, inode) in paths {
+            let target = to.join(path.strip_prefix(from).unwrap());
+            match inode {
+                None => fs::create_dir_all(target).unwrap(),
+                Some(inode) if target.parent().unwrap().exists() => {
+                    let content = &state.files[inode];
+                    let mut bytes = content.safe.clone();
+                    for write in &content.unsafe_writes {
+                        // The length a write gives a file may survive without its bytes.
+                        match write {
+                            _ if lucky() => write.apply(&mut bytes),
+                            Write::At(position, written) if lucky() => {
+                                let len = *position as usize + written.len();
+                                bytes.resize(len.max(bytes.len()), 0);
+                            }
+                            _ => {}
+                        }
+                    }
+                    fs::write(target, bytes).unwrap();
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn change(&self, change: Change) {
+        self.0.lock().unwrap().unsafe_names.push(change);
+    }
+
+    fn write(&self, file: &File, write: Write) {
+        let inode = file.metadata().unwrap().ino();
+        self.0.lock().unwrap().files.entry(inode).or_default().unsafe_writes.push(write);
+    }
+}
+
+impl Disk for Unplugged {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        let mut state = self.0.lock().unwrap();
+        let file = RealDisk.create(path)?;
+        let inode = file.metadata()?.ino();
+        // The inode may be that of a file removed before.
+        state.files.insert(inode, Content::default());
+        state.unsafe_names.push(Change::Add(path.to_owned(), Some(inode)));
+        Ok(file)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_dir(path)?;
+        self.change(Change::Add(path.to_owned(), None));
+        Ok(())
+    }
+
+    fn write_at(&self, file: &File, bytes: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
+        let written = RealDisk.write_at(file, bytes, position)?;
+        let mut all: Vec<u8> = bytes.iter().flat_map(|b| b.iter().copied()).collect();
+        all.truncate(written);
+        self.write(file, Write::At(position, all));
+        Ok(written)
+    }
+
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
+        RealDisk.set_len(file, len)?;
+        self.write(file, Write::Len(len));
+        Ok(())
+    }
+
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        let inode = file.metadata()?.ino();
+        let mut state = self.0.lock().unwrap();
+        let content = state.files.entry(inode).or_default();
+        for write in std::mem::take(&mut content.unsafe_writes) {
+            write.apply(&mut content.safe);
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        let (safe, rest) = std::mem::take(&mut state.unsafe_names)
+            .into_iter()
+            .partition(|change| change.dir() == dir);
+        state.unsafe_names = rest;
+        for change in Vec::<Change>::from(safe) {
+            change.apply(&mut state.names);
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)?;
+        self.change(Change::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove_file(path)?;
+        self.change(Change::Remove(path.to_owned()));
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! A failed sync: the partition takes no more appends, nobody is told that all is well, and what
+//! consumers could read they still can.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chaski_log::conformance::{batch, sequenced, spec};
+use chaski_log::store::Durability::{Disk, PageCache};
+use chaski_log::store::{AppendError, LogConfig};
+use support::{FaultyDisk, local, on};
+
+#[test]
+fn a_failed_sync_is_final() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let (p, other) = (probe.open("t", 0), probe.open("t", 1));
+    probe.append(p, &batch(0, 2), Disk).unwrap();
+    disk.fail_syncs.store(true, Ordering::Release);
+    let pending = [(p, batch(0, 1), Disk), (p, batch(0, 1), Disk)];
+    for outcome in probe.append_all(&pending) {
+        assert!(matches!(outcome, Err(AppendError::Storage(_))), "{outcome:?}");
+    }
+    disk.fail_syncs.store(false, Ordering::Release);
+    let syncs = disk.syncs.load(Ordering::Relaxed);
+    for durability in [Disk, PageCache] {
+        let outcome = probe.append(p, &batch(0, 1), durability);
+        assert!(matches!(outcome, Err(AppendError::Storage(_))), "{outcome:?}");
+    }
+    assert_eq!(disk.syncs.load(Ordering::Relaxed), syncs, "it is not tried again");
+    assert!(probe.store.stats(p).unwrap().failed.is_some());
+    assert_eq!(probe.store.offsets(p).unwrap().high_watermark, 2);
+    assert_eq!(probe.read_all(p, 0, 1000).len(), 1);
+    probe.append(other, &batch(0, 1), Disk).unwrap();
+    assert!(probe.store.close().is_err(), "the partition that failed is not closed cleanly");
+}
+
+#[test]
+fn what_waits_for_the_disk_is_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let config = LogConfig { segment_bytes: 600, ..LogConfig::default() };
+    let p = probe.store.open(&spec("t", 0, config)).unwrap();
+    probe.append(p, &batch(0, 1), PageCache).unwrap();
+    disk.hold_syncs.store(true, Ordering::Release);
+    let mut sent = probe.send(&[(p, sequenced(1, 0, 0, 3), Disk)]);
+    // Through several segments, all of them behind the one that waits.
+    for i in 0..30 {
+        probe.append(p, &batch(i, 1), PageCache).unwrap();
+    }
+    sent.extend(probe.send(&[(p, sequenced(1, 0, 0, 3), Disk), (p, batch(0, 1), Disk)]));
+    let offsets = probe.store.offsets(p).unwrap();
+    assert_eq!((offsets.high_watermark, offsets.log_end), (1, 35));
+    assert!(probe.read_ok(p, 1, 1000, true).unwrap().records.is_none());
+    assert!(sent.iter().all(|token| probe.poll(*token).is_none()), "even the duplicate waits");
+
+    disk.hold_syncs.store(false, Ordering::Release);
+    let outcomes: Vec<_> = sent.iter().map(|token| probe.wait(*token).unwrap()).collect();
+    assert_eq!(outcomes.iter().map(|a| a.base_offset).collect::<Vec<_>>(), [1, 1, 34]);
+    assert_eq!(outcomes.iter().map(|a| a.duplicate).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(probe.store.offsets(p).unwrap().high_watermark, 35);
+    assert_eq!(probe.read_all(p, 0, 300).len(), 33);
+}
+
+#[test]
+fn one_sync_serves_all_who_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let p = probe.open("t", 0);
+    probe.append(p, &batch(0, 1), Disk).unwrap();
+    disk.hold_syncs.store(true, Ordering::Release);
+    let before = disk.syncs.load(Ordering::Relaxed);
+    let sent: Vec<u64> = (0..100).flat_map(|i| probe.send(&[(p, batch(i, 1), Disk)])).collect();
+    disk.hold_syncs.store(false, Ordering::Release);
+    for token in sent {
+        probe.wait(token).unwrap();
+    }
+    let syncs = disk.syncs.load(Ordering::Relaxed) - before;
+    assert!((1..=2).contains(&syncs), "{syncs} syncs for 100 appends");
+}
+
+#[test]
+fn a_failed_background_flush_is_final_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let config = LogConfig { flush_bytes: 300, ..LogConfig::default() };
+    let p = probe.store.open(&spec("t", 0, config)).unwrap();
+    disk.fail_syncs.store(true, Ordering::Release);
+    for _ in 0..20_000 {
+        if probe.append(p, &batch(0, 1), PageCache).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    let failed = probe.store.stats(p).unwrap().failed;
+    assert!(failed.is_some_and(|why| why.contains("t-0")));
+    drop(probe);
+    let probe = local(dir.path());
+    probe.open("t", 0);
+    probe.append(p, &batch(0, 1), Disk).unwrap();
+}
