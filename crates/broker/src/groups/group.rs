@@ -127,6 +127,8 @@ pub(super) struct Group<P> {
     supporters: BTreeMap<Arc<str>, usize>,
     /// Members that wait for a join.
     joining: usize,
+    /// Members that owe a sync.
+    unsynced: usize,
     metadata_bytes: usize,
     empty_since_ms: Option<i64>,
     /// Not later than the first deadline. Heartbeats only ever move deadlines back, so that they
@@ -154,6 +156,7 @@ impl<P: Copy> Group<P> {
             pending: BTreeMap::new(),
             supporters: BTreeMap::new(),
             joining: 0,
+            unsynced: 0,
             metadata_bytes: 0,
             empty_since_ms: saved.empty_since_ms,
             wake: None,
@@ -259,8 +262,8 @@ impl<P: Copy> Group<P> {
             let waited = self.take_waiting(&id);
             if let Some(member) = self.members.get_mut(&id) {
                 member.fresh = false;
-                member.owes_sync = matches!(waited, Waiting::Sync(_));
             }
+            self.owe_sync(&id, matches!(waited, Waiting::Sync(_)));
             self.touch(&id, now);
         }
     }
@@ -384,6 +387,7 @@ impl<P: Copy> Group<P> {
     /// Takes a member out, answering the request it has open.
     fn remove(&mut self, turn: &mut Turn<'_, P>, id: &MemberId, error: ErrorCode) {
         self.answer(turn, id, error);
+        self.owe_sync(id, false);
         let Some(member) = self.members.remove(id) else { return };
         self.forget_protocols(&member);
         if let Some(instance) = &member.instance {
@@ -412,6 +416,15 @@ impl<P: Copy> Group<P> {
             self.joining -= 1;
         }
         waited
+    }
+
+    fn owe_sync(&mut self, id: &str, owes: bool) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        match (std::mem::replace(&mut member.owes_sync, owes), owes) {
+            (false, true) => self.unsynced += 1,
+            (true, false) => self.unsynced -= 1,
+            _ => {}
+        }
     }
 
     fn count_protocols(&mut self, member: &Member<P>) {
@@ -481,6 +494,7 @@ impl<P: Copy> Group<P> {
         assert!(completing || !waits(|w| matches!(w, Waiting::Sync(_))), "sync waits, none coming");
         assert_eq!(matches!(self.phase, Phase::Empty), self.members.is_empty());
         assert_eq!(self.joining, members().filter(|m| m.is_joining()).count());
+        assert_eq!(self.unsynced, members().filter(|m| m.owes_sync).count());
         assert_eq!(self.metadata_bytes, members().map(Member::metadata_bytes).sum::<usize>());
         for (name, count) in &self.supporters {
             assert_eq!(*count, members().filter(|m| m.supports(name)).count(), "{name}");

@@ -82,6 +82,7 @@ impl<P: Copy> Group<P> {
             member.owes_sync = false;
             member.assignment = Arc::from([]);
         }
+        self.unsynced = 0;
         for id in self.members_where(Member::is_joining) {
             self.welcome(turn, &id);
         }
@@ -93,8 +94,8 @@ impl<P: Copy> Group<P> {
         turn.answers.push((waiter, Answer::Join(Ok(self.place(id)))));
         if let Some(member) = self.members.get_mut(id) {
             member.fresh = false;
-            member.owes_sync = true;
         }
+        self.owe_sync(id, true);
         self.touch(id, turn.now.at);
     }
 

@@ -35,8 +35,8 @@ impl<P: Copy> Group<P> {
         // A request the member still had open has been given up by its client.
         self.answer(turn, &id, ErrorCode::REBALANCE_IN_PROGRESS);
         self.touch(&id, turn.now.at);
+        self.owe_sync(&id, false);
         let Some(member) = self.members.get_mut(&id) else { return };
-        member.owes_sync = false;
         member.waiting = Waiting::Sync(waiter);
         if matches!(self.phase, Phase::Stable { .. }) {
             self.give_assignment(turn, &id);
@@ -77,8 +77,7 @@ impl<P: Copy> Group<P> {
 
     /// Stops the wait for syncs once there is none to come.
     fn note_synced(&mut self) {
-        let all = !self.members.values().any(|m| m.owes_sync);
-        if all && matches!(self.phase, Phase::Stable { .. }) {
+        if self.unsynced == 0 && matches!(self.phase, Phase::Stable { .. }) {
             self.phase = Phase::Stable { until: None };
         }
     }
