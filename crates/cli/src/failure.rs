@@ -1,10 +1,15 @@
 //! What a person is told when a command fails: what went wrong, why, and what to do next.
 //!
 //! Exit codes: 1 the command failed, 2 it was called wrongly (clap's own), 3 the broker could not
-//! be reached.
+//! be reached, or went away.
 
 use std::error::Error;
 use std::process::ExitCode;
+
+/// Exit code: called wrongly.
+pub(crate) const CALLED_WRONGLY: u8 = 2;
+/// Exit code: the broker could not be reached, or went away.
+pub(crate) const BROKER_LOST: u8 = 3;
 
 /// A failure on its way to a person.
 #[derive(Debug)]
@@ -30,7 +35,15 @@ impl Failure {
             next = error.source();
         }
         failure.causes.dedup();
+        // Some errors name themselves what went wrong.
+        failure.causes.retain(|cause| *cause != failure.what);
         failure
+    }
+
+    /// Adds to the reasons.
+    pub(crate) fn cause(mut self, cause: impl Into<String>) -> Failure {
+        self.causes.push(cause.into());
+        self
     }
 
     /// What to do about it.

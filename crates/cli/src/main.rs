@@ -1,2 +1,50 @@
-//! The chaski command.
-fn main() {}
+//! The `chaski` command: one tool for all distances.
+//!
+//! `args` says what can be typed; one module a command does it. `client` speaks to brokers,
+//! `output` prints, `failure` tells a person what went wrong.
+#![forbid(unsafe_code)]
+
+mod address;
+mod args;
+mod client;
+mod failure;
+mod group;
+mod inspect;
+mod interrupt;
+mod json_bytes;
+mod nearest;
+mod output;
+mod pages;
+mod position;
+mod progress;
+mod question;
+mod recv;
+mod send;
+mod serve;
+mod start;
+mod table;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Topic(args) => topic::run(&args),
+        Command::Group(args) => group::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Recv(args) => recv::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -8,7 +8,7 @@ use chaski_broker::{Server, StartError};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Serve;
-use crate::failure::Failure;
+use crate::failure::{CALLED_WRONGLY, Failure};
 
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     if args.settings {
@@ -51,7 +51,7 @@ fn settings(args: &Serve) -> Result<Given, Failure> {
     }
     for pair in &args.set {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::new(format!("`--set {pair}` is not NAME=VALUE")).code(2)
+            Failure::new(format!("`--set {pair}` is not NAME=VALUE")).code(CALLED_WRONGLY)
         })?;
         given.set(BROKER, name, value).map_err(|e| refuse("--set", &e))?;
     }
@@ -74,7 +74,7 @@ fn settings(args: &Serve) -> Result<Given, Failure> {
 fn refuse(source: &str, error: &SettingError) -> Failure {
     Failure::because(format!("{source} was refused"), error)
         .hint("`chaski serve --settings` lists every setting")
-        .code(2)
+        .code(CALLED_WRONGLY)
 }
 
 fn explain(error: StartError) -> Failure {

@@ -1,0 +1,182 @@
+//! Where a broker is, and which topic on it: `HOST:PORT` and `kafka://HOST:PORT/TOPIC`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The port brokers listen on unless told otherwise.
+const PORT: u16 = 9092;
+/// Bytes of a topic name at most, as Kafka has it.
+const TOPIC_BYTES_MAX: usize = 249;
+const SCHEME: &str = "kafka://";
+
+/// Host and port of a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// A name or an IP address, without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// A topic on a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    pub(crate) broker: Address,
+    pub(crate) topic: String,
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub(crate) enum AddressError {
+    #[error("the host is missing")]
+    Host,
+    #[error("`{0}` is no port")]
+    Port(String),
+    #[error("an IPv6 address goes in brackets: [::1]:9092")]
+    Brackets,
+    #[error("it must look like kafka://HOST:PORT/TOPIC")]
+    Scheme,
+    #[error("`{0}` is not spoken; kafka://HOST:PORT/TOPIC is")]
+    OtherScheme(String),
+    #[error("the topic is missing: kafka://HOST:PORT/TOPIC")]
+    NoTopic,
+    #[error(
+        "`{0}` is no topic name: 1 to {TOPIC_BYTES_MAX} letters, digits, `.`, `_` and `-`, and not `.` or `..`"
+    )]
+    Topic(String),
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Address, AddressError> {
+        let (host, port) = split_port(text)?;
+        if host.is_empty() {
+            return Err(AddressError::Host);
+        }
+        let port = match port {
+            None => PORT,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|&port| port != 0)
+                .ok_or_else(|| AddressError::Port(port.to_owned()))?,
+        };
+        Ok(Address { host: host.to_owned(), port })
+    }
+}
+
+/// The host without brackets, and the port if there is one.
+fn split_port(text: &str) -> Result<(&str, Option<&str>), AddressError> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(AddressError::Brackets)?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(AddressError::Brackets),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, port)) if port.contains(':') => Err(AddressError::Brackets),
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((text, None)),
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Address { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+impl FromStr for Url {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Url, AddressError> {
+        let Some(rest) = text.strip_prefix(SCHEME) else {
+            return Err(match text.split_once("://") {
+                Some((scheme, _)) => AddressError::OtherScheme(format!("{scheme}://")),
+                None => AddressError::Scheme,
+            });
+        };
+        let (broker, topic) = rest.split_once('/').ok_or(AddressError::NoTopic)?;
+        let topic = topic.strip_suffix('/').unwrap_or(topic);
+        match topic {
+            "" => Err(AddressError::NoTopic),
+            _ if !is_topic_name(topic) => Err(AddressError::Topic(topic.to_owned())),
+            _ => Ok(Url { broker: broker.parse()?, topic: topic.to_owned() }),
+        }
+    }
+}
+
+fn is_topic_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=TOPIC_BYTES_MAX).contains(&name.len())
+        && name.chars().all(legal)
+        && name != "."
+        && name != ".."
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SCHEME}{}/{}", self.broker, self.topic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Result<(String, u16), AddressError> {
+        text.parse::<Address>().map(|a| (a.host, a.port))
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_maybe_a_port() {
+        assert_eq!(address("localhost:19092"), Ok(("localhost".into(), 19092)));
+        assert_eq!(address("10.0.0.7"), Ok(("10.0.0.7".into(), 9092)));
+        assert_eq!(address("[::1]:1"), Ok(("::1".into(), 1)));
+        assert_eq!(address("[::1]"), Ok(("::1".into(), 9092)));
+        assert_eq!(address(":9092"), Err(AddressError::Host));
+        assert_eq!(address(""), Err(AddressError::Host));
+        assert_eq!(address("::1"), Err(AddressError::Brackets));
+        assert_eq!(address("[::1"), Err(AddressError::Brackets));
+        assert_eq!(address("[::1]9092"), Err(AddressError::Brackets));
+        for port in ["0", "65536", "-1", "http", ""] {
+            assert_eq!(address(&format!("h:{port}")), Err(AddressError::Port(port.into())));
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_is_typed() {
+        for text in ["localhost:9092", "[::1]:9092"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_url_names_broker_and_topic() {
+        let url: Url = "kafka://127.0.0.1:19092/orders.v1".parse().unwrap();
+        assert_eq!((url.broker.port, url.topic.as_str()), (19092, "orders.v1"));
+        assert_eq!(url.to_string(), "kafka://127.0.0.1:19092/orders.v1");
+        let url: Url = "kafka://localhost/orders/".parse().unwrap();
+        assert_eq!((url.broker.port, url.topic.as_str()), (9092, "orders"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_named() {
+        let error = |text: &str| text.parse::<Url>().unwrap_err();
+        assert_eq!(error("orders"), AddressError::Scheme);
+        assert_eq!(error("zmq+tcp://h:1/x"), AddressError::OtherScheme("zmq+tcp://".into()));
+        assert_eq!(error("kafka://h:1"), AddressError::NoTopic);
+        assert_eq!(error("kafka://h:1/"), AddressError::NoTopic);
+        assert_eq!(error("kafka:///orders"), AddressError::Host);
+        assert_eq!(error("kafka://h:1/a/b"), AddressError::Topic("a/b".into()));
+        assert_eq!(error("kafka://h:1/.."), AddressError::Topic("..".into()));
+        let long = "x".repeat(250);
+        assert_eq!(error(&format!("kafka://h:1/{long}")), AddressError::Topic(long));
+    }
+}

@@ -1,0 +1,159 @@
+//! What can be typed: one definition for parsing, help, completions and man pages.
+//!
+//! One file a command. Every command ends its help with examples, and a test parses each of them.
+
+mod group;
+mod inspect;
+mod pages;
+mod recv;
+mod send;
+mod serve;
+mod topic;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use group::{Group, GroupDelete, GroupDescribe, GroupList, GroupReset};
+pub(crate) use inspect::{Inspect, InspectSegment};
+pub(crate) use pages::{Completions, Man};
+pub(crate) use recv::{Recv, RecvFormat};
+pub(crate) use send::{Acks, CodecName, Send};
+pub(crate) use serve::Serve;
+pub(crate) use topic::{Topic, TopicAlter, TopicCreate, TopicDelete, TopicDescribe, TopicList};
+
+use crate::address::Address;
+use crate::output::Format;
+
+/// Messages at four distances: threads, processes, machines, time.
+#[derive(Debug, Parser)]
+#[command(name = "chaski", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  chaski serve
+  echo hello | chaski send kafka://127.0.0.1:9092/greetings
+  chaski recv kafka://127.0.0.1:9092/greetings --from earliest
+  chaski topic list
+
+Exit codes:
+  0  done
+  1  failed; standard error says why and what to do
+  2  called wrongly
+  3  the broker could not be reached, or went away")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(Serve),
+    #[command(subcommand)]
+    Topic(Topic),
+    #[command(subcommand)]
+    Group(Group),
+    Send(Send),
+    Recv(Recv),
+    #[command(subcommand)]
+    Inspect(Inspect),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Which broker to talk to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BrokerArg {
+    /// Broker to talk to
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092", env = "CHASKI_BROKER")]
+    pub(crate) broker: Address,
+}
+
+/// In what form to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputArg {
+    /// Form of the output: for people, one JSON document, or one JSON object a line
+    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+/// Splits `NAME=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it is not NAME=VALUE")?;
+    if name.is_empty() {
+        Err("the name is missing")?
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Calls `visit` with every command, itself and all below it.
+    fn each_command(command: &clap::Command, visit: &mut impl FnMut(&clap::Command)) {
+        visit(command);
+        for below in command.get_subcommands().filter(|c| c.get_name() != "help") {
+            each_command(below, visit);
+        }
+    }
+
+    /// The `chaski ...` part of each example line, without what explains it.
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        help.lines()
+            .filter(|line| line.starts_with("  "))
+            .filter_map(|line| line.find("chaski ").map(|at| &line[at..]))
+            .map(|line| line.split("   ").next().unwrap_or_default().to_owned())
+            .map(|line| line.split(['|', '>', '<']).next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Splits as a shell does, as far as the examples need it.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.trim().chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                _ => words.last_mut().expect("never empty").push(c),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_that_parse() {
+        each_command(&Args::command(), &mut |command| {
+            let examples = examples(command);
+            assert!(!examples.is_empty(), "`{}` has no example", command.get_name());
+            for example in examples {
+                if let Err(error) = Args::try_parse_from(words(&example)) {
+                    panic!("`{example}`: {error}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn every_command_and_argument_says_what_it_is() {
+        each_command(&Args::command(), &mut |command| {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+        });
+    }
+
+    #[test]
+    fn a_pair_needs_a_name() {
+        assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(pair("a="), Ok(("a".into(), String::new())));
+        assert!(pair("a").is_err());
+        assert!(pair("=a").is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! `chaski recv`.
+
+use clap::ValueEnum;
+
+use super::send::separator;
+use crate::address::Url;
+use crate::position::Position;
+
+/// Print the records of a topic.
+///
+/// On a terminal, or with --count, it waits for records to come; otherwise it stops at what was the
+/// end of the topic when it began. It starts at the newest record when it waits, at the oldest
+/// otherwise, unless --from says where. Records of one partition come in order; between partitions
+/// there is none.
+///
+/// JSON objects have topic, partition, offset, timestamp (milliseconds since 1970, -1 for none),
+/// key, value and headers. Bytes that are UTF-8 are a string, other bytes {"base64": ".."}, null is
+/// null.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  chaski recv kafka://127.0.0.1:9092/greetings
+  chaski recv kafka://127.0.0.1:9092/greetings --from earliest --count 10
+  chaski recv kafka://127.0.0.1:9092/orders --from -1h -o json | jq .value
+  chaski recv kafka://127.0.0.1:9092/orders --from 2026-08-01T12:00:00Z --exit-at-end
+  chaski recv kafka://127.0.0.1:9092/orders --from 4200 --partition 3 --key")]
+pub(crate) struct Recv {
+    /// Where from: kafka://HOST:PORT/TOPIC
+    #[arg(value_name = "URL")]
+    pub(crate) url: Url,
+    /// earliest, latest, an offset, or a time: RFC 3339, or relative like -1h or -2d
+    #[arg(long, value_name = "POSITION", allow_hyphen_values = true)]
+    pub(crate) from: Option<Position>,
+    /// Stop after so many records
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Wait for records to come
+    #[arg(long, conflicts_with = "exit_at_end")]
+    pub(crate) follow: bool,
+    /// Stop at what is the end of the topic at the start
+    #[arg(long)]
+    pub(crate) exit_at_end: bool,
+    /// Only this partition; may be given several times [default: all]
+    #[arg(long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partitions: Vec<i32>,
+    /// Form of the output: values a line each, JSON objects a line each, or values with nothing
+    /// between them
+    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = RecvFormat::Text)]
+    pub(crate) output: RecvFormat,
+    /// With text: print the key and a separator before the value
+    #[arg(long)]
+    pub(crate) key: bool,
+    /// What stands between key and value; `\t` is a tab
+    #[arg(long, value_name = "SEPARATOR", default_value = "\\t", value_parser = separator)]
+    pub(crate) key_separator: String,
+    /// With text: what to print for null
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) null_value: String,
+}
+
+/// Form in which records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecvFormat {
+    Text,
+    #[value(alias = "jsonl")]
+    Json,
+    Raw,
+}

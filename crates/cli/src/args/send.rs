@@ -1,0 +1,96 @@
+//! `chaski send`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::pair;
+use crate::address::Url;
+
+/// Send records to a topic, one a line.
+///
+/// Lines that are there are sent together; a line that comes alone is sent at once. A record with
+/// a key goes to the partition where Kafka's Java clients would put it (murmur2), one without goes
+/// to a partition in turn, changed with every batch. A topic that does not exist is created if the
+/// broker does so (auto.create.topics.enable).
+///
+/// With --json, a line is an object with `value` and, if wanted, `key`, `headers`, `timestamp`
+/// (milliseconds since 1970) and `partition`. A key or value is a string, null, {"base64": ".."}
+/// for bytes that are no text, or any other JSON, which is sent as its text; headers are an object,
+/// or a list of {"key": .., "value": ..}. What `chaski recv -o json` prints can be sent again;
+/// `topic` and `offset` are passed over.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  echo hello | chaski send kafka://127.0.0.1:9092/greetings
+  chaski send kafka://127.0.0.1:9092/orders orders.csv --codec zstd
+  echo k1:v1 | chaski send kafka://127.0.0.1:9092/orders --key-separator :
+  echo '{\"key\":\"k1\",\"value\":null}' | chaski send kafka://127.0.0.1:9092/orders --json
+  tail -f app.log | chaski send kafka://127.0.0.1:9092/logs --header host=web1 --acks 1")]
+pub(crate) struct Send {
+    /// Where to: kafka://HOST:PORT/TOPIC
+    #[arg(value_name = "URL")]
+    pub(crate) url: Url,
+    /// File to read; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// Lines are key, separator, value; `\t` is a tab
+    #[arg(long, value_name = "SEPARATOR", value_parser = separator)]
+    pub(crate) key_separator: Option<String>,
+    /// Key of every record
+    #[arg(long, value_name = "KEY", conflicts_with = "key_separator")]
+    pub(crate) key: Option<String>,
+    /// Header of every record; may be given several times
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// Partition of every record
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Option<i32>,
+    /// A value that is this text is sent as null: a tombstone
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null_value: Option<String>,
+    /// Lines are JSON objects
+    #[arg(long, conflicts_with_all = ["key_separator", "key", "null_value"])]
+    pub(crate) json: bool,
+    /// How to compress
+    #[arg(long, value_enum, value_name = "CODEC", default_value_t = CodecName::None)]
+    pub(crate) codec: CodecName,
+    /// What to wait for: all, the record is as durable as the broker makes it; 1, the broker has
+    /// it; 0, nothing
+    #[arg(long, value_enum, value_name = "ACKS", default_value_t = Acks::All)]
+    pub(crate) acks: Acks,
+    /// Bytes of records sent as one batch, at most; one larger record goes alone
+    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64 * 1024 * 1024))]
+    pub(crate) batch_bytes: u32,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Compression by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CodecName {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+/// What a producer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Acks {
+    All,
+    #[value(name = "1")]
+    One,
+    #[value(name = "0")]
+    Zero,
+}
+
+/// A separator as typed, where `\t` stands for a tab.
+pub(super) fn separator(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("it is empty".to_owned()),
+        _ => Ok(text.replace("\\t", "\t")),
+    }
+}
