@@ -38,7 +38,7 @@ proptest! {
         segment_bytes in prop::sample::select(vec![300_u64, 1000, 100_000]),
         luck in any::<u64>(),
     ) {
-        let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (dir, left) = (support::scratch(), support::scratch());
         let disk = Arc::new(Unplugged::default());
         let config = LogConfig { segment_bytes, flush_bytes: 1500, ..LogConfig::default() };
         let spec = spec("t", 0, config);

@@ -86,7 +86,7 @@ pub(crate) struct Writer {
 pub(crate) struct Names {
     /// A segment's, in the partition's directory.
     pub(crate) segment: bool,
-    /// The partition's, in the log's directory.
+    /// The partition's, in the log's directory, and that one's.
     pub(crate) partition: bool,
 }
 

@@ -345,8 +345,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn finish(mut self) -> Result<Partition, StoreError> {
-        let created = self.last.is_none();
-        if created {
+        if self.last.is_none() {
             self.create_first()?;
         }
         let Some(((file, index), active)) = self.last.take().zip(self.segments.last().cloned())
@@ -361,7 +360,8 @@ impl<'a> Recovery<'a> {
         let dirty = live.iter().any(|s| s.dirty.load(Ordering::Relaxed));
         let clean = cp && !dirty && unsealed.is_empty();
         let log_start = self.log_start.clamp(self.segments[0].base, end.max(self.segments[0].base));
-        let names = Names { segment: !clean, partition: created };
+        // A checkpoint is only written once the names it depends on are on disk.
+        let names = Names { segment: !clean, partition: !cp };
         let writer = Writer {
             config: self.spec.config.clone(),
             end,

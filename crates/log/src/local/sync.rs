@@ -61,6 +61,11 @@ impl Partition {
 
     /// Syncs, seals rolled segments, and moves the checkpoint to the end.
     pub(crate) fn flush(&self, shared: &Shared) -> io::Result<()> {
+        self.flush_and_index(shared, INDEX_SAVE_BYTES)
+    }
+
+    /// As `flush`, and saves the active segment's index if it has grown by `index_bytes`.
+    fn flush_and_index(&self, shared: &Shared, index_bytes: u64) -> io::Result<()> {
         let _turn = self.take_sync_turn();
         let (plan, flush) = {
             let mut w = self.lock();
@@ -70,7 +75,7 @@ impl Partition {
                 Some(Stopped::Deleted) => return Ok(()),
                 Some(Stopped::Closed) | None => {}
             }
-            (w.plan(), self.plan_flush(&mut w))
+            (w.plan(), self.plan_flush(&mut w, index_bytes))
         };
         let result =
             flush.cut_zones(&plan, shared).and_then(|()| plan.run(&*shared.files.disk, &self.dir));
@@ -79,9 +84,9 @@ impl Partition {
         flush.checkpoint.write(&*shared.files.disk, &self.dir)
     }
 
-    fn plan_flush(&self, w: &mut Writer) -> Flush {
+    fn plan_flush(&self, w: &mut Writer, index_bytes: u64) -> Flush {
         w.unchecked = 0;
-        let save_index = w.position >= w.indexed + INDEX_SAVE_BYTES;
+        let save_index = w.position >= w.indexed + index_bytes;
         if save_index {
             w.indexed = w.position;
         }
@@ -170,9 +175,8 @@ impl Partition {
                 shared.files.disk.set_len(&w.file, w.position)?;
                 active.dirty.store(true, Ordering::Relaxed);
             }
-            w.indexed = w.position.saturating_sub(INDEX_SAVE_BYTES);
         }
-        self.flush(shared)
+        self.flush_and_index(shared, 1)
     }
 }
 
@@ -221,10 +225,13 @@ impl Plan {
         if self.names.segment {
             disk.sync_dir(dir)?;
         }
-        match dir.parent() {
-            Some(parent) if self.names.partition => disk.sync_dir(parent),
-            _ => Ok(()),
+        if self.names.partition {
+            // The partition's name is in the log's directory, whose name is in the data directory.
+            for above in dir.ancestors().skip(1).take(2) {
+                disk.sync_dir(above)?;
+            }
         }
+        Ok(())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Disks that misbehave in their several ways, and small logs to misbehave with.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod unplugged;
 
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use chaski_log::LocalLog;
 use chaski_log::conformance::Probe;
 use chaski_log::disk::{Disk, RealDisk};
+use tempfile::TempDir;
 
 pub use unplugged::Unplugged;
 
@@ -27,6 +28,11 @@ impl Disk for UnsyncedDisk {
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A directory in memory where there is such a thing, for tests that write thousands of files.
+pub fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// A log in `dir` on a disk that syncs nothing.
