@@ -4,6 +4,7 @@
 #![cfg(loom)]
 
 use chaski_ring::{Doze, Mailbox};
+use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
@@ -29,16 +30,31 @@ impl Bell {
     }
 }
 
+/// A producer and its count, in a cell by which loom sees a read that the write does not happen
+/// before.
+struct Message(UnsafeCell<(usize, usize)>);
+
+impl Message {
+    fn new(producer: usize, n: usize) -> Self {
+        Message(UnsafeCell::new((producer, n)))
+    }
+
+    fn get(&self) -> (usize, usize) {
+        // SAFETY: the cell is in one thread's hands at a time, and nobody writes to it.
+        self.0.with(|cell| unsafe { *cell })
+    }
+}
+
 #[derive(Default)]
 struct Inbox {
-    mailbox: Mailbox<(usize, usize)>,
+    mailbox: Mailbox<Message>,
     doze: Doze,
     bell: Bell,
 }
 
 /// Runs `producers` that send `each` messages in the given way, against a consumer that rests in
 /// the given way; checks that all come, once, in order.
-fn model(producers: usize, each: usize, send: fn(&Inbox, (usize, usize)), rest: fn(&Inbox)) {
+fn model(producers: usize, each: usize, send: fn(&Inbox, Message), rest: fn(&Inbox)) {
     let mut builder = loom::model::Builder::new();
     if producers > 1 {
         // All interleavings of two producers are too many; those with few involuntary switches are
@@ -50,7 +66,9 @@ fn model(producers: usize, each: usize, send: fn(&Inbox, (usize, usize)), rest: 
         let threads: Vec<_> = (0..producers)
             .map(|producer| {
                 let inbox = Arc::clone(&inbox);
-                thread::spawn(move || (0..each).for_each(|n| send(&inbox, (producer, n))))
+                thread::spawn(move || {
+                    (0..each).for_each(|n| send(&inbox, Message::new(producer, n)))
+                })
             })
             .collect();
         let mut next = vec![0; producers];
@@ -60,7 +78,7 @@ fn model(producers: usize, each: usize, send: fn(&Inbox, (usize, usize)), rest: 
             if got.is_empty() {
                 rest(&inbox);
             }
-            for (producer, n) in got.drain(..) {
+            for (producer, n) in got.drain(..).map(|message| message.get()) {
                 assert_eq!(n, next[producer], "lost, doubled or out of order");
                 next[producer] += 1;
             }
@@ -72,13 +90,13 @@ fn model(producers: usize, each: usize, send: fn(&Inbox, (usize, usize)), rest: 
     });
 }
 
-fn ring_when_first(inbox: &Inbox, message: (usize, usize)) {
+fn ring_when_first(inbox: &Inbox, message: Message) {
     if inbox.mailbox.push(message) {
         inbox.bell.ring();
     }
 }
 
-fn ring_when_asleep(inbox: &Inbox, message: (usize, usize)) {
+fn ring_when_asleep(inbox: &Inbox, message: Message) {
     let _first = inbox.mailbox.push(message);
     if inbox.doze.must_wake() {
         inbox.bell.ring();
