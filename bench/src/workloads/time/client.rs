@@ -150,7 +150,7 @@ fn through_socket(plan: &Plan, peer: &Peer, shape: Shape) -> Result<Samples> {
     let records = plan.size(shape.records.0, shape.records.1) / 10;
     let (connections, window) = if matches!(peer, Peer::Nats) { (1, 1000) } else { (8, 64) };
     let lanes = (0..connections)
-        .map(|index| peer.lane(server.address, index, shape.value_bytes))
+        .map(|_| peer.lane(server.address, shape.value_bytes))
         .collect::<Result<Vec<_>>>()?;
     let mut load = Load::new(lanes, window)?;
     let cpu_start = server.cpu_seconds();

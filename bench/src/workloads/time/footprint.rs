@@ -76,7 +76,7 @@ fn loaded(plan: &Plan, peer: &Peer) -> Result<Samples> {
             ensure!(fetcher.fetch()?.records > 0, "nothing to fetch");
         }
     } else {
-        let lanes = vec![peer.lane(server.address, 0, VALUE_BYTES)?];
+        let lanes = vec![peer.lane(server.address, VALUE_BYTES)?];
         Load::new(lanes, 1000)?.run(Stop::Requests(plan.size(1_000_000, 100_000)))?;
     }
     let (now, peak) = server.resident_bytes();

@@ -89,25 +89,20 @@ impl Peer {
         }
     }
 
-    /// A connection that asks for one record at a time, to partition `index`.
-    pub(super) fn lane(
-        &self,
-        address: SocketAddr,
-        index: usize,
-        value_bytes: usize,
-    ) -> Result<Lane> {
+    /// A connection that sends one record a request, to partition 0.
+    pub(super) fn lane(&self, address: SocketAddr, value_bytes: usize) -> Result<Lane> {
         let value = Values::new(Payload::Random).next(value_bytes);
         match self {
             Peer::Kafka { acks, .. } => {
                 let one = batch(1, value_bytes, Payload::Random, Codec::None)?;
-                kafka_lane(address, index, *acks, &one.bytes)
+                kafka_lane(address, 0, *acks, &one.bytes)
             }
             Peer::Nats => nats::lane(address, TOPIC, &value),
             Peer::Redis(_) => redis::lane(address, TOPIC, &value),
         }
     }
 
-    /// Starts the peer, loads it one record a request, ends it.
+    /// Starts the peer, loads one partition one record a request, ends it.
     pub(super) fn measure(
         &self,
         plan: &Plan,
@@ -116,10 +111,10 @@ impl Peer {
     ) -> Result<Tally> {
         // What earlier turns wrote must not be flushed during this one.
         rustix::fs::sync();
-        let server = self.start(plan, plan.server_core(), pressure.connections, None)?;
+        let server = self.start(plan, plan.server_core(), 1, None)?;
         let _pinned = Pinned::to(plan.client_core());
         let lanes = (0..pressure.connections)
-            .map(|index| self.lane(server.address, index, value_bytes))
+            .map(|_| self.lane(server.address, value_bytes))
             .collect::<Result<Vec<_>>>()?;
         let mut load = Load::new(lanes, pressure.window)?;
         load.run(pressure.warm_up)?;
