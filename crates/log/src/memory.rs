@@ -244,7 +244,8 @@ impl Partition {
             room = room.saturating_sub(len);
             to += 1;
         }
-        Ok(ReadOk { offsets, records: self.join(from, to) })
+        let more = to < self.batches.len();
+        Ok(ReadOk { offsets, records: self.join(from, to), more })
     }
 
     /// One slice of several batches.

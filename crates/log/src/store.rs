@@ -178,6 +178,8 @@ pub struct ReadOk {
     pub offsets: Offsets,
     /// None when `offset` is the high watermark.
     pub records: Option<Slice>,
+    /// More records follow these and may be read already: a read ends where a segment does.
+    pub more: bool,
 }
 
 /// Why a read found nothing.

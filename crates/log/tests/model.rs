@@ -77,7 +77,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(80))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn a_log_is_a_list_of_batches(

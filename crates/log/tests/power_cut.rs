@@ -30,12 +30,12 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn what_was_acknowledged_is_there(
-        steps in prop::collection::vec(step(), 1..25),
-        segment_bytes in prop::sample::select(vec![300_u64, 1000, 100_000]),
+        steps in prop::collection::vec(step(), 1..50),
+        segment_bytes in prop::sample::select(vec![300_u64, 1000, 8 << 20]),
         luck in any::<u64>(),
     ) {
         let (dir, left) = (support::scratch(), support::scratch());

@@ -31,14 +31,15 @@ impl Partition {
             return Err(ReadError::OutOfRange { offset, start, end });
         }
         if offset >= offsets.high_watermark {
-            return Ok(ReadOk { offsets, records: None });
+            return Ok(ReadOk { offsets, records: None, more: false });
         }
-        let records = self.slice(read, files);
+        let found = self.slice(read, files);
         if self.is_gone() {
             return Err(ReadError::NotFound);
         }
+        let (records, more) = found?;
         // Read anew, so that the high watermark is not behind the records.
-        Ok(ReadOk { records: records?, offsets: self.offsets() })
+        Ok(ReadOk { records, more, offsets: self.offsets() })
     }
 
     /// The segment that holds an offset, unless retention has just removed it.
@@ -48,7 +49,8 @@ impl Partition {
         Some(segments[after.checked_sub(1)?].clone())
     }
 
-    fn slice(&self, read: &Read, files: &OpenFiles) -> Result<Option<Slice>, ReadError> {
+    /// The records, and whether more follow.
+    fn slice(&self, read: &Read, files: &OpenFiles) -> Result<(Option<Slice>, bool), ReadError> {
         let Some(segment) = self.segment_of(read.offset) else {
             let offsets = self.offsets();
             let (start, end) = (offsets.log_start, offsets.log_end);
@@ -61,7 +63,9 @@ impl Partition {
         let end = verify(&segment, &file, &found, end)?;
         let position = found.position;
         let len = (end - position) as usize;
-        Ok((len > 0).then(|| Slice::File { file, position, len }))
+        let last = self.segment_of(self.offsets().high_watermark - 1);
+        let more = end < visible || last.is_some_and(|last| last.base > segment.base);
+        Ok(((len > 0).then(|| Slice::File { file, position, len }), more))
     }
 }
 

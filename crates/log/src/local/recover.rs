@@ -169,7 +169,7 @@ impl<'a> Recovery<'a> {
             report: RecoveryReport::default(),
         };
         if let Some(checkpoint) = checkpoint {
-            recovery.drop_below(checkpoint.log_start, &mut bases)?;
+            recovery.drop_below(&checkpoint, &mut bases)?;
             recovery.begin_at(checkpoint, &bases)?;
         } else {
             recovery.to_scan.extend(bases);
@@ -177,9 +177,12 @@ impl<'a> Recovery<'a> {
         Ok(recovery)
     }
 
-    /// Removes segments that retention had given up when the process died.
-    fn drop_below(&self, log_start: i64, bases: &mut Vec<i64>) -> Result<(), StoreError> {
-        let whole = bases.partition_point(|b| *b <= log_start).saturating_sub(1);
+    /// Removes segments that retention had given up when the process died. The one that the
+    /// checkpoint is in stays: recovery begins there.
+    fn drop_below(&self, checkpoint: &Checkpoint, bases: &mut Vec<i64>) -> Result<(), StoreError> {
+        let whole = bases.partition_point(|b| *b <= checkpoint.log_start).saturating_sub(1);
+        let before = bases.partition_point(|b| *b < checkpoint.segment);
+        let whole = whole.min(before);
         for base in bases.drain(..whole) {
             super::retain::remove_files(&self.dir, base, &*self.shared.files.disk)
                 .map_err(io_error("remove a segment from", &self.dir))?;
