@@ -214,7 +214,7 @@ fn restart_in_real_time() {
         return;
     }
     if let Ok(program) = std::env::current_exe() {
-        // Comes back only if the restart failed; the run then stays in its class, as the header says.
+        // Comes back only if the restart failed; the run then keeps its class, as the header says.
         let _failed = Command::new("chrt")
             .args(["-r", "1"])
             .arg(program)

@@ -180,10 +180,10 @@ mod tests {
     #[test]
     fn json_line_has_the_documented_shape() {
         let line = serde_json::to_string(&row("chaski", 3.1)).expect("plain data");
-        assert_eq!(
-            line,
-            r#"{"distance":"time","case":"start-empty","who":"chaski","metric":"accept_ms","unit":"ms","value":3.1,"better":"lower","rounds":5,"spread":0.08}"#
-        );
+        let names = r#"{"distance":"time","case":"start-empty","who":"chaski","#;
+        let metric = r#""metric":"accept_ms","unit":"ms","value":3.1,"#;
+        let rest = r#""better":"lower","rounds":5,"spread":0.08}"#;
+        assert_eq!(line, [names, metric, rest].concat());
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! broker needs beyond its time is the price of being one.
 //!
 //! Replies to requests that came in one read leave in one write; every request is a write to the
-//! file of its own. It knows as much of the protocol as librdkafka insists on, and patches the base offset of a
-//! batch (8 bytes) so that a consumer can follow. One blocking thread per connection.
+//! file of its own. It knows as much of the protocol as librdkafka insists on, and patches the base
+//! offset of a batch (8 bytes) so that a consumer can follow. One blocking thread per connection.
 
 use std::collections::HashMap;
 use std::fs::File;

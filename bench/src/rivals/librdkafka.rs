@@ -380,7 +380,7 @@ mod client {
                 ensure!(refused.is_none(), "produce: {:?}", refused.map(|m| m.err));
                 messages.retain(|m| m.err == full);
                 messages.iter_mut().for_each(|m| m.err = none);
-                // SAFETY: the handle is valid. Serves error reports; the pause lets the queue drain.
+                // SAFETY: the handle is valid. Serves errors; the pause lets the queue drain.
                 unsafe { sys::rd_kafka_poll(self.handle.0, 1) };
                 self.check()?;
             }

@@ -39,9 +39,9 @@ pub fn lane(address: SocketAddr, stream: &str, value: &[u8]) -> Result<Lane> {
 /// Reads `messages` from the beginning of the stream through a push consumer.
 pub fn read_all(address: SocketAddr, stream: &str, messages: u64) -> Result<u64> {
     let mut session = Session::open(address)?;
-    let config = format!(
-        r#"{{"stream_name":"{stream}","config":{{"deliver_subject":"bench.push","deliver_policy":"all","ack_policy":"none","replay_policy":"instant"}}}}"#
-    );
+    let config =
+        format!(r#"{{"stream_name":"{stream}","config":{{"deliver_subject":"bench.push","#)
+            + r#""deliver_policy":"all","ack_policy":"none","replay_policy":"instant"}}"#;
     write!(session.socket.get_mut(), "SUB bench.push 2\r\n")?;
     session.call(&format!("$JS.API.CONSUMER.CREATE.{stream}"), &config)?;
     let mut read = 0;
