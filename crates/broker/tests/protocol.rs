@@ -268,3 +268,121 @@ fn acks_0_is_not_answered_but_a_fault_hangs_up() {
     client.send(9, &produce_request("nowhere", 0, 0, &records));
     assert_eq!(client.frame(), None);
 }
+
+#[test]
+fn readers_on_different_shards_are_all_woken() {
+    let broker = Running::start(&[("shards", "2")]);
+    let mut writer = broker.connect();
+    assert_eq!(writer.create("t", 1, &[]), ErrorCode::NONE);
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let mut reader = broker.connect();
+            std::thread::spawn(move || {
+                let began = std::time::Instant::now();
+                let bytes = reader.fetch("t", 0, 0, 1 << 20, 60_000).expect("no error");
+                (values(&bytes).len(), began.elapsed())
+            })
+        })
+        .collect();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    writer.produce("t", 0, 1, &batch(&["x"])).expect("appended");
+    // A reader that nobody wakes would wait past the client's own patience and panic.
+    for reader in readers {
+        assert_eq!(reader.join().expect("woken").0, 1);
+    }
+}
+
+#[test]
+fn more_requests_than_may_be_unanswered_are_all_answered() {
+    let broker = Running::start(&[("max.in.flight.requests.per.connection", "10")]);
+    let mut client = broker.connect();
+    assert_eq!(client.create("t", 1, &[]), ErrorCode::NONE);
+    let records = batch(&["a"]);
+    for acks in [1, -1] {
+        let sent: Vec<i32> =
+            (0..200).map(|_| client.send(9, &produce_request("t", 0, acks, &records))).collect();
+        for expected in sent {
+            let frame = client.frame().expect("an answer");
+            assert_eq!(i32::from_be_bytes([frame[0], frame[1], frame[2], frame[3]]), expected);
+        }
+    }
+}
+
+#[test]
+fn answers_larger_than_may_be_held_are_all_sent() {
+    let broker = Running::start(&[]);
+    let mut client = broker.connect();
+    assert_eq!(client.create("wide", 2000, &[]), ErrorCode::NONE);
+    // About 80 KB an answer, 16 MB in all, asked for before any is read.
+    let sent: Vec<i32> = (0..200).map(|_| client.send(9, &metadata::Request::default())).collect();
+    for expected in sent {
+        let frame = client.frame().expect("an answer");
+        assert_eq!(i32::from_be_bytes([frame[0], frame[1], frame[2], frame[3]]), expected);
+    }
+}
+
+#[test]
+fn a_batch_that_claims_more_records_than_fit_is_refused() {
+    let broker = Running::start(&[]);
+    let mut client = broker.connect();
+    assert_eq!(client.create("t", 1, &[]), ErrorCode::NONE);
+    let good = batch(&["a"]);
+    let mut header = chaski_batch::Header::parse(&good).expect("a header");
+    header.record_count = 1000;
+    header.last_offset_delta = 999;
+    let mut lying = good.clone();
+    lying[..chaski_batch::HEADER_LEN].copy_from_slice(&header.encode());
+    let crc = crc32c(&lying[21..]);
+    lying[17..21].copy_from_slice(&crc.to_be_bytes());
+    assert_eq!(client.produce("t", 0, 1, &lying), Err(ErrorCode::INVALID_RECORD));
+}
+
+/// CRC32C bit by bit: slow and plainly right.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = !0_u32;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+#[test]
+fn busy_partitions_of_a_session_do_not_starve_the_others() {
+    let broker = Running::start(&[]);
+    let mut client = broker.connect();
+    assert_eq!(client.create("t", 3, &[]), ErrorCode::NONE);
+    let large = batch(&[&"x".repeat(10_000)]);
+    for index in 0..3 {
+        for _ in 0..4 {
+            client.produce("t", index, 1, &large).expect("appended");
+        }
+    }
+    let part = |partition, fetch_offset| fetch::RequestPartition {
+        partition,
+        fetch_offset,
+        partition_max_bytes: 100,
+        ..Default::default()
+    };
+    let request = |id, epoch, partitions| fetch::Request {
+        max_bytes: 100,
+        session_id: id,
+        session_epoch: epoch,
+        topics: vec![fetch::RequestTopic { topic: "t", partitions }],
+        ..Default::default()
+    };
+    let full = |response: &fetch::Response<'_>| -> Vec<i32> {
+        let partitions = response.responses.iter().flat_map(|t| &t.partitions);
+        partitions.filter(|p| !bytes_of(&p.records).is_empty()).map(|p| p.partition_index).collect()
+    };
+    let all = vec![part(0, 0), part(1, 0), part(2, 0)];
+    let (id, mut seen) = client.ask(11, &request(0, 0, all), |r| (r.session_id, full(&r)));
+    for epoch in 1..3 {
+        // The client never moves on: the broker alone must see to it that all have their turn.
+        seen.extend(client.ask(11, &request(id, epoch, vec![]), |r| full(&r)));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2]);
+}

@@ -342,7 +342,7 @@ fn serve<S: Service>(state: &mut State, service: &mut S, id: ConnId) {
     let mut budget = state.limits.turn_bytes;
     let Some(conn) = state.conn(id) else { return };
     conn.is_ready = false;
-    if conn.takes_input() && std::mem::take(&mut conn.offer) {
+    if conn.takes_input() && std::mem::take(&mut conn.offer) && conn.input.len() > 0 {
         offer(state, service, id);
     }
     while budget > 0 {
@@ -376,7 +376,6 @@ fn offer<S: Service>(state: &mut State, service: &mut S, id: ConnId) {
     let progress = service.received(&mut Io::new(state), id, input.unconsumed());
     let advanced = input.advance(progress, state.limits.frame_bytes_max);
     if let Some(conn) = state.conn(id) {
-        // What was paused and resumed within the call saw no input to offer: it was out here.
         conn.input = input;
     }
     if let Err(bytes) = advanced {

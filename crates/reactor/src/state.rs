@@ -139,7 +139,8 @@ impl State {
 
     pub(crate) fn pause(&mut self, id: ConnId, paused: bool) {
         let Some(conn) = self.conn(id) else { return };
-        conn.offer |= conn.paused && !paused && conn.input.len() > 0;
+        // Whether there is input to offer is asked later: now it may be out with the service.
+        conn.offer |= conn.paused && !paused;
         conn.paused = paused;
         self.mark_ready(id);
     }
@@ -245,6 +246,8 @@ impl State {
         let Some(conn) = self.conn(id) else { return };
         if conn.choked && conn.output.memory() <= relief {
             conn.choked = false;
+            // A service that saw how much is unsent may have left whole requests in the input.
+            conn.offer = true;
             self.mark_ready(id);
         }
         match end {

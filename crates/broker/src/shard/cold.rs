@@ -3,8 +3,8 @@
 
 use chaski_kafka::{
     ApiKey, DecodeError, ErrorCode, Message, Reader, Writer, api_versions, describe_cluster,
-    find_coordinator, frame_response, frame_response_with, list_offsets,
-    offset_for_leader_epoch, produce,
+    find_coordinator, frame_response, frame_response_with, list_offsets, offset_for_leader_epoch,
+    produce,
 };
 use chaski_log::store::{OffsetQuery, PartitionId, StoreError};
 use chaski_reactor::Io;
@@ -55,7 +55,8 @@ fn old_produce(version: i16, correlation_id: i32, body: &[u8]) -> Option<Answer>
         base_offset: -1,
         ..Default::default()
     };
-    let topic = |topic: &produce::RequestTopic<'_>| topic.partition_data.iter().map(refuse).collect();
+    let topic =
+        |topic: &produce::RequestTopic<'_>| topic.partition_data.iter().map(refuse).collect();
     let responses = request
         .topic_data
         .iter()
@@ -116,12 +117,16 @@ impl Shard {
 
     /// None: topics must be made first, which the control thread does.
     fn metadata(&self, ticket: Ticket, body: &[u8]) -> Result<Option<Vec<u8>>, DecodeError> {
-        let request = chaski_kafka::metadata::Request::decode(&mut Reader::new(body), ticket.version)?;
+        let request =
+            chaski_kafka::metadata::Request::decode(&mut Reader::new(body), ticket.version)?;
         let cluster = self.broker.cluster.load();
         if self.broker.auto_create && metadata::wants_creation(&request, &cluster) {
             return Ok(None);
         }
-        Ok(Some(encode(ticket, &metadata::respond(&self.broker, &cluster, &request, ticket.version))))
+        Ok(Some(encode(
+            ticket,
+            &metadata::respond(&self.broker, &cluster, &request, ticket.version),
+        )))
     }
 
     fn partition(&self, topic: &str, index: i32) -> Option<PartitionId> {
@@ -162,6 +167,10 @@ impl Shard {
             list_offsets::LATEST => OffsetQuery::Latest,
             list_offsets::EARLIEST | list_offsets::EARLIEST_LOCAL => OffsetQuery::Earliest,
             list_offsets::MAX_TIMESTAMP => OffsetQuery::MaxTimestamp,
+            timestamp if timestamp < list_offsets::EARLIEST_LOCAL => {
+                answer.error_code = ErrorCode::UNSUPPORTED_VERSION;
+                return answer;
+            }
             timestamp => OffsetQuery::AtOrAfter(timestamp),
         };
         match self.broker.store.find(partition, query) {
@@ -177,11 +186,7 @@ impl Shard {
         answer
     }
 
-    fn offset_for_leader_epoch(
-        &self,
-        ticket: Ticket,
-        body: &[u8],
-    ) -> Result<Vec<u8>, DecodeError> {
+    fn offset_for_leader_epoch(&self, ticket: Ticket, body: &[u8]) -> Result<Vec<u8>, DecodeError> {
         use offset_for_leader_epoch::{Partition, Request, Response, Topic};
         let request = Request::decode(&mut Reader::new(body), ticket.version)?;
         let end_of = |topic: &str, index: i32, epoch: i32| {
@@ -207,12 +212,7 @@ impl Shard {
                     .map(|p| {
                         let (error_code, leader_epoch, end_offset) =
                             end_of(topic.topic, p.partition, p.leader_epoch);
-                        Partition {
-                            error_code,
-                            partition: p.partition,
-                            leader_epoch,
-                            end_offset,
-                        }
+                        Partition { error_code, partition: p.partition, leader_epoch, end_offset }
                     })
                     .collect(),
             })
@@ -226,7 +226,12 @@ impl Shard {
         let node = &self.broker.node;
         let (error_code, error_message) = match request.key_type {
             find_coordinator::GROUP => (ErrorCode::NONE, None),
-            _ => (ErrorCode::UNSUPPORTED_VERSION, Some("transactions are not supported yet")),
+            // The one code that clients take for final, and show with its message.
+            find_coordinator::TRANSACTION => (
+                ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                Some("transactions are not supported yet"),
+            ),
+            _ => (ErrorCode::INVALID_REQUEST, Some("unknown type of coordinator")),
         };
         let refused = error_code != ErrorCode::NONE;
         let (node_id, host, port) =

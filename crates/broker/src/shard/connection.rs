@@ -21,6 +21,22 @@ pub(crate) enum Answer {
     Pieces(Vec<Output>),
 }
 
+impl Answer {
+    /// Bytes of memory it holds; file ranges hold none.
+    fn bytes(&self) -> usize {
+        let piece = |piece: &Output| match piece {
+            Output::Bytes(bytes) => bytes.len(),
+            Output::Shared(bytes) => bytes.len(),
+            Output::File { .. } => 0,
+        };
+        match self {
+            Answer::None => 0,
+            Answer::Frame(frame) => frame.len(),
+            Answer::Pieces(pieces) => pieces.iter().map(piece).sum(),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Slot {
     Waiting,
@@ -39,11 +55,13 @@ pub(crate) struct Connection {
     /// Sequence number of the front slot.
     front: u64,
     slots: VecDeque<Slot>,
+    /// Bytes of answers that wait for earlier ones.
+    held: usize,
 }
 
 impl Connection {
     pub(crate) fn new(host: String) -> Connection {
-        Connection { host, session: None, paused: false, front: 0, slots: VecDeque::new() }
+        Connection { host, session: None, paused: false, front: 0, slots: VecDeque::new(), held: 0 }
     }
 
     /// Takes the next sequence number for a request that has just come.
@@ -57,10 +75,16 @@ impl Connection {
         self.slots.len()
     }
 
+    /// Bytes of answers that wait for earlier ones.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held
+    }
+
     /// Puts an answer in its place; `next_ready` then gives all that may go out.
     pub(crate) fn finish(&mut self, sequence: u64, answer: Answer) {
         let slot = sequence.checked_sub(self.front).and_then(|i| self.slots.get_mut(i as usize));
         if let Some(slot) = slot {
+            self.held += answer.bytes();
             *slot = Slot::Ready(answer);
         }
     }
@@ -72,7 +96,10 @@ impl Connection {
             Slot::Ready(_) => {
                 self.front += 1;
                 match self.slots.pop_front() {
-                    Some(Slot::Ready(answer)) => Some(answer),
+                    Some(Slot::Ready(answer)) => {
+                        self.held -= answer.bytes();
+                        Some(answer)
+                    }
                     _ => None,
                 }
             }

@@ -17,7 +17,11 @@ use super::{Shard, Ticket};
 use crate::cluster::Cluster;
 
 /// Longest a fetch may wait, whatever it asks for.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Partitions a fetch may follow beyond those there are: a client may be late to learn that a topic
+/// is gone.
+const UNKNOWN_PARTITIONS_MAX: usize = 1000;
 
 /// A fetch being served.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct FetchWait {
     min_bytes: usize,
     max_bytes: usize,
     parts: Vec<Part>,
+    /// The part that is read first; the others follow in order, round and round.
+    first: usize,
     watching: bool,
 }
 
@@ -46,6 +52,8 @@ struct Found {
     error: ErrorCode,
     offsets: Offsets,
     records: Option<Slice>,
+    /// More records could be read at once.
+    more: bool,
 }
 
 impl Shard {
@@ -56,7 +64,11 @@ impl Shard {
         body: &[u8],
     ) -> Result<(), DecodeError> {
         let request = fetch::Request::decode(&mut Reader::new(body), ticket.version)?;
-        let cluster = self.broker.cluster.load_full();
+        let cluster = self.broker.cluster.load();
+        let named: usize = request.topics.iter().map(|t| t.partitions.len()).sum();
+        if named > cluster.partitions + UNKNOWN_PARTITIONS_MAX {
+            return Err(DecodeError::Count { count: named, have: cluster.partitions });
+        }
         let Some(connection) = self.connections.get_mut(&ticket.conn) else { return Ok(()) };
         let kind = match session::classify(&mut connection.session, &request) {
             Ok(kind) => kind,
@@ -66,8 +78,8 @@ impl Shard {
                 return Ok(());
             }
         };
-        let parts = match kind {
-            Kind::Full => named_parts(&request, &cluster),
+        let (parts, first) = match kind {
+            Kind::Full => (named_parts(&request, &cluster), 0),
             Kind::Begin | Kind::Next => {
                 if kind == Kind::Begin {
                     let id = session_id(self.index, self.next_key);
@@ -76,15 +88,21 @@ impl Shard {
                 }
                 let Some(session) = connection.session.as_mut() else { return Ok(()) };
                 session.take(&request);
-                followed_parts(session, &cluster)
+                if session.followed().len() > cluster.partitions + UNKNOWN_PARTITIONS_MAX {
+                    let count = session.followed().len();
+                    return Err(DecodeError::Count { count, have: cluster.partitions });
+                }
+                (followed_parts(session, &cluster), session.first())
             }
         };
+        let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(self.broker.fetch_max);
         let wait = FetchWait {
             ticket,
             kind,
-            min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
-            max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(self.broker.fetch_max),
+            min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
+            max_bytes,
             parts,
+            first,
             watching: false,
         };
         let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
@@ -178,13 +196,14 @@ impl Shard {
         });
     }
 
-    /// Reads every partition of a fetch, within its byte limits.
+    /// Reads every partition of a fetch, within its byte limits, beginning at `wait.first`.
     fn look(&self, wait: &FetchWait) -> Vec<Found> {
         let mut budget = wait.max_bytes;
         let mut any = false;
         let mut results = Vec::with_capacity(1);
         let mut found = Vec::with_capacity(wait.parts.len());
-        for part in &wait.parts {
+        let (before, after) = wait.parts.split_at(wait.first.min(wait.parts.len()));
+        for part in after.iter().chain(before) {
             let Some(partition) = part.partition else {
                 found.push(Found::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
                 continue;
@@ -195,17 +214,16 @@ impl Shard {
                 max_bytes: part.max_bytes.min(budget),
                 at_least_one: !any,
             };
-            results.clear();
             self.broker.store.read(&[read], &mut results);
-            let one = results.pop().map_or_else(
-                || Found::error(ErrorCode::UNKNOWN_SERVER_ERROR),
-                Found::from_read,
-            );
+            let one = results
+                .pop()
+                .map_or_else(|| Found::error(ErrorCode::UNKNOWN_SERVER_ERROR), Found::from_read);
             let bytes = one.records.as_ref().map_or(0, Slice::len);
             any |= bytes > 0;
             budget = budget.saturating_sub(bytes);
             found.push(one);
         }
+        found.rotate_right(before.len());
         found
     }
 
@@ -213,7 +231,10 @@ impl Shard {
         let bytes: usize = found.iter().filter_map(|f| f.records.as_ref()).map(Slice::len).sum();
         self.stats.fetched_bytes.add(bytes as u64);
         let ticket = wait.ticket;
-        let session = self.connections.get_mut(&ticket.conn).and_then(|c| c.session.as_mut());
+        let mut session = self.connections.get_mut(&ticket.conn).and_then(|c| c.session.as_mut());
+        if let Some(session) = &mut session {
+            session.served(found.iter().rposition(|f| f.records.is_some()));
+        }
         let answer = encode(&wait, found, session);
         self.answer(io, ticket.conn, ticket.sequence, answer);
     }
@@ -222,12 +243,17 @@ impl Shard {
 impl Found {
     fn error(error: ErrorCode) -> Found {
         let offsets = Offsets { log_start: -1, high_watermark: -1, log_end: -1 };
-        Found { error, offsets, records: None }
+        Found { error, offsets, records: None, more: false }
     }
 
     fn from_read(result: Result<ReadOk, ReadError>) -> Found {
         match result {
-            Ok(ok) => Found { error: ErrorCode::NONE, offsets: ok.offsets, records: ok.records },
+            Ok(ok) => Found {
+                error: ErrorCode::NONE,
+                offsets: ok.offsets,
+                records: ok.records,
+                more: ok.more,
+            },
             Err(error) => {
                 let code = match &error {
                     ReadError::NotFound => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -235,9 +261,7 @@ impl Found {
                     ReadError::Corrupt { .. } => ErrorCode::CORRUPT_MESSAGE,
                     _ => ErrorCode::KAFKA_STORAGE_ERROR,
                 };
-                if code != ErrorCode::OFFSET_OUT_OF_RANGE {
-                    tracing::warn!(%error, "fetch failed");
-                }
+                tracing::debug!(%error, "nothing to fetch");
                 Found::error(code)
             }
         }
@@ -250,11 +274,13 @@ fn session_id(shard: usize, count: u64) -> i32 {
     mixed as i32 + 1
 }
 
+/// Whether there is enough to answer: the bytes asked for, an error to tell, or records with more
+/// behind them, which no waiting would add to.
 fn suffices(wait: &FetchWait, found: &[Found]) -> bool {
     let bytes: usize = found.iter().filter_map(|f| f.records.as_ref()).map(Slice::len).sum();
     bytes >= wait.min_bytes
         || found.is_empty()
-        || found.iter().any(|one| one.error != ErrorCode::NONE)
+        || found.iter().any(|one| one.error != ErrorCode::NONE || one.more)
 }
 
 fn named_parts(request: &fetch::Request<'_>, cluster: &Cluster) -> Vec<Part> {
@@ -288,11 +314,7 @@ fn followed_parts(session: &FetchSession, cluster: &Cluster) -> Vec<Part> {
     session.followed().iter().map(part).collect()
 }
 
-fn encode(
-    wait: &FetchWait,
-    found: Vec<Found>,
-    mut session: Option<&mut FetchSession>,
-) -> Answer {
+fn encode(wait: &FetchWait, found: Vec<Found>, mut session: Option<&mut FetchSession>) -> Answer {
     let mut topics: Vec<fetch::Topic<'_>> = Vec::new();
     let mut slices = Vec::new();
     for (place, (part, found)) in wait.parts.iter().zip(found).enumerate() {
@@ -310,8 +332,7 @@ fn encode(
             continue;
         }
         if topics.last().is_none_or(|t| t.topic != part.topic) {
-            topics
-                .push(fetch::Topic { topic: &part.topic, ..Default::default() });
+            topics.push(fetch::Topic { topic: &part.topic, ..Default::default() });
         }
         let records = found.records.as_ref().map_or(0, Slice::len);
         slices.extend(found.records);

@@ -93,6 +93,8 @@ pub(crate) struct Shard {
     /// Fetches that wait for records, by the key the store and the timers know them by.
     fetches: HashMap<u64, FetchWait>,
     next_key: u64,
+    /// Waiting fetches that have been woken in this turn; each is looked at once, at its end.
+    woken: Vec<u64>,
     stopping: Option<Duration>,
     stats: Arc<ShardStats>,
 }
@@ -122,7 +124,9 @@ impl Shard {
             gathered: Gathered::default(),
             outcomes: Vec::new(),
             fetches: HashMap::new(),
-            next_key: 0,
+            // The store knows watches by key alone, whichever shard they come from.
+            next_key: (index as u64) << KEY_BITS,
+            woken: Vec::new(),
             stopping: None,
             stats,
         }
@@ -156,10 +160,21 @@ impl Shard {
         Progress { consumed: at, need }
     }
 
-    /// Stops reading a connection that has too many requests unanswered.
+    /// Stops reading a connection that has too many requests unanswered or too many bytes of
+    /// answers unsent, and all connections once the broker is to stop.
     fn is_saturated(&mut self, io: &mut Io<'_>, id: ConnId) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return true };
-        let full = connection.unanswered() >= self.broker.in_flight_max;
+        if self.stopping.is_some() {
+            io.pause(id, true);
+            return true;
+        }
+        // What is sent but not written yet goes down without our being told: the reactor does not
+        // read on meanwhile, and offers the rest of the input once it is written.
+        if io.unsent(id) > HELD_BYTES_MAX {
+            return true;
+        }
+        let full = connection.unanswered() >= self.broker.in_flight_max
+            || connection.held_bytes() > HELD_BYTES_MAX;
         if full && !connection.paused {
             connection.paused = true;
             io.pause(id, true);
@@ -260,7 +275,10 @@ impl Shard {
                 }
             }
         }
-        if connection.paused && connection.unanswered() <= self.broker.in_flight_max / 2 {
+        if connection.paused
+            && connection.unanswered() <= self.broker.in_flight_max / 2
+            && connection.held_bytes() <= HELD_BYTES_MAX
+        {
             connection.paused = false;
             io.pause(id, false);
         }
@@ -275,8 +293,14 @@ impl Shard {
     }
 }
 
-/// The timer key of the end of a shard's grace period; fetch keys count up from zero.
+/// Fetch keys of one shard count up from its index shifted by this.
+const KEY_BITS: u32 = 48;
+
+/// The timer key of the end of a shard's grace period.
 const STOP_TIMER: u64 = u64::MAX;
+
+/// Answers held for one connection, sent or waiting for their turn, before it is no longer read.
+const HELD_BYTES_MAX: usize = 4 << 20;
 
 impl Service for Shard {
     type Message = ToShard;
@@ -311,7 +335,7 @@ impl Service for Shard {
                 self.append_done(io, token, outcome);
                 self.leave_when_idle(io);
             }
-            ToShard::Advanced { key } => self.fetch_woken(io, key),
+            ToShard::Advanced { key } => self.woken.push(key),
             ToShard::Reply { ticket, body } => match body {
                 Some(body) => {
                     let frame = cold::frame(ticket, &body);
@@ -326,5 +350,15 @@ impl Service for Shard {
                 self.leave_when_idle(io);
             }
         }
+    }
+
+    fn turn_ended(&mut self, io: &mut Io<'_>) {
+        let mut woken = std::mem::take(&mut self.woken);
+        woken.sort_unstable();
+        woken.dedup();
+        for key in woken.drain(..) {
+            self.fetch_woken(io, key);
+        }
+        self.woken = woken;
     }
 }

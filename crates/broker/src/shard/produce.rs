@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chaski_batch::{BatchError, Codec, Header};
+use chaski_batch::{BatchError, Codec, HEADER_LEN, Header, INFLATED_BYTES_MAX};
 use chaski_kafka::{ApiKey, ErrorCode, frame_response, produce};
 use chaski_log::store::{Append, AppendError, AppendOutcome, Durability, PartitionId};
 use chaski_reactor::{ConnId, Io};
@@ -92,7 +92,9 @@ impl From<BatchError> for Refusal {
         let code = match error {
             BatchError::Magic(_) => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
             BatchError::Codec(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            BatchError::Count { .. } | BatchError::Record(_) => ErrorCode::INVALID_RECORD,
+            BatchError::Count { .. } | BatchError::Record(_) | BatchError::TooLarge(_) => {
+                ErrorCode::INVALID_RECORD
+            }
             _ => ErrorCode::CORRUPT_MESSAGE,
         };
         Refusal(code, Some(error.to_string()))
@@ -123,7 +125,7 @@ impl Shard {
             parts: Vec::new(),
         });
         self.gathered.requests.push(key);
-        let cluster = self.broker.cluster.load_full();
+        let cluster = self.broker.cluster.load();
         let transactional = request.transactional_id.is_some();
         for topic in request.topics {
             let name = range_in(&body, topic.name);
@@ -369,6 +371,12 @@ fn check_batch(batch: &mut [u8], topic: &TopicConfig, version: i16) -> Result<i6
             Some("one record batch a partition and request".to_owned()),
         ));
     }
+    if !count_is_possible(&header) {
+        return Err(Refusal(
+            ErrorCode::INVALID_RECORD,
+            Some(format!("{} bytes cannot hold {} records", batch.len(), header.record_count)),
+        ));
+    }
     if header.is_control() {
         return Err(Refusal(
             ErrorCode::INVALID_RECORD,
@@ -394,6 +402,20 @@ fn check_batch(batch: &mut [u8], topic: &TopicConfig, version: i16) -> Result<i6
     }
     check_timestamps(&header, topic, now_ms)?;
     Ok(-1)
+}
+
+/// Least bytes of a record: seven one-byte numbers.
+const RECORD_BYTES_MIN: usize = 7;
+
+/// Whether a batch of this size may hold as many records as it claims: offsets are given out by the
+/// claim.
+fn count_is_possible(header: &Header) -> bool {
+    let records = header.total_len() - HEADER_LEN;
+    let inflated = match header.codec() {
+        Ok(Codec::None) => records,
+        _ => INFLATED_BYTES_MAX,
+    };
+    usize::try_from(header.record_count).is_ok_and(|count| count <= inflated / RECORD_BYTES_MIN)
 }
 
 fn check_timestamps(header: &Header, topic: &TopicConfig, now_ms: i64) -> Result<(), Refusal> {
@@ -425,4 +447,3 @@ fn code_of(error: &AppendError) -> ErrorCode {
         _ => ErrorCode::KAFKA_STORAGE_ERROR,
     }
 }
-

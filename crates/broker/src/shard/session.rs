@@ -37,6 +37,8 @@ pub(crate) struct FetchSession {
     epoch: i32,
     followed: Vec<Followed>,
     places: HashMap<(String, i32), usize>,
+    /// The place to serve first next time.
+    first: usize,
 }
 
 /// The first epoch of a session and the one that ends it.
@@ -70,7 +72,13 @@ pub(crate) fn classify(
 
 impl FetchSession {
     pub(crate) fn new(id: i32) -> FetchSession {
-        FetchSession { id, epoch: INITIAL_EPOCH, followed: Vec::new(), places: HashMap::new() }
+        FetchSession {
+            id,
+            epoch: INITIAL_EPOCH,
+            followed: Vec::new(),
+            places: HashMap::new(),
+            first: 0,
+        }
     }
 
     pub(crate) fn id(&self) -> i32 {
@@ -79,6 +87,19 @@ impl FetchSession {
 
     pub(crate) fn followed(&self) -> &[Followed] {
         &self.followed
+    }
+
+    /// The place to serve first.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
+    /// Begins behind `place` next time, the last one that had records, so that busy partitions do
+    /// not starve those behind them.
+    pub(crate) fn served(&mut self, place: Option<usize>) {
+        if let Some(place) = place {
+            self.first = (place + 1) % self.followed.len().max(1);
+        }
     }
 
     /// Takes what a request says: new partitions, new positions, forgotten partitions. The next
