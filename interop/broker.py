@@ -63,8 +63,8 @@ class Broker:
         self.kafka = f"127.0.0.1:{self.kafka_port}"
         self.process = None
 
-    def start(self):
-        """Starts the process and waits until it is ready."""
+    def start(self, wait=True):
+        """Starts the process and, unless told otherwise, waits until it is ready."""
         assert self.process is None, "it runs already"
         self.home.mkdir(parents=True, exist_ok=True)
         command = [binary(), "serve", "--data", self.data, "--kafka", self.kafka]
@@ -73,7 +73,8 @@ class Broker:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
-        eventually(self._is_ready, "the broker is ready")
+        if wait:
+            eventually(self._is_ready, "the broker is ready")
         return self
 
     def _is_ready(self):

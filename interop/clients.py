@@ -9,6 +9,7 @@ A client module-level object has:
 """
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 from typing import NamedTuple, Optional
@@ -359,11 +360,16 @@ class _Loop:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
+    def begin(self, coroutine):
+        """Starts it and returns its future."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
     def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(2 * PATIENCE)
+        """Starts it and waits for its result."""
+        return self.begin(coroutine).result(2 * PATIENCE)
 
 
-_loop = _Loop()
+LOOP = _Loop()
 
 
 class AioKafka:
@@ -377,7 +383,7 @@ class AioKafka:
         conf = {} if max_bytes is None else {"max_request_size": max_bytes}
         conf["compression_type"] = None if codec == "none" else codec
         conf["enable_idempotence"] = idempotent
-        return _loop.run(self._produce(broker, topic, messages, acks=acks, **conf))
+        return LOOP.run(self._produce(broker, topic, messages, acks=acks, **conf))
 
     @staticmethod
     async def _produce(broker, topic, messages, **conf):
@@ -413,11 +419,16 @@ class AioKafka:
 
 class AioKafkaReader(Reader):
     def __init__(self, broker, *topics, **conf):
-        self.consumer = _loop.run(self._open(broker, topics, conf))
+        self.consumer = LOOP.run(self._make(broker, topics, conf))
+        # What the loop is busy with for this reader: a test that drives several members from one
+        # thread must not wait for one of them, since it may in turn wait for another.
+        self.busy = LOOP.begin(self.consumer.start())
+        if not topics:
+            self._settled()
 
     @staticmethod
-    async def _open(broker, topics, conf):
-        consumer = aiokafka.AIOKafkaConsumer(
+    async def _make(broker, topics, conf):
+        return aiokafka.AIOKafkaConsumer(
             *topics,
             bootstrap_servers=broker.kafka,
             auto_offset_reset="earliest",
@@ -425,11 +436,14 @@ class AioKafkaReader(Reader):
             fetch_max_wait_ms=200,
             **conf,
         )
-        await consumer.start()
-        return consumer
+
+    def _settled(self):
+        """Waits until the loop is no longer busy with this reader."""
+        busy, self.busy = self.busy, None
+        return busy.result(2 * PATIENCE) if busy else None
 
     def start(self, topic, at, partitions=(0,)):
-        _loop.run(self._start([aiokafka.TopicPartition(topic, part) for part in partitions], at))
+        LOOP.run(self._start([aiokafka.TopicPartition(topic, part) for part in partitions], at))
         return self
 
     async def _start(self, places, at):
@@ -444,21 +458,26 @@ class AioKafkaReader(Reader):
                 self.consumer.seek(place, at)
 
     def poll(self, seconds=0.2):
-        found = _loop.run(self.consumer.getmany(timeout_ms=int(seconds * 1000)))
-        return [_plain(record) for batch in found.values() for record in batch]
+        if self.busy is None:
+            self.busy = LOOP.begin(self.consumer.getmany(timeout_ms=int(seconds * 1000)))
+        done, _ = concurrent.futures.wait([self.busy], timeout=seconds + 0.1)
+        found = self._settled() if done else None
+        return [_plain(record) for batch in (found or {}).values() for record in batch]
 
     def bounds(self, topic, partition=0):
         place = aiokafka.TopicPartition(topic, partition)
-        first = _loop.run(self.consumer.beginning_offsets([place]))[place]
-        return first, _loop.run(self.consumer.end_offsets([place]))[place]
+        first = LOOP.run(self.consumer.beginning_offsets([place]))[place]
+        return first, LOOP.run(self.consumer.end_offsets([place]))[place]
 
     def offset_at(self, topic, timestamp, partition=0):
         place = aiokafka.TopicPartition(topic, partition)
-        found = _loop.run(self.consumer.offsets_for_times({place: timestamp}))[place]
+        found = LOOP.run(self.consumer.offsets_for_times({place: timestamp}))[place]
         return None if found is None or found.offset < 0 else found.offset
 
     def close(self):
-        _loop.run(self.consumer.stop())
+        if self.busy:
+            self.busy.cancel()
+        LOOP.run(self.consumer.stop())
 
 
 class AioKafkaMember(AioKafkaReader):
@@ -472,12 +491,12 @@ class AioKafkaMember(AioKafkaReader):
     def commit(self, topic, offset, partition=0, metadata=""):
         place = aiokafka.TopicPartition(topic, partition)
         committed = {place: aiokafka.structs.OffsetAndMetadata(offset, metadata)}
-        _loop.run(self.consumer.commit(committed))
+        LOOP.run(self.consumer.commit(committed))
 
     def committed(self, topic, partition=0):
         """aiokafka hides the metadata; it is left empty here."""
         place = aiokafka.TopicPartition(topic, partition)
-        return _loop.run(self.consumer.committed(place)), ""
+        return LOOP.run(self.consumer.committed(place)), ""
 
 
 CONFLUENT = Confluent()

@@ -197,7 +197,8 @@ class SilentMember:
 
     def _join(self, group):
         """JoinGroup v1, which knows no second round for new members."""
-        protocols = wire.array([wire.string("range") + wire.blob(self._subscription(group))])
+        subscription = wire.blob(self._subscription(group))
+        protocols = wire.array([wire.string(p) + subscription for p in ("range", "roundrobin")])
         body = wire.string(group) + wire.i32(6000) + wire.i32(6000) + wire.string("")
         body += wire.string("consumer") + protocols
         return self.connection.call(wire.JOIN_GROUP, 1, body).int(2)
@@ -275,4 +276,6 @@ def test_a_pattern_finds_new_topics(broker, name):
     with CONFLUENT.member(broker, name, [f"^{name}[.].*"], **conf) as member:
         assert [record.value for record in member.read(1)] == [b"1"]
         CONFLUENT.produce(broker, f"{name}.two", [Message(b"2")])
-        assert [record.value for record in member.read(1)] == [b"2"]
+        # Nothing was committed, so that the first record may come once more.
+        while b"2" not in {record.value for record in member.read(1)}:
+            pass

@@ -8,7 +8,7 @@ import kafka.errors
 import pytest
 
 import wire
-from clients import _loop, BEGINNING, CONFLUENT, Message
+from clients import BEGINNING, CONFLUENT, LOOP, Message
 
 NONE = 0
 OUT_OF_ORDER_SEQUENCE = 45
@@ -152,5 +152,5 @@ def test_aiokafka_transactions_are_refused(broker, name):
             await producer.stop()
 
     with pytest.raises(aiokafka.errors.KafkaError):
-        _loop.run(begin())
+        LOOP.run(begin())
     assert CONFLUENT.produce(broker, name, [Message(b"the broker lives on")]) == [(0, 0)]

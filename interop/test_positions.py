@@ -2,7 +2,8 @@
 
 import pytest
 
-from clients import BEGINNING, CONFLUENT, END, Message, Refused
+import wire
+from clients import BEGINNING, CONFLUENT, END, Message
 
 OFFSET_OUT_OF_RANGE = 1
 
@@ -93,11 +94,19 @@ def test_offset_of_a_time_when_clocks_ran_backwards(client, broker, name):
 
 
 def test_beyond_the_end_is_out_of_range(broker, filled):
-    member = CONFLUENT.member(broker, f"{filled}-group", [], auto_offset_reset="error")
-    with member as reader, pytest.raises(Refused) as refused:
-        reader.start(filled, 1000).read(1)
-    # librdkafka reports its own code for `reset is off`, and keeps the broker's in the text.
-    assert refused.value.code in (OFFSET_OUT_OF_RANGE, -140)
+    with wire.Connection(broker) as connection:
+        for offset in (-1, 101, 1000):
+            [(error, _, _)] = connection.fetch(filled, offset)
+            assert error == OFFSET_OUT_OF_RANGE, offset
+        # The end itself is a place to wait at.
+        assert connection.fetch(filled, 100) == [(0, 100, b"")]
+
+
+def test_a_client_beyond_the_end_begins_anew(client, broker, filled):
+    """What is out of range is reset as the client was told: to the earliest record."""
+    with client.reader(broker) as reader:
+        records = reader.start(filled, 1000).read(100)
+    assert [record.offset for record in records] == list(range(100))
 
 
 def test_lag_is_the_end_less_the_committed_offset(client, broker, filled):
