@@ -5,7 +5,9 @@ use std::time::Duration;
 /// Bounds on what one reactor does and holds. Every queue has its limit here.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Bytes read from one connection before the next one has its turn.
+    /// Bytes read from one connection before the next one has its turn, and the size of the buffers
+    /// they are read into. At 64 KiB a frame of 1 MiB costs twice the processor it costs at
+    /// 256 KiB; at 1 MiB a third to a half less, for four times the memory and the wait of others.
     pub turn_bytes: usize,
     /// Largest input a service may ask to have whole ([`crate::Progress::need`]).
     pub frame_bytes_max: usize,
@@ -58,7 +60,8 @@ pub(crate) const TURN_SEND_BYTES: usize = 16 * SEND_BYTES;
 pub(crate) const SLICES: usize = 64;
 
 /// File ranges shorter than this are copied next to their neighbours instead of having a
-/// `sendfile` of their own: a copy of so little costs less than a system call.
+/// `sendfile` of their own: up to here a copy cost 5 to 10 % less processor, at 32 KiB as much, at
+/// 64 KiB 30 % more (the example `figures`, 2 cores of an AMD EPYC).
 pub(crate) const JOIN_BYTES: usize = 16 << 10;
 
 /// Where short file ranges are joined.

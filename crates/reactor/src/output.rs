@@ -8,6 +8,9 @@
 //! Neighbours in memory leave in one `sendmsg`, short file ranges are copied in among them, long
 //! ones go from the page cache to the socket by `sendfile`. `MSG_MORE` keeps a header from being
 //! sent as a segment of its own ahead of its file range (tcp(7)).
+//!
+//! Ranges that are not in the page cache are read from the disk by the thread of the loop, which
+//! waits for them: regular files know no readiness.
 
 use std::collections::VecDeque;
 use std::fs::File;
