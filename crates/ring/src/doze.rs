@@ -40,7 +40,7 @@ impl Doze {
 
     /// Consumer: says that it is up again, woken or not.
     pub fn awake(&self) {
-        // ORDERING: acquire and release, pairs with the exchange of `must_wake`: if that came first,
+    /// Consumer: says that sleep is near. It must look at its queue after this, before sleeping.
         // the next announcement is ordered behind it, and its producer cannot take its own `false`
         // for the newest word.
         self.asleep.swap(false, Ordering::AcqRel);
