@@ -1,4 +1,5 @@
-//! A small Kafka client that blocks: one connection to one broker.
+//! A small Kafka client that blocks: one connection to one broker, which is asked everything. A
+//! cluster that spreads its partitions over several brokers is not for it.
 //!
 //! The connection begins with ApiVersions; every later request uses the highest version that both
 //! sides speak. Answers come in the order of the requests, so that several may be under way

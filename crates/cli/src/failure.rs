@@ -6,6 +6,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use crate::table::printable;
+
 /// Exit code: called wrongly.
 pub(crate) const CALLED_WRONGLY: u8 = 2;
 /// Exit code: the broker could not be reached, or went away.
@@ -60,12 +62,12 @@ impl Failure {
 
     /// Prints it and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("error: {}", self.what);
+        eprintln!("error: {}", printable(&self.what));
         for cause in &self.causes {
-            eprintln!("  because: {cause}");
+            eprintln!("  because: {}", printable(cause));
         }
         if let Some(hint) = &self.hint {
-            eprintln!("  hint: {hint}");
+            eprintln!("  hint: {}", printable(hint));
         }
         ExitCode::from(self.code)
     }

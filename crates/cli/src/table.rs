@@ -4,6 +4,7 @@
 //! rows are printed with the widths known by then, so that a table of any length takes bounded
 //! memory. What comes from outside cannot steer the terminal: control characters are escaped.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 const ROWS_HELD_MAX: usize = 1000;
@@ -45,7 +46,7 @@ impl Table {
     /// Adds a row, one cell a column. Returns what is to be printed by now.
     pub(crate) fn push(&mut self, cells: Vec<String>) -> Option<String> {
         debug_assert_eq!(cells.len(), self.columns.len());
-        let cells: Vec<String> = cells.into_iter().map(printable).collect();
+        let cells: Vec<String> = cells.iter().map(|cell| printable(cell).into_owned()).collect();
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = (*width).max(cell.chars().count());
         }
@@ -87,17 +88,19 @@ impl Table {
     }
 }
 
-fn printable(cell: String) -> String {
-    if !cell.contains(char::is_control) {
-        return cell;
+/// Text from outside as it may be shown: control characters, which could steer a terminal, escaped.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
     }
-    cell.chars().fold(String::new(), |mut out, c| {
+    text.chars().fold(Cow::Borrowed(""), |mut shown, c| {
+        let out = shown.to_mut();
         if c.is_control() {
             out.extend(c.escape_default())
         } else {
             out.push(c)
         }
-        out
+        shown
     })
 }
 

@@ -52,8 +52,8 @@ pub(crate) struct Recv {
     /// What stands between key and value; `\t` is a tab
     #[arg(long, value_name = "SEPARATOR", default_value = "\\t", value_parser = separator)]
     pub(crate) key_separator: String,
-    /// With text: what to print for null
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// With text: what to print for null [default: nothing]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) null_value: String,
 }
 

@@ -61,6 +61,15 @@ impl Refusal {
         Refusal { code, message: message.map(str::to_owned) }
     }
 
+    fn hint(&self) -> Option<&'static str> {
+        match self.code {
+            ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::NOT_COORDINATOR => {
+                Some("another broker of the cluster has it; name that one")
+            }
+            _ => None,
+        }
+    }
+
     /// `Err` unless the code says that all is well.
     pub(crate) fn check(code: ErrorCode, message: Option<&str>) -> Result<(), Refusal> {
         code.ok().map_err(|code| Refusal::new(code, message))
@@ -113,7 +122,8 @@ impl ClientError {
             ClientError::UnknownPartition { topic, .. } => {
                 Some(format!("`chaski topic describe {topic}` lists its partitions"))
             }
-            ClientError::Refused(_) | ClientError::Interrupted => None,
+            ClientError::Refused(refusal) => refusal.hint().map(str::to_owned),
+            ClientError::Interrupted => None,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::args::GroupDescribe;
 use crate::client::{Client, ClientError, Committed, GroupState, Offsets};
 use crate::failure::Failure;
 use crate::output::{self, Described, Row, or_dash};
-use crate::table::{Column, number, text};
+use crate::table::{Column, number, printable, text};
 
 #[derive(Debug, Serialize)]
 struct Description {
@@ -84,7 +84,7 @@ fn offset(
         partition: key.1,
         committed: committed.map(|committed| committed.offset),
         end,
-        lag: committed.zip(end).map(|(committed, end)| (end - committed.offset).max(0)),
+        lag: committed.zip(end).map(|(committed, end)| end - committed.offset),
         metadata: committed.map(|c| c.metadata.clone()).filter(|metadata| !metadata.is_empty()),
         member: owners.get(key).map(|&member| member.to_owned()),
     }
@@ -117,10 +117,10 @@ impl Described for Description {
     fn describe(&self) -> String {
         let mut text = format!(
             "group     {}\nstate     {}\nprotocol  {}\nassignor  {}\nlag       {}\n",
-            self.group,
-            self.state,
-            or_dash(Some(&self.protocol_type).filter(|text| !text.is_empty())),
-            or_dash(Some(&self.assignor).filter(|text| !text.is_empty())),
+            printable(&self.group),
+            printable(&self.state),
+            or_dash(Some(printable(&self.protocol_type)).filter(|text| !text.is_empty())),
+            or_dash(Some(printable(&self.assignor)).filter(|text| !text.is_empty())),
             or_dash(self.lag)
         );
         if !self.members.is_empty() {

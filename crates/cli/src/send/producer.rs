@@ -175,19 +175,7 @@ impl<'a> Producer<'a> {
 
     /// Sends the open batches of these partitions in one request.
     fn dispatch(&mut self, partitions: &[i32]) -> Result<(), Failure> {
-        let mut batches = Vec::with_capacity(partitions.len());
-        let mut built = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            let Some(open) = self.open.remove(partition) else { continue };
-            self.open_bytes -= open.builder.bytes();
-            self.partitioner.batch_goes(partition.unsigned_abs());
-            batches.push(open.sent);
-            built.push(
-                open.builder
-                    .build()
-                    .map_err(|e| Failure::because("the records do not fit a batch", &e))?,
-            );
-        }
+        let (batches, built) = self.close(partitions)?;
         let partition_data = batches
             .iter()
             .zip(&built)
@@ -209,6 +197,21 @@ impl<'a> Producer<'a> {
         }
         self.in_flight.push_back(InFlight { ticket, batches });
         if self.in_flight.len() > IN_FLIGHT_MAX { self.settle() } else { Ok(()) }
+    }
+
+    /// Builds the open batches of these partitions.
+    fn close(&mut self, partitions: &[i32]) -> Result<(Vec<Sent>, Vec<Vec<u8>>), Failure> {
+        let mut batches = Vec::with_capacity(partitions.len());
+        let mut built = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let Some(open) = self.open.remove(partition) else { continue };
+            self.open_bytes -= open.builder.bytes();
+            self.partitioner.batch_goes(partition.unsigned_abs());
+            batches.push(open.sent);
+            let batch = open.builder.build();
+            built.push(batch.map_err(|e| Failure::because("the records fit no batch", &e))?);
+        }
+        Ok((batches, built))
     }
 
     /// Waits for the answer to the oldest request.
