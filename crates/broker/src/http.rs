@@ -34,7 +34,8 @@ pub(crate) fn spawn(
     view: Arc<View>,
     stop: tokio::sync::oneshot::Receiver<()>,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     listener.set_nonblocking(true)?;
     std::thread::Builder::new().name("chaski-http".to_owned()).spawn(move || {
         let served = runtime.block_on(async {

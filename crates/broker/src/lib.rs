@@ -31,9 +31,9 @@ use std::sync::{Arc, mpsc};
 use arc_swap::ArcSwap;
 use chaski_log::store::{Durability, LogStore};
 
-pub use self::server::{Server, StartError};
 use self::cluster::Cluster;
 use self::control::ToControl;
+pub use self::server::{Server, StartError};
 use self::settings::Given;
 
 /// Where clients are told to find this broker.

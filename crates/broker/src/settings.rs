@@ -108,7 +108,12 @@ pub const BROKER: &[Setting] = &[
         "true",
         "Create a topic when a client asks for its metadata.",
     ),
-    broker("num.partitions", int(1, 100_000), "1", "Partitions of a topic created without a count."),
+    broker(
+        "num.partitions",
+        int(1, 100_000),
+        "1",
+        "Partitions of a topic created without a count.",
+    ),
     broker("max.connections", int(1, 1_000_000), "20000", "Client connections at most."),
     broker(
         "connections.max.idle.ms",

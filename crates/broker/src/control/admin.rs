@@ -110,10 +110,7 @@ impl Control {
     }
 
     /// How many partitions a request asks for: a count, the default, or one per assignment.
-    fn partitions_asked(
-        &self,
-        topic: &create_topics::RequestTopic<'_>,
-    ) -> Result<usize, Refused> {
+    fn partitions_asked(&self, topic: &create_topics::RequestTopic<'_>) -> Result<usize, Refused> {
         let node = self.broker.node.id;
         if !topic.assignments.is_empty() {
             if topic.num_partitions != -1 || topic.replication_factor != -1 {
@@ -137,9 +134,10 @@ impl Control {
         }
         match topic.num_partitions {
             -1 => Ok(number(&self.broker.settings, "num.partitions") as usize),
-            count => usize::try_from(count).ok().filter(|n| *n > 0).ok_or_else(|| {
-                (ErrorCode::INVALID_PARTITIONS, format!("{count} partitions"))
-            }),
+            count => usize::try_from(count)
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or_else(|| (ErrorCode::INVALID_PARTITIONS, format!("{count} partitions"))),
         }
     }
 

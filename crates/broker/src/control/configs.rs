@@ -106,11 +106,8 @@ impl Control {
     /// Where a topic's setting would come from, strongest first.
     fn synonyms<'a>(&'a self, setting: &'static Setting, given: &'a Given) -> Vec<Synonym<'a>> {
         let parent = setting.broker.unwrap_or(setting.name);
-        let at = |name, value, source| Synonym {
-            name,
-            value: Some(value),
-            source: source_code(source),
-        };
+        let at =
+            |name, value, source| Synonym { name, value: Some(value), source: source_code(source) };
         given
             .get(setting.name)
             .map(|value| at(setting.name, value, Source::Topic))
@@ -213,9 +210,10 @@ impl Control {
             let why = "the broker's settings come from its file, environment and flags";
             return Err((ErrorCode::INVALID_REQUEST, why.to_owned()));
         }
-        let topic = self.cluster.by_name.get(name).cloned().ok_or_else(|| {
-            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
-        })?;
+        let topic =
+            self.cluster.by_name.get(name).cloned().ok_or_else(|| {
+                (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
+            })?;
         let mut given = base(&topic.given);
         for (name, step) in changes {
             self.apply(&mut given, name, &step)?;

@@ -65,9 +65,7 @@ pub(crate) fn load(
     }
     let specs: Vec<PartitionSpec> = found
         .iter()
-        .flat_map(|(name, stored, _, config)| {
-            specs(name, stored.id, 0..stored.partitions, config)
-        })
+        .flat_map(|(name, stored, _, config)| specs(name, stored.id, 0..stored.partitions, config))
         .collect();
     let mut opened = open_all(store, &specs)?.into_iter();
     let mut cluster = Cluster::default();
@@ -94,10 +92,7 @@ fn specs(
 }
 
 /// Opens partitions on every core: after a crash each may have a tail to check.
-fn open_all(
-    store: &dyn LogStore,
-    specs: &[PartitionSpec],
-) -> Result<Vec<PartitionId>, StoreError> {
+fn open_all(store: &dyn LogStore, specs: &[PartitionSpec]) -> Result<Vec<PartitionId>, StoreError> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let share = specs.len().div_ceil(workers).max(1);
     std::thread::scope(|scope| {
@@ -142,9 +137,8 @@ impl Control {
     fn may_add_partitions(&self, more: usize) -> Result<(), Refused> {
         let max = number(&self.broker.settings, "max.partitions") as usize;
         if more == 0 || self.cluster.partitions.saturating_add(more) > max {
-            let why = format!(
-                "{more} partitions, must be at least 1 and at most {max} with all others"
-            );
+            let why =
+                format!("{more} partitions, must be at least 1 and at most {max} with all others");
             return Err((ErrorCode::INVALID_PARTITIONS, why));
         }
         Ok(())
@@ -204,9 +198,10 @@ impl Control {
         count: usize,
         only_check: bool,
     ) -> Result<(), Refused> {
-        let topic = self.cluster.by_name.get(name).cloned().ok_or_else(|| {
-            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
-        })?;
+        let topic =
+            self.cluster.by_name.get(name).cloned().ok_or_else(|| {
+                (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
+            })?;
         let had = topic.partitions.len();
         if count <= had {
             let why = format!("topic `{name}` has {had} partitions; the new count must be more");
@@ -242,9 +237,10 @@ impl Control {
 
     /// Puts other settings in the place of a topic's.
     pub(super) fn configure_topic(&mut self, name: &str, given: Given) -> Result<(), Refused> {
-        let topic = self.cluster.by_name.get(name).cloned().ok_or_else(|| {
-            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
-        })?;
+        let topic =
+            self.cluster.by_name.get(name).cloned().ok_or_else(|| {
+                (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
+            })?;
         let change = put(name, topic.id, topic.partitions.len(), &given);
         self.commit_now(change).map_err(|e| failed(&e))?;
         let config = TopicConfig::resolve(&given, &self.broker.settings);
