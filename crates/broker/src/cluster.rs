@@ -50,17 +50,20 @@ impl TopicConfig {
         let number = |name: &str| text(name).parse::<i64>().unwrap_or_default();
         let limit = |name: &str| u64::try_from(number(name)).ok();
         let ms = |name: &str| limit(name).map(Duration::from_millis);
+        let policy = text("cleanup.policy");
+        // What is only compacted loses nothing to age or size.
+        let deletes = policy.contains("delete");
         TopicConfig {
             max_message_bytes: limit("max.message.bytes").unwrap_or(0) as usize,
             log_append_time: text("message.timestamp.type") == "LogAppendTime",
             timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
-            compacted: text("cleanup.policy").contains("compact"),
+            compacted: policy.contains("compact"),
             log: LogConfig {
                 segment_bytes: limit("segment.bytes").unwrap_or(u64::MAX),
                 segment_age: ms("segment.ms").unwrap_or(Duration::MAX),
-                retention_bytes: limit("retention.bytes"),
-                retention_age: ms("retention.ms"),
+                retention_bytes: limit("retention.bytes").filter(|_| deletes),
+                retention_age: ms("retention.ms").filter(|_| deletes),
                 index_interval_bytes: number("index.interval.bytes") as u32,
                 flush_bytes: limit("flush.bytes").unwrap_or(u64::MAX),
                 flush_age: ms("flush.ms").unwrap_or(Duration::MAX),
@@ -144,6 +147,24 @@ mod tests {
         assert_eq!(config.max_message_bytes, 7000);
         assert_eq!(config.log.segment_bytes, 256 << 20);
         assert_eq!(effective(&topic, &broker, "segment.ms").1, Source::Default);
+    }
+
+    #[test]
+    fn retention_deletes_only_where_the_policy_says_delete() {
+        let retention = |policy: &str| {
+            let mut topic = Given::new();
+            for (name, value) in
+                [("cleanup.policy", policy), ("retention.ms", "5"), ("retention.bytes", "7")]
+            {
+                topic.set(TOPIC, name, value).expect("valid");
+            }
+            let log = TopicConfig::resolve(&topic, &Given::new()).log;
+            (log.retention_age, log.retention_bytes)
+        };
+        let limited = (Some(Duration::from_millis(5)), Some(7));
+        assert_eq!(retention("delete"), limited);
+        assert_eq!(retention("compact,delete"), limited);
+        assert_eq!(retention("compact"), (None, None), "compaction keeps the last of each key");
     }
 
     #[test]
