@@ -40,9 +40,9 @@ impl Doze {
 
     /// Consumer: says that it is up again, woken or not.
     pub fn awake(&self) {
-    /// Consumer: says that sleep is near. It must look at its queue after this, before sleeping.
-        // the next announcement is ordered behind it, and its producer cannot take its own `false`
-        // for the newest word.
+        // ORDERING: acquire and release, pairs with the exchange of `must_wake`. If that came
+        // first, the next announcement is ordered behind it, and its producer cannot take its own
+        // `false` for the newest word.
         self.asleep.swap(false, Ordering::AcqRel);
     }
 
