@@ -22,6 +22,8 @@ pub enum Kind {
         /// Greatest value.
         max: i64,
     },
+    /// A number from 0 to 1.
+    Fraction,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// Any text.
@@ -67,6 +69,11 @@ const fn topic(
     doc: &'static str,
 ) -> Setting {
     Setting { name, kind, default, broker, doc }
+}
+
+/// A setting of Kafka's topics that clients and tools set, and that has no meaning here.
+const fn inert(name: &'static str, kind: Kind, default: &'static str) -> Setting {
+    topic(name, kind, default, None, "Accepted for compatibility; has no effect.")
 }
 
 /// Settings of the broker.
@@ -143,7 +150,7 @@ pub const BROKER: &[Setting] = &[
     broker("max.partitions", int(1, 10_000_000), "200000", "Partitions of all topics at most."),
     broker(
         "log.segment.bytes",
-        int(14, 1 << 31),
+        SEGMENT_BYTES,
         "268435456",
         "A segment that would grow past this is closed.",
     ),
@@ -214,6 +221,8 @@ pub const BROKER: &[Setting] = &[
     ),
 ];
 
+/// A segment is three files and a descriptor: smaller ones would exhaust both first.
+const SEGMENT_BYTES: Kind = int(64 << 10, 1 << 31);
 const CLEANUP: Kind = Kind::Choice(&["delete", "compact", "compact,delete", "delete,compact"]);
 const TIMESTAMPS: Kind = Kind::Choice(&["CreateTime", "LogAppendTime"]);
 const CODECS: Kind =
@@ -307,7 +316,7 @@ pub const TOPIC: &[Setting] = &[
     ),
     topic(
         "segment.bytes",
-        int(14, 1 << 31),
+        SEGMENT_BYTES,
         "268435456",
         Some("log.segment.bytes"),
         "A segment that would grow past this is closed.",
@@ -319,6 +328,23 @@ pub const TOPIC: &[Setting] = &[
         Some("log.roll.ms"),
         "A segment older than this is closed.",
     ),
+    inert("compression.gzip.level", int(-1, 9), "-1"),
+    inert("compression.lz4.level", int(1, 17), "9"),
+    inert("compression.zstd.level", int(-131_072, 22), "3"),
+    inert("delete.retention.ms", int(0, MAX), "86400000"),
+    inert("file.delete.delay.ms", int(0, MAX), "60000"),
+    inert("flush.messages", int(1, MAX), "9223372036854775807"),
+    inert("follower.replication.throttled.replicas", Kind::Text, ""),
+    inert("leader.replication.throttled.replicas", Kind::Text, ""),
+    inert("max.compaction.lag.ms", int(1, MAX), "9223372036854775807"),
+    inert("message.downconversion.enable", Kind::Bool, "true"),
+    inert("min.cleanable.dirty.ratio", Kind::Fraction, "0.5"),
+    inert("min.compaction.lag.ms", int(0, MAX), "0"),
+    inert("preallocate", Kind::Bool, "false"),
+    inert("remote.storage.enable", Kind::Choice(&["false"]), "false"),
+    inert("segment.index.bytes", int(4, I32), "10485760"),
+    inert("segment.jitter.ms", int(0, MAX), "0"),
+    inert("unclean.leader.election.enable", Kind::Bool, "false"),
 ];
 
 /// Why a setting was refused.
@@ -364,6 +390,10 @@ impl Setting {
                 .find(|w| w.eq_ignore_ascii_case(value))
                 .map(|w| (*w).to_owned())
                 .ok_or_else(|| refuse(format!("one of {}", words.join(", ")))),
+            Kind::Fraction => match value.parse::<f64>() {
+                Ok(n) if (0.0..=1.0).contains(&n) => Ok(value.to_owned()),
+                _ => Err(refuse("a number from 0 to 1".to_owned())),
+            },
             Kind::Int { min, max } => match parse_int(value) {
                 Some(n) if (min..=max).contains(&n) => Ok(n.to_string()),
                 _ => Err(refuse(format!("a whole number from {min} to {max}"))),
@@ -490,11 +520,40 @@ mod tests {
     }
 
     #[test]
-    fn every_topic_setting_inherits_an_equal_broker_default() {
+    fn a_topic_setting_inherits_an_equal_broker_default_or_does_nothing() {
         for setting in TOPIC {
-            let parent = find(BROKER, setting.broker.expect("a broker setting")).expect("known");
-            assert_eq!((parent.default, parent.kind), (setting.default, setting.kind));
+            match setting.broker.map(|parent| find(BROKER, parent).expect("known")) {
+                Some(parent) => {
+                    assert_eq!((parent.default, parent.kind), (setting.default, setting.kind));
+                }
+                None => assert!(setting.doc.ends_with("has no effect."), "{}", setting.name),
+            }
         }
+    }
+
+    #[test]
+    fn what_kafkas_own_tools_set_is_accepted() {
+        let tools = [
+            ("delete.retention.ms", "100"),
+            ("min.cleanable.dirty.ratio", "0.01"),
+            ("segment.jitter.ms", "0"),
+            ("unclean.leader.election.enable", "false"),
+            ("remote.storage.enable", "false"),
+            ("leader.replication.throttled.replicas", "0:1,1:1"),
+        ];
+        for (name, value) in tools {
+            assert_eq!(Given::new().set(TOPIC, name, value), Ok(()), "{name}");
+        }
+        let refused = [("min.cleanable.dirty.ratio", "1.5"), ("remote.storage.enable", "true")];
+        for (name, value) in refused {
+            assert!(Given::new().set(TOPIC, name, value).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn segments_cannot_be_so_small_that_files_flood_the_directory() {
+        assert!(Given::new().set(TOPIC, "segment.bytes", "65535").is_err());
+        assert!(Given::new().set(BROKER, "log.segment.bytes", "64KiB").is_ok());
     }
 
     #[test]

@@ -280,6 +280,7 @@ fn plain_config<'a>(
         Kind::Bool => ConfigType::Boolean,
         Kind::Int { max, .. } if max <= i64::from(i32::MAX) => ConfigType::Int,
         Kind::Int { .. } => ConfigType::Long,
+        Kind::Fraction => ConfigType::Double,
         Kind::Choice(_) if setting.name.ends_with("cleanup.policy") => ConfigType::List,
         _ => ConfigType::String,
     };
