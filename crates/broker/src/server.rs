@@ -238,13 +238,25 @@ fn node(given: &Given, bound: SocketAddr) -> Result<Node, StartError> {
     if advertised.is_empty() {
         let ip = bound.ip();
         let host = if ip.is_unspecified() { "127.0.0.1".to_owned() } else { ip.to_string() };
+        if ip.is_unspecified() {
+            tracing::warn!(
+                "listening on all addresses, but clients are told {host}: those on other machines \
+                 need kafka.advertised=HOST:PORT"
+            );
+        }
         return Ok(Node { id, host, port: bound.port() });
     }
     let (host, port) = advertised
         .rsplit_once(':')
-        .and_then(|(host, port)| Some((host, port.parse().ok()?)))
+        .and_then(|(host, port)| Some((unbracketed(host), port.parse().ok()?)))
+        .filter(|(host, _)| !host.is_empty())
         .ok_or_else(|| StartError::Address(advertised.to_owned()))?;
     Ok(Node { id, host: host.to_owned(), port })
+}
+
+/// Brackets keep an IPv6 address apart from its port; the protocol has a field for each.
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 type Data = (DirLock, Arc<LocalLog>, Box<dyn MetaStore>);
@@ -287,3 +299,24 @@ fn pin_to_core(index: usize) {
 
 #[cfg(not(target_os = "linux"))]
 fn pin_to_core(_index: usize) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advertised_is_a_host_and_a_port() {
+        let bound = "127.0.0.1:4000".parse().expect("an address");
+        let advertised = |value: &str| {
+            let mut given = Given::new();
+            given.set(BROKER, "kafka.advertised", value).expect("valid");
+            node(&given, bound).map(|node| (node.host, node.port))
+        };
+        assert_eq!(advertised("").expect("told"), ("127.0.0.1".to_owned(), 4000));
+        assert_eq!(advertised("kafka.example:9092").expect("told").0, "kafka.example");
+        assert_eq!(advertised("[::1]:9092").expect("told"), ("::1".to_owned(), 9092));
+        for wrong in ["kafka.example", ":9092", "[]:9092", "host:port"] {
+            assert!(advertised(wrong).is_err(), "{wrong}");
+        }
+    }
+}
