@@ -256,28 +256,24 @@ impl Control {
         Ok(encode(version, &delete_records::Response { topics, ..Default::default() }))
     }
 
-    /// A producer that asks again with its id gets the next epoch, so that its sequences may begin
-    /// anew (KIP-360).
+    /// An id of its own for every producer that asks. One that has one already and asks again
+    /// begins anew (KIP-360): Kafka too gives it another id.
     pub(super) fn init_producer_id(
         &mut self,
         version: i16,
         body: &[u8],
     ) -> Result<Vec<u8>, DecodeError> {
         let request = init_producer_id::Request::decode(&mut Reader::new(body), version)?;
-        let response = if request.transactional_id.is_some() {
-            init_producer_id::Response {
-                error_code: ErrorCode::UNSUPPORTED_VERSION,
+        let response = match request.transactional_id {
+            // The one code that every client takes for final.
+            Some(_) => init_producer_id::Response {
+                error_code: ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
                 ..Default::default()
-            }
-        } else if request.producer_id >= 0 && (0..i16::MAX).contains(&request.producer_epoch) {
-            init_producer_id::Response {
-                producer_id: request.producer_id,
-                producer_epoch: request.producer_epoch + 1,
+            },
+            None => init_producer_id::Response {
+                producer_id: self.producers.take(&mut self.effects.changes),
                 ..Default::default()
-            }
-        } else {
-            let producer_id = self.producers.take(&mut self.effects.changes);
-            init_producer_id::Response { producer_id, ..Default::default() }
+            },
         };
         Ok(encode(version, &response))
     }
