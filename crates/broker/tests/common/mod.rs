@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A broker in a directory of its own.
-pub struct Running {
+pub(crate) struct Running {
     server: Option<Server>,
     dir: TempDir,
     settings: Vec<(String, String)>,
@@ -26,7 +26,7 @@ pub struct Running {
 
 impl Running {
     /// Starts one with these settings over the defaults.
-    pub fn start(settings: &[(&str, &str)]) -> Running {
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Running {
         let settings = settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let mut running =
             Running { server: None, dir: tempfile::tempdir().expect("a directory"), settings };
@@ -50,13 +50,13 @@ impl Running {
     }
 
     /// Stops it cleanly and starts it again.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.server.take().expect("running").stop().expect("stopped");
         self.begin();
     }
 
     /// A new connection.
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         let address = self.server.as_ref().expect("running").kafka_addr();
         let stream = TcpStream::connect(address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -74,14 +74,14 @@ impl Drop for Running {
 }
 
 /// A connection.
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     correlation_id: i32,
 }
 
 impl Client {
     /// Sends a request; returns its correlation id.
-    pub fn send<'a, R: Request<'a>>(&mut self, version: i16, request: &R) -> i32 {
+    pub(crate) fn send<'a, R: Request<'a>>(&mut self, version: i16, request: &R) -> i32 {
         self.correlation_id += 1;
         let frame = frame_request(version, self.correlation_id, Some("test"), request);
         self.stream.write_all(&frame.into_bytes()).expect("sent");
@@ -89,7 +89,7 @@ impl Client {
     }
 
     /// The next frame, without its length; None once the broker has hung up.
-    pub fn frame(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn frame(&mut self) -> Option<Vec<u8>> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).ok()?;
         let mut frame = vec![0; i32::from_be_bytes(length) as usize];
@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// Sends a request and hands the decoded answer to `look`.
-    pub fn ask<'a, R: Request<'a>, T>(
+    pub(crate) fn ask<'a, R: Request<'a>, T>(
         &mut self,
         version: i16,
         request: &R,
@@ -115,7 +115,12 @@ impl Client {
     }
 
     /// Makes a topic.
-    pub fn create(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> ErrorCode {
+    pub(crate) fn create(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> ErrorCode {
         let topic = create_topics::RequestTopic {
             name,
             num_partitions: partitions,
@@ -131,7 +136,7 @@ impl Client {
     }
 
     /// Produces one batch; its base offset or the error.
-    pub fn produce(
+    pub(crate) fn produce(
         &mut self,
         topic: &str,
         index: i32,
@@ -145,7 +150,7 @@ impl Client {
     }
 
     /// Fetches one partition; its records or the error.
-    pub fn fetch(
+    pub(crate) fn fetch(
         &mut self,
         topic: &str,
         index: i32,
@@ -162,7 +167,7 @@ impl Client {
 }
 
 /// The records of a response.
-pub fn bytes_of(records: &fetch::Records<'_>) -> Vec<u8> {
+pub(crate) fn bytes_of(records: &fetch::Records<'_>) -> Vec<u8> {
     match records {
         fetch::Records::Bytes(bytes) => bytes.unwrap_or_default().to_vec(),
         fetch::Records::Spliced(_) => panic!("decoded records are bytes"),
@@ -170,7 +175,7 @@ pub fn bytes_of(records: &fetch::Records<'_>) -> Vec<u8> {
 }
 
 /// Asks for one batch to be appended.
-pub fn produce_request<'a>(
+pub(crate) fn produce_request<'a>(
     topic: &'a str,
     index: i32,
     acks: i16,
@@ -186,7 +191,7 @@ pub fn produce_request<'a>(
 }
 
 /// Asks for one partition's records.
-pub fn fetch_request(
+pub(crate) fn fetch_request(
     topic: &str,
     index: i32,
     offset: i64,
@@ -209,12 +214,12 @@ pub fn fetch_request(
 }
 
 /// A batch of these values, stamped now.
-pub fn batch(values: &[&str]) -> Vec<u8> {
+pub(crate) fn batch(values: &[&str]) -> Vec<u8> {
     batch_with(Builder::new(Codec::None), values)
 }
 
 /// The same through a builder of one's own.
-pub fn batch_with(mut builder: Builder, values: &[&str]) -> Vec<u8> {
+pub(crate) fn batch_with(mut builder: Builder, values: &[&str]) -> Vec<u8> {
     let since_epoch = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
     for value in values {
         builder.push(since_epoch.as_millis() as i64, None, Some(value.as_bytes()), &[]);
@@ -223,7 +228,7 @@ pub fn batch_with(mut builder: Builder, values: &[&str]) -> Vec<u8> {
 }
 
 /// The values in a run of batches, each with its offset.
-pub fn values(mut bytes: &[u8]) -> Vec<(i64, String)> {
+pub(crate) fn values(mut bytes: &[u8]) -> Vec<(i64, String)> {
     let mut values = Vec::new();
     while !bytes.is_empty() {
         let header = chaski_batch::check(bytes).expect("a good batch");
