@@ -43,7 +43,8 @@ pub(crate) enum AddressError {
     #[error("the topic is missing: kafka://HOST:PORT/TOPIC")]
     NoTopic,
     #[error(
-        "`{0}` is no topic name: 1 to {TOPIC_BYTES_MAX} letters, digits, `.`, `_` and `-`, and not `.` or `..`"
+        "`{0}` is no topic name: 1 to {TOPIC_BYTES_MAX} letters, digits, `.`, `_` and `-`, \
+         and not `.` or `..`"
     )]
     Topic(String),
 }

@@ -23,7 +23,8 @@ pub(crate) enum Position {
 #[non_exhaustive]
 pub(crate) enum PositionError {
     #[error(
-        "it must be earliest, latest, an offset, a time like 2026-08-01T12:00:00Z, or one ago like -1h"
+        "it must be earliest, latest, an offset, a time like 2026-08-01T12:00:00Z, \
+         or one ago like -1h"
     )]
     Unknown,
     #[error("the time needs a zone: {0}Z, or an offset like +02:00")]
