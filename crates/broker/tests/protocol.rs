@@ -197,7 +197,7 @@ fn offsets_are_found_by_time() {
         let partition = list_offsets::RequestPartition { timestamp, ..Default::default() };
         let topic = list_offsets::RequestTopic { name: "t", partitions: vec![partition] };
         let request = list_offsets::Request { topics: vec![topic], ..Default::default() };
-        client.ask(7, &request, |r| (r.topics[0].partitions[0].offset))
+        client.ask(7, &request, |r| r.topics[0].partitions[0].offset)
     };
     assert_eq!(at(list_offsets::EARLIEST), 0);
     assert_eq!(at(list_offsets::LATEST), 50);
@@ -312,7 +312,7 @@ fn more_requests_than_may_be_unanswered_are_all_answered() {
 fn answers_larger_than_may_be_held_are_all_sent() {
     let broker = Running::start(&[]);
     let mut client = broker.connect();
-    assert_eq!(client.create("wide", 2000, &[]), ErrorCode::NONE);
+    assert_eq!(client.create("wide", 300, &[]), ErrorCode::NONE);
     // About 80 KB an answer, 16 MB in all, asked for before any is read.
     let sent: Vec<i32> = (0..200).map(|_| client.send(9, &metadata::Request::default())).collect();
     for expected in sent {
