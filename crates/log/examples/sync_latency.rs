@@ -67,5 +67,6 @@ fn measure(log: &LocalLog, topic: &str, index: i32, segment_bytes: u64) -> Vec<D
 fn report(what: &str, mut took: Vec<Duration>) {
     took.sort_unstable();
     let at = |q: f64| took[((took.len() - 1) as f64 * q) as usize].as_micros();
-    println!("{what:17} p50 {:5} us   p90 {:5} us   p99 {:5} us", at(0.5), at(0.9), at(0.99));
+    let [low, middle, high, top] = [0.1, 0.5, 0.9, 0.99].map(at);
+    println!("{what:17} us: p10 {low:5}   p50 {middle:5}   p90 {high:5}   p99 {top:5}");
 }

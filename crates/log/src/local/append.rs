@@ -196,6 +196,9 @@ impl Appending<'_, '_> {
             }
         }
         let w = &mut *self.w;
+        if std::mem::take(&mut w.failing) {
+            tracing::info!(partition = self.partition.name, "appends succeed again");
+        }
         (w.end, w.position) = (self.offset, self.position);
         active.size.store(w.position, Ordering::Release);
         active.dirty.store(true, Ordering::Relaxed);
@@ -215,7 +218,9 @@ impl Appending<'_, '_> {
         // Best effort: the next write goes over it in any case, and so does a zone.
         let _ = self.shared.files.disk.set_len(&w.file, w.position);
         w.zone.forget(w.position);
-        tracing::warn!(partition = self.partition.name, %error, "append failed");
+        if !std::mem::replace(&mut w.failing, true) {
+            tracing::warn!(partition = self.partition.name, %error, "appends fail");
+        }
         let error = append_error(error);
         for staged in self.staged.drain(..) {
             self.outcomes.now.push((batches[staged.index].token, Err(error.clone())));

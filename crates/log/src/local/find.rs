@@ -30,7 +30,11 @@ impl Partition {
             OffsetQuery::MaxTimestamp => self.find_max(files),
             OffsetQuery::AtOrAfter(timestamp) => self.find_from(timestamp, files),
         };
-        found.map_err(io_error("look up a timestamp in", &self.dir))
+        match found {
+            // Retention has taken a file away meanwhile: look again in what is left.
+            Err(_) if self.offsets().log_start > offsets.log_start => self.find(query, files),
+            found => found.map_err(io_error("look up a timestamp in", &self.dir)),
+        }
     }
 
     fn find_from(&self, timestamp: i64, files: &OpenFiles) -> io::Result<Option<OffsetFound>> {

@@ -77,6 +77,8 @@ pub(crate) struct Writer {
     pub(crate) zone: Zone,
     pub(crate) sync_queued: bool,
     pub(crate) flush_queued: bool,
+    /// The last write failed; it has been said once.
+    pub(crate) failing: bool,
     /// Why nothing more can be written.
     pub(crate) stopped: Option<Stopped>,
 }

@@ -385,6 +385,7 @@ impl<'a> Recovery<'a> {
             zone: Zone::default(),
             sync_queued: false,
             flush_queued: false,
+            failing: false,
             stopped: None,
         };
         Ok(Partition {

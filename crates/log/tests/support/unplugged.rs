@@ -178,11 +178,11 @@ impl Disk for Unplugged {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
-        let (safe, rest) = std::mem::take(&mut state.unsafe_names)
+        let (safe, rest): (Vec<Change>, Vec<Change>) = std::mem::take(&mut state.unsafe_names)
             .into_iter()
             .partition(|change| change.dir() == dir);
         state.unsafe_names = rest;
-        for change in Vec::<Change>::from(safe) {
+        for change in safe {
             change.apply(&mut state.names);
         }
         Ok(())
