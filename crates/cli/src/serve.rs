@@ -1,6 +1,6 @@
 //! `chaski serve`.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use chaski_broker::settings::{BROKER, Given, SettingError};
@@ -18,7 +18,11 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let began = Instant::now();
     let filter = EnvFilter::try_new(&args.log)
         .map_err(|e| Failure::because(format!("`--log {}` is not a filter", args.log), &e))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(wants_colour())
+        .with_writer(std::io::stderr)
+        .init();
     let given = settings(args)?;
     // From here on a signal means a clean stop, even while the log is still being recovered.
     let signals = Signals::new()?;
@@ -29,6 +33,12 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     server.stop().map_err(|e| Failure::because("the log was not closed cleanly", &e))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Colour is for people: not for files, and not where NO_COLOR says so (no-color.org).
+fn wants_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !refused
 }
 
 /// Gathers settings from all sources, the stronger later.
