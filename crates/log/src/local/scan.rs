@@ -275,3 +275,84 @@ fn candidate(
     *budget -= header.total_len();
     Ok(window.check(position, limit, &header)?.ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use chaski_batch::{Builder, Codec};
+
+    use super::*;
+
+    /// A batch at `offset` whose one record has this value.
+    fn batch(offset: i64, value: &[u8]) -> Vec<u8> {
+        let mut builder = Builder::new(Codec::None).base_offset(offset);
+        builder.push(0, None, Some(value), &[]);
+        let mut batch = builder.build().unwrap();
+        chaski_batch::set_leader_epoch(&mut batch, LEADER_EPOCH);
+        batch
+    }
+
+    fn look(bytes: &[u8], position: u64, expected: i64) -> After {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, bytes).unwrap();
+        let mut window = Window::new(&file, WALK_BYTES);
+        let limit = bytes.len() as u64;
+        assert!(window.batch(position, limit, expected).unwrap().is_err());
+        after_flaw(&mut window, position, limit, expected, i64::MAX).unwrap()
+    }
+
+    fn found(after: &After) -> Option<(u64, i64)> {
+        match after {
+            After::Batch { position, header } => Some((*position, header.base_offset)),
+            After::Zeros | After::Nothing => None,
+        }
+    }
+
+    #[test]
+    fn a_batch_in_a_value_is_not_taken_for_one() {
+        let inner = batch(5, b"inner");
+        let mut outer = batch(0, &inner);
+        let len = outer.len();
+        *outer.last_mut().unwrap() ^= 1;
+        assert_eq!(look(&outer, 0, 0), After::Nothing, "the damaged batch is the last one");
+        outer.resize(len + 5000, 0);
+        assert_eq!(look(&outer, 0, 0), After::Nothing, "and so it is with zeros behind");
+        outer.truncate(len);
+        outer.extend(batch(1, b"next"));
+        assert_eq!(found(&look(&outer, 0, 0)), Some((len as u64, 1)));
+    }
+
+    #[test]
+    fn a_batch_is_found_though_nothing_tells_where() {
+        let mut bytes = vec![0xab; 3 * WALK_BYTES + 17];
+        let position = bytes.len() as u64;
+        bytes.extend(batch(9, b"later"));
+        assert_eq!(found(&look(&bytes, 0, 3)), Some((position, 9)));
+        assert_eq!(look(&bytes, 0, 9), After::Nothing, "not a later offset");
+    }
+
+    #[test]
+    fn bytes_that_all_look_like_headers_end_the_search() {
+        // Every byte is a magic byte, every length plausible, no checksum right.
+        let bytes = vec![2; 1 << 20];
+        assert_eq!(look(&bytes, 0, 0), After::Nothing);
+        let header = [0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 200, 0, 0, 0, 0, 0, 2, 0, 0, 0];
+        let bytes: Vec<u8> = header.iter().copied().cycle().take(1 << 20).collect();
+        assert_eq!(look(&bytes, 0, 0), After::Nothing);
+    }
+
+    #[test]
+    fn a_window_moves_over_a_file_without_losing_a_byte() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..20_000_u32).map(|i| (i * 7 % 251) as u8).collect();
+        io::Write::write_all(&mut file, &bytes).unwrap();
+        let mut window = Window::new(&file, 100);
+        for (position, want) in [(0, 10), (5, 200), (150, 100), (90, 20), (19_990, 50), (30_000, 5)]
+        {
+            let from = bytes.len().min(position);
+            let expected = &bytes[from..bytes.len().min(position + want)];
+            assert_eq!(window.bytes(position as u64, want, u64::MAX).unwrap(), expected);
+            let short = window.bytes(position as u64, want, position as u64 + 3).unwrap();
+            assert_eq!(short, &expected[..expected.len().min(3)]);
+        }
+    }
+}
