@@ -9,14 +9,18 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use chaski_log::disk::{Disk, RealDisk};
 
-#[derive(Debug, Default)]
-pub struct Unplugged(Mutex<State>);
+#[derive(Debug)]
+pub struct Unplugged {
+    state: Mutex<State>,
+    /// Operations left until the plug is pulled, and what the disk was like then.
+    fuse: Mutex<(usize, Option<State>)>,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     /// By inode.
     files: HashMap<u64, Content>,
@@ -28,7 +32,7 @@ struct State {
 /// Path to inode; None is a directory.
 type Names = HashMap<PathBuf, Option<u64>>;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Content {
     safe: Vec<u8>,
     unsafe_writes: Vec<Write>,
@@ -87,10 +91,22 @@ impl Write {
 }
 
 impl Unplugged {
-    /// Writes to `to` what is left of `from` if the power fails now. `lucky` says of each thing
-    /// that is not safe whether it survives all the same.
-    pub fn pull(&self, from: &Path, to: &Path, mut lucky: impl FnMut() -> bool) {
-        let state = self.0.lock().unwrap();
+    /// Pulls the plug before the operation of this number, or else when it is asked what is left.
+    /// The log goes on as if nothing had happened, but nothing of it counts any more.
+    pub fn new(fuse: usize) -> Unplugged {
+        Unplugged { state: Mutex::default(), fuse: Mutex::new((fuse, None)) }
+    }
+
+    /// Whether there is no power any more.
+    pub fn is_pulled(&self) -> bool {
+        self.fuse.lock().unwrap().1.is_some()
+    }
+
+    /// Writes to `to` what is left of `from`. `lucky` says of each thing that is not safe whether
+    /// it survives all the same.
+    pub fn left(&self, from: &Path, to: &Path, mut lucky: impl FnMut() -> bool) {
+        let pulled = self.fuse.lock().unwrap().1.take();
+        let state = pulled.unwrap_or_else(|| self.state.lock().unwrap().clone());
         let mut names = state.names.clone();
         for change in &state.unsafe_names {
             if !lucky() {
@@ -125,19 +141,30 @@ impl Unplugged {
         }
     }
 
+    /// The state, one operation later.
+    fn operate(&self) -> MutexGuard<'_, State> {
+        let state = self.state.lock().unwrap();
+        let mut fuse = self.fuse.lock().unwrap();
+        if fuse.0 == 0 && fuse.1.is_none() {
+            fuse.1 = Some(state.clone());
+        }
+        fuse.0 = fuse.0.saturating_sub(1);
+        state
+    }
+
     fn change(&self, change: Change) {
-        self.0.lock().unwrap().unsafe_names.push(change);
+        self.operate().unsafe_names.push(change);
     }
 
     fn write(&self, file: &File, write: Write) {
         let inode = file.metadata().unwrap().ino();
-        self.0.lock().unwrap().files.entry(inode).or_default().unsafe_writes.push(write);
+        self.operate().files.entry(inode).or_default().unsafe_writes.push(write);
     }
 }
 
 impl Disk for Unplugged {
     fn create(&self, path: &Path) -> io::Result<File> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.operate();
         let file = RealDisk.create(path)?;
         let inode = file.metadata()?.ino();
         // The inode may be that of a file removed before.
@@ -168,7 +195,7 @@ impl Disk for Unplugged {
 
     fn sync_data(&self, file: &File) -> io::Result<()> {
         let inode = file.metadata()?.ino();
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.operate();
         let content = state.files.entry(inode).or_default();
         for write in std::mem::take(&mut content.unsafe_writes) {
             write.apply(&mut content.safe);
@@ -177,7 +204,7 @@ impl Disk for Unplugged {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.operate();
         let (safe, rest): (Vec<Change>, Vec<Change>) = std::mem::take(&mut state.unsafe_names)
             .into_iter()
             .partition(|change| change.dir() == dir);
