@@ -86,8 +86,12 @@ proptest! {
         index_interval_bytes in prop::sample::select(vec![1_u32, 300, 4096]),
     ) {
         let dir = support::scratch();
-        let config =
-            LogConfig { segment_bytes, index_interval_bytes, flush_bytes: 4000, ..LogConfig::default() };
+        let config = LogConfig {
+            segment_bytes,
+            index_interval_bytes,
+            flush_bytes: 4000,
+            ..LogConfig::default()
+        };
         let spec = spec("t", 0, config);
         let mut probe = local(dir.path());
         let mut p = probe.store.open(&spec).unwrap();
@@ -113,16 +117,18 @@ proptest! {
                     let sequence = sent.saturating_sub(back);
                     let batch = sequenced(id, 0, sequence as i32, 1);
                     let outcome = probe.append(p, &batch, Disk);
+                    let outcome = outcome.map(|a| (a.base_offset, a.duplicate));
                     if sequence == sent {
                         let offset = model.append(batch);
                         model.produced[id as usize].push(offset);
-                        prop_assert_eq!(outcome.map(|a| (a.base_offset, a.duplicate)), Ok((offset, false)));
+                        prop_assert_eq!(outcome, Ok((offset, false)));
                     } else if sent - sequence <= 5 {
                         let offset = model.produced[id as usize][sequence];
-                        prop_assert_eq!(outcome.map(|a| (a.base_offset, a.duplicate)), Ok((offset, true)));
+                        prop_assert_eq!(outcome, Ok((offset, true)));
                     } else {
-                        let (got, expected) = (sequence as i32, sent as i32);
-                        let gap = AppendError::OutOfOrderSequence { producer_id: id, got, expected };
+                        let (producer_id, got, expected) = (id, sequence as i32, sent as i32);
+                        let gap =
+                            AppendError::OutOfOrderSequence { producer_id, got, expected };
                         prop_assert_eq!(outcome, Err(gap));
                     }
                 }

@@ -1,5 +1,5 @@
-//! The plug is pulled between two operations: every append that was answered as durable is there, in
-//! order, and nothing is there that was never sent.
+//! The plug is pulled between two operations: every append that was answered as durable is there,
+//! in order, and nothing is there that was never sent.
 
 mod support;
 

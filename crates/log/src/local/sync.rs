@@ -120,7 +120,7 @@ impl Partition {
                 }
                 Err(error) => {
                     let why = format!("sync of {} failed: {error}", self.name);
-                    tracing::error!(partition = self.name, %error, "sync failed, writing has ended");
+                    tracing::error!(partition = self.name, %error, "sync failed, writing ends");
                     w.stop(Stopped::Failed(why), &mut answers);
                 }
             }
