@@ -1,6 +1,7 @@
 //! Metadata responses, made from the snapshot: by shards at once, by the control thread after it
 //! has made the topics a client asked for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chaski_kafka::ErrorCode;
@@ -8,6 +9,7 @@ use chaski_kafka::metadata::{
     Broker as Node, OPERATIONS_NOT_ASKED, Partition, Request, RequestTopic, Response,
     Topic as TopicAnswer,
 };
+use uuid::Uuid;
 
 use crate::Broker;
 use crate::cluster::{Cluster, Topic, is_topic_name};
@@ -20,7 +22,7 @@ const NULL_MEANS_ALL_FROM: i16 = 1;
 const TOPIC_OPERATIONS: i32 = 0b0000_1101_1111_1000;
 const CLUSTER_OPERATIONS: i32 = 0b0001_1111_1010_0000;
 
-/// Topics that the request names, does not find, and wants made.
+/// Topics that the request names, does not find, and wants made; each as often as it is named.
 pub(crate) fn missing<'a>(
     request: &'a Request<'_>,
     cluster: &'a Cluster,
@@ -49,9 +51,11 @@ pub(crate) fn respond<'a>(
 ) -> Response<'a> {
     let with_operations = request.include_topic_authorized_operations;
     let known = |topic: &'a Arc<Topic>| describe(broker, topic, with_operations);
+    let mut seen = HashSet::new();
     let topics = match &request.topics {
         Some(topics) if version >= NULL_MEANS_ALL_FROM || !topics.is_empty() => topics
             .iter()
+            .filter(|asked| seen.insert(identity(asked)))
             .map(|asked| match find(cluster, asked) {
                 Some(topic) => known(topic),
                 None => unknown(asked),
@@ -74,6 +78,15 @@ pub(crate) fn respond<'a>(
             false => OPERATIONS_NOT_ASKED,
         },
         ..Default::default()
+    }
+}
+
+/// What a topic is asked about by. However often that is, one answer will do: a short request must
+/// not have a long one.
+fn identity<'a>(asked: &RequestTopic<'a>) -> (Option<&'a str>, Uuid) {
+    match asked.name {
+        Some(name) => (Some(name), Uuid::nil()),
+        None => (None, asked.topic_id),
     }
 }
 
