@@ -20,12 +20,14 @@ mod cluster;
 mod control;
 mod groups;
 mod http;
+mod limits;
 mod metadata;
 mod metrics;
 mod server;
 pub mod settings;
 mod shard;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use arc_swap::ArcSwap;
@@ -58,12 +60,26 @@ pub(crate) struct Broker {
     pub(crate) request_max: usize,
     pub(crate) fetch_max: usize,
     pub(crate) in_flight_max: usize,
+    /// Bytes of requests that wait for the control thread.
+    pub(crate) queued_bytes: AtomicUsize,
 }
 
 impl Broker {
+    /// Whether a request of so many bytes may be handed to the control thread. If not, its
+    /// connection is to be closed: the thread is behind, or the request beyond all measure.
+    pub(crate) fn control_has_room(&self, bytes: usize) -> bool {
+        // ORDERING: a bound that may be passed by what the shards send at the same moment.
+        let queued = self.queued_bytes.load(Ordering::Relaxed);
+        bytes <= limits::CONTROL_REQUEST_BYTES_MAX
+            && queued.saturating_add(bytes) <= limits::CONTROL_QUEUED_BYTES_MAX
+    }
+
     /// Sends the control thread a message. It outlives the shards, so one that does not arrive
     /// was sent while the process is on its way out.
     fn tell_control(&self, message: ToControl) {
+        // ORDERING: a sum; nothing else is published through it. The channel orders it before
+        // the subtraction.
+        self.queued_bytes.fetch_add(message.bytes(), Ordering::Relaxed);
         let _ = self.control.send(message);
     }
 }

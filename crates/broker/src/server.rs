@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -114,6 +114,7 @@ impl Server {
             fetch_max: number(&given, "fetch.max.bytes") as usize,
             in_flight_max: number(&given, "max.in.flight.requests.per.connection") as usize,
             settings: given,
+            queued_bytes: AtomicUsize::new(0),
         });
         let shards = start_shards(&broker, kafka)?;
         let view = Arc::new(View {

@@ -1,5 +1,8 @@
 //! The wire side of topics: requests that make, grow, trim and delete them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use chaski_kafka::{
     DecodeError, ErrorCode, Message, Reader, Writer, create_partitions, create_topics,
     delete_records, delete_topics, describe_configs, init_producer_id, metadata as wire,
@@ -7,9 +10,10 @@ use chaski_kafka::{
 use chaski_log::store::StoreError;
 use uuid::Uuid;
 
-use super::topics::Refused;
+use super::topics::{Growth, NewTopic, Refused, Room, code_of, message_of, named_twice, repeated};
 use super::{Control, number};
-use crate::cluster::{Source, effective};
+use crate::cluster::{Source, Topic, effective};
+use crate::limits::{TOPICS_PER_METADATA_MAX, TOPICS_PER_REQUEST_MAX};
 use crate::metadata;
 use crate::settings::{Given, TOPIC};
 
@@ -20,34 +24,23 @@ pub(super) fn encode<'a>(version: i16, response: &impl Message<'a>) -> Vec<u8> {
     w.into_parts().0
 }
 
-fn split<T>(result: Result<T, Refused>) -> (Option<T>, ErrorCode, Option<String>) {
-    match result {
-        Ok(value) => (Some(value), ErrorCode::NONE, None),
-        Err((code, message)) => (None, code, Some(message)),
-    }
-}
-
-/// What became of one topic of a CreateTopics request.
-struct Created {
-    id: Uuid,
-    partitions: usize,
-    given: Given,
-}
-
 impl Control {
     /// Makes the topics a client asked metadata of, then answers.
     pub(super) fn metadata(&mut self, version: i16, body: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let request = wire::Request::decode(&mut Reader::new(body), version)?;
-        let wanted: Vec<String> =
-            metadata::missing(&request, &self.cluster).map(str::to_owned).collect();
+        let missing: BTreeSet<&str> = metadata::missing(&request, &self.cluster).collect();
+        let names: Vec<String> =
+            missing.into_iter().take(TOPICS_PER_METADATA_MAX).map(str::to_owned).collect();
         let partitions = number(&self.broker.settings, "num.partitions") as usize;
-        for name in wanted {
-            let made = self
-                .may_create(&name, partitions)
-                .and_then(|()| self.create_topic(&name, partitions, Given::new()));
-            if let Err((code, why)) = made
-                && code != ErrorCode::TOPIC_ALREADY_EXISTS
-            {
+        let mut room = self.room();
+        let mut check = |name: &String| {
+            self.check_name(name)?;
+            room.add_topic(partitions)?;
+            Ok(NewTopic { name: name.clone(), id: Uuid::new_v4(), partitions, given: Given::new() })
+        };
+        let asked = names.iter().map(&mut check).collect();
+        for (name, made) in names.iter().zip(self.make(asked)) {
+            if let Err((_, why)) = made {
                 tracing::warn!(topic = name, why, "topic not created");
             }
         }
@@ -60,39 +53,58 @@ impl Control {
         body: &[u8],
     ) -> Result<Vec<u8>, DecodeError> {
         let request = create_topics::Request::decode(&mut Reader::new(body), version)?;
-        let results: Vec<_> = request
-            .topics
-            .iter()
-            .map(|topic| {
-                let twice = request.topics.iter().filter(|t| t.name == topic.name).count() > 1;
-                let made = match twice {
-                    true => Err((ErrorCode::INVALID_REQUEST, "named twice".to_owned())),
-                    false => self.create_one(topic, request.validate_only),
-                };
-                (topic.name, split(made))
-            })
-            .collect();
-        let topics = results
-            .iter()
-            .map(|(name, (created, error_code, error_message))| create_topics::Topic {
-                name,
-                error_code: *error_code,
-                error_message: error_message.as_deref(),
-                topic_id: created.as_ref().map_or(Uuid::nil(), |c| c.id),
-                num_partitions: created.as_ref().map_or(-1, |c| c.partitions as i32),
-                replication_factor: if created.is_some() { 1 } else { -1 },
-                configs: Some(created.as_ref().map_or(Vec::new(), |c| self.created_configs(c))),
-                ..Default::default()
-            })
+        let twice = repeated(request.topics.iter().map(|topic| topic.name));
+        let mut room = self.room();
+        let check = |(index, topic): (usize, &create_topics::RequestTopic<'_>)| {
+            if index >= TOPICS_PER_REQUEST_MAX {
+                let why = format!("at most {TOPICS_PER_REQUEST_MAX} topics a request");
+                return Err((ErrorCode::POLICY_VIOLATION, why));
+            }
+            if twice.contains(topic.name) {
+                return Err(named_twice());
+            }
+            self.check_new(topic, &mut room)
+        };
+        let asked = request.topics.iter().enumerate().map(check).collect();
+        let made = if request.validate_only { asked } else { self.make(asked) };
+        let answered = request.topics.iter().zip(&made);
+        let topics = answered
+            .map(|(topic, made)| self.created(topic.name, made, request.validate_only))
             .collect();
         Ok(encode(version, &create_topics::Response { topics, ..Default::default() }))
     }
 
-    fn create_one(
-        &mut self,
+    /// What became of a topic.
+    fn created<'a>(
+        &'a self,
+        name: &'a str,
+        made: &'a Result<NewTopic, Refused>,
+        only_checked: bool,
+    ) -> create_topics::Topic<'a> {
+        let mut answer = create_topics::Topic {
+            name,
+            error_code: code_of(made),
+            error_message: message_of(made),
+            configs: Some(Vec::new()),
+            ..Default::default()
+        };
+        if let Ok(new) = made {
+            answer.topic_id = if only_checked { Uuid::nil() } else { new.id };
+            answer.num_partitions = new.partitions as i32;
+            answer.replication_factor = 1;
+            answer.configs = Some(self.created_configs(&new.given));
+        }
+        answer
+    }
+
+    /// Whether there is such a topic comes first: a client that makes sure of a topic wants to
+    /// hear that it is there, whatever else it asks for.
+    fn check_new(
+        &self,
         topic: &create_topics::RequestTopic<'_>,
-        validate_only: bool,
-    ) -> Result<Created, Refused> {
+        room: &mut Room,
+    ) -> Result<NewTopic, Refused> {
+        self.check_name(topic.name)?;
         let partitions = self.partitions_asked(topic)?;
         let mut given = Given::new();
         for config in &topic.configs {
@@ -101,12 +113,8 @@ impl Control {
                 .set(TOPIC, config.name, value)
                 .map_err(|e| (ErrorCode::INVALID_CONFIG, e.to_string()))?;
         }
-        self.may_create(topic.name, partitions)?;
-        let id = match validate_only {
-            true => Uuid::nil(),
-            false => self.create_topic(topic.name, partitions, given.clone())?,
-        };
-        Ok(Created { id, partitions, given })
+        room.add_topic(partitions)?;
+        Ok(NewTopic { name: topic.name.to_owned(), id: Uuid::new_v4(), partitions, given })
     }
 
     /// How many partitions a request asks for: a count, the default, or one per assignment.
@@ -141,12 +149,11 @@ impl Control {
         }
     }
 
-    fn created_configs<'a>(&'a self, created: &'a Created) -> Vec<create_topics::Config<'a>> {
+    fn created_configs<'a>(&'a self, given: &'a Given) -> Vec<create_topics::Config<'a>> {
         TOPIC
             .iter()
             .map(|setting| {
-                let (value, source) =
-                    effective(&created.given, &self.broker.settings, setting.name);
+                let (value, source) = effective(given, &self.broker.settings, setting.name);
                 create_topics::Config {
                     name: setting.name,
                     value: Some(value),
@@ -166,29 +173,32 @@ impl Control {
         let request = delete_topics::Request::decode(&mut Reader::new(body), version)?;
         let by_name = request.topic_names.iter().map(|name| (Some(*name), Uuid::nil()));
         let by_either = request.topics.iter().map(|topic| (topic.name, topic.topic_id));
-        let mut results = Vec::new();
-        for (name, id) in by_name.chain(by_either) {
-            let (name, id) = match name {
-                Some(name) => {
-                    let id = self.cluster.by_name.get(name).map_or(Uuid::nil(), |t| t.id);
-                    (Some(name.to_owned()), id)
-                }
-                None => (self.cluster.by_id.get(&id).map(|t| t.name.to_string()), id),
-            };
-            let deleted = match &name {
-                Some(name) => self.delete_topic(name),
-                None => Err((ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic {id}"))),
-            };
-            let (_, code, message) = split(deleted);
-            results.push((name, id, code, message));
-        }
-        let responses = results
+        let named: Vec<(Option<&str>, Uuid)> = by_name.chain(by_either).collect();
+        let find = |(name, id): &(Option<&str>, Uuid)| match name {
+            Some(name) => self.topic(name),
+            None => self
+                .cluster
+                .by_id
+                .get(id)
+                .cloned()
+                .ok_or_else(|| (ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic {id}"))),
+        };
+        let found: Vec<Result<Arc<Topic>, Refused>> = named.iter().map(find).collect();
+        let twice = repeated(found.iter().flatten().map(|topic| &*topic.name));
+        let once = |found: &Result<Arc<Topic>, Refused>| match found {
+            Ok(topic) if twice.contains(&*topic.name) => Err(named_twice()),
+            found => found.clone(),
+        };
+        let deleted = self.delete(found.iter().map(once).collect());
+        let responses = named
             .iter()
-            .map(|(name, topic_id, error_code, error_message)| delete_topics::Topic {
-                name: name.as_deref(),
-                topic_id: *topic_id,
-                error_code: *error_code,
-                error_message: error_message.as_deref(),
+            .zip(&found)
+            .zip(&deleted)
+            .map(|(((name, id), found), deleted)| delete_topics::Topic {
+                name: found.as_ref().map_or(*name, |topic| Some(&*topic.name)),
+                topic_id: found.as_ref().map_or(*id, |topic| topic.id),
+                error_code: code_of(deleted),
+                error_message: message_of(deleted),
             })
             .collect();
         Ok(encode(version, &delete_topics::Response { responses, ..Default::default() }))
@@ -200,21 +210,28 @@ impl Control {
         body: &[u8],
     ) -> Result<Vec<u8>, DecodeError> {
         let request = create_partitions::Request::decode(&mut Reader::new(body), version)?;
-        let results: Vec<_> = request
+        let twice = repeated(request.topics.iter().map(|topic| topic.name));
+        let mut room = self.room();
+        let check = |topic: &create_partitions::RequestTopic<'_>| {
+            if twice.contains(topic.name) {
+                return Err(named_twice());
+            }
+            let count = usize::try_from(topic.count).unwrap_or(0);
+            self.check_growth(topic.name, count, &mut room)
+        };
+        let asked: Vec<Result<Growth, Refused>> = request.topics.iter().map(check).collect();
+        let grown = match request.validate_only {
+            true => asked.into_iter().map(|growth| growth.map(drop)).collect(),
+            false => self.grow(asked),
+        };
+        let results = request
             .topics
             .iter()
-            .map(|topic| {
-                let count = usize::try_from(topic.count).unwrap_or(0);
-                let grown = self.grow_topic(topic.name, count, request.validate_only);
-                (topic.name, split(grown))
-            })
-            .collect();
-        let results = results
-            .iter()
-            .map(|(name, (_, error_code, error_message))| create_partitions::Topic {
-                name,
-                error_code: *error_code,
-                error_message: error_message.as_deref(),
+            .zip(&grown)
+            .map(|(topic, grown)| create_partitions::Topic {
+                name: topic.name,
+                error_code: code_of(grown),
+                error_message: message_of(grown),
             })
             .collect();
         Ok(encode(version, &create_partitions::Response { results, ..Default::default() }))

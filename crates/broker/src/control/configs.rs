@@ -3,6 +3,8 @@
 //! A topic's settings change while it is in use. The broker's come from its file, environment and
 //! flags, so that they are listed here but cannot be changed from afar.
 
+use std::collections::HashSet;
+
 use chaski_kafka::describe_configs::{
     BROKER as BROKER_RESOURCE, Config, ConfigType, Resource, Synonym, TOPIC as TOPIC_RESOURCE,
 };
@@ -13,12 +15,19 @@ use chaski_kafka::{
 
 use super::Control;
 use super::admin::{encode, source_code};
-use super::topics::Refused;
+use super::topics::{Changed, Refused, code_of, message_of, named_twice, repeated};
 use crate::cluster::{Source, effective};
 use crate::settings::{self, BROKER, Given, Kind, Setting, TOPIC};
 
-/// A resource of a request that changes settings: type, name, and what to do with each setting.
+/// What to do with each setting of a resource.
 type Changes<'a> = Vec<(&'a str, Step<'a>)>;
+
+/// A resource of a request that changes settings.
+struct Alteration<'a> {
+    resource_type: i8,
+    name: &'a str,
+    changes: Result<Changes<'a>, Refused>,
+}
 
 enum Step<'a> {
     Set(&'a str),
@@ -27,9 +36,6 @@ enum Step<'a> {
     Subtract(&'a str),
 }
 
-/// What became of one resource.
-type Outcome<'a> = (i8, &'a str, Result<(), Refused>);
-
 impl Control {
     pub(super) fn describe_configs(
         &mut self,
@@ -37,7 +43,13 @@ impl Control {
         body: &[u8],
     ) -> Result<Vec<u8>, DecodeError> {
         let request = describe_configs::Request::decode(&mut Reader::new(body), version)?;
-        let results = request.resources.iter().map(|r| self.describe(r, &request)).collect();
+        let mut seen = HashSet::new();
+        let results = request
+            .resources
+            .iter()
+            .filter(|resource| seen.insert((resource.resource_type, resource.resource_name)))
+            .map(|resource| self.describe(resource, &request))
+            .collect();
         Ok(encode(version, &describe_configs::Response { results, ..Default::default() }))
     }
 
@@ -136,30 +148,30 @@ impl Control {
         body: &[u8],
     ) -> Result<Vec<u8>, DecodeError> {
         let request = alter_configs::Request::decode(&mut Reader::new(body), version)?;
-        let mut outcomes: Vec<Outcome<'_>> = Vec::new();
-        for resource in &request.resources {
-            let changes = resource
-                .configs
-                .iter()
-                .map(|c| (c.name, c.value.map_or(Step::Default, Step::Set)))
-                .collect();
-            // The old form replaces all settings of the topic by those named.
-            let done = self.alter(
-                resource.resource_type,
-                resource.resource_name,
-                |_| Given::new(),
-                changes,
-                request.validate_only,
-            );
-            outcomes.push((resource.resource_type, resource.resource_name, done));
-        }
-        let responses = outcomes
+        let alterations = request
+            .resources
             .iter()
-            .map(|(resource_type, resource_name, done)| alter_configs::Resource {
+            .map(|resource| Alteration {
+                resource_type: resource.resource_type,
+                name: resource.resource_name,
+                changes: Ok(resource
+                    .configs
+                    .iter()
+                    .map(|c| (c.name, c.value.map_or(Step::Default, Step::Set)))
+                    .collect()),
+            })
+            .collect();
+        // The old form replaces all settings of the topic by those named.
+        let outcomes = self.alter(alterations, |_| Given::new(), request.validate_only);
+        let responses = request
+            .resources
+            .iter()
+            .zip(&outcomes)
+            .map(|(resource, done)| alter_configs::Resource {
                 error_code: code_of(done),
                 error_message: message_of(done),
-                resource_type: *resource_type,
-                resource_name,
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
             })
             .collect();
         Ok(encode(version, &alter_configs::Response { responses, ..Default::default() }))
@@ -171,57 +183,68 @@ impl Control {
         body: &[u8],
     ) -> Result<Vec<u8>, DecodeError> {
         let request = incremental::Request::decode(&mut Reader::new(body), version)?;
-        let mut outcomes: Vec<Outcome<'_>> = Vec::new();
-        for resource in &request.resources {
-            let changes: Result<Changes<'_>, Refused> = resource.configs.iter().map(step).collect();
-            let done = changes.and_then(|changes| {
-                self.alter(
-                    resource.resource_type,
-                    resource.resource_name,
-                    Given::clone,
-                    changes,
-                    request.validate_only,
-                )
-            });
-            outcomes.push((resource.resource_type, resource.resource_name, done));
-        }
-        let responses = outcomes
+        let alterations = request
+            .resources
             .iter()
-            .map(|(resource_type, resource_name, done)| incremental::Resource {
+            .map(|resource| Alteration {
+                resource_type: resource.resource_type,
+                name: resource.resource_name,
+                changes: resource.configs.iter().map(step).collect(),
+            })
+            .collect();
+        let outcomes = self.alter(alterations, Given::clone, request.validate_only);
+        let responses = request
+            .resources
+            .iter()
+            .zip(&outcomes)
+            .map(|(resource, done)| incremental::Resource {
                 error_code: code_of(done),
                 error_message: message_of(done),
-                resource_type: *resource_type,
-                resource_name,
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
             })
             .collect();
         Ok(encode(version, &incremental::Response { responses, ..Default::default() }))
     }
 
-    /// Changes the settings of a topic, starting from what `base` makes of the present ones.
+    /// Changes the settings of topics, starting from what `base` makes of the present ones.
     fn alter(
         &mut self,
-        resource_type: i8,
-        name: &str,
+        alterations: Vec<Alteration<'_>>,
         base: fn(&Given) -> Given,
-        changes: Changes<'_>,
         validate_only: bool,
-    ) -> Result<(), Refused> {
-        if resource_type != TOPIC_RESOURCE {
+    ) -> Vec<Result<(), Refused>> {
+        let topics = alterations.iter().filter(|a| a.resource_type == TOPIC_RESOURCE);
+        let twice = repeated(topics.map(|topic| topic.name));
+        let check = |alteration: &Alteration<'_>| match twice.contains(alteration.name) {
+            true => Err(named_twice()),
+            false => self.check_alteration(alteration, base),
+        };
+        let checked: Vec<Result<Changed, Refused>> = alterations.iter().map(check).collect();
+        match validate_only {
+            true => checked.into_iter().map(|changed| changed.map(drop)).collect(),
+            false => self.configure(checked),
+        }
+    }
+
+    fn check_alteration(
+        &self,
+        alteration: &Alteration<'_>,
+        base: fn(&Given) -> Given,
+    ) -> Result<Changed, Refused> {
+        if alteration.resource_type != TOPIC_RESOURCE {
             let why = "the broker's settings come from its file, environment and flags";
             return Err((ErrorCode::INVALID_REQUEST, why.to_owned()));
         }
-        let topic =
-            self.cluster.by_name.get(name).cloned().ok_or_else(|| {
-                (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
-            })?;
+        let topic = self.topic(alteration.name)?;
         let mut given = base(&topic.given);
-        for (name, step) in changes {
-            self.apply(&mut given, name, &step)?;
+        for (name, step) in alteration.changes.as_ref().map_err(Refused::clone)? {
+            self.take_step(&mut given, name, step)?;
         }
-        if validate_only { Ok(()) } else { self.configure_topic(name, given) }
+        Ok(Changed { topic, given })
     }
 
-    fn apply(&self, given: &mut Given, name: &str, step: &Step<'_>) -> Result<(), Refused> {
+    fn take_step(&self, given: &mut Given, name: &str, step: &Step<'_>) -> Result<(), Refused> {
         let invalid = |e: settings::SettingError| (ErrorCode::INVALID_CONFIG, e.to_string());
         let setting = settings::find(TOPIC, name).map_err(invalid)?;
         let value = match step {
@@ -261,14 +284,6 @@ fn step<'a>(config: &incremental::Config<'a>) -> Result<(&'a str, Step<'a>), Ref
         }
     };
     Ok((config.name, step))
-}
-
-fn code_of(done: &Result<(), Refused>) -> ErrorCode {
-    done.as_ref().err().map_or(ErrorCode::NONE, |(code, _)| *code)
-}
-
-fn message_of(done: &Result<(), Refused>) -> Option<&str> {
-    done.as_ref().err().map(|(_, message)| message.as_str())
 }
 
 fn plain_config<'a>(

@@ -6,9 +6,13 @@
 
 mod admin;
 mod configs;
+mod journal;
 mod producers;
+#[cfg(test)]
+mod tests;
 mod topics;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -16,11 +20,13 @@ use chaski_kafka::{ApiKey, DecodeError};
 use chaski_log::store::{Change, MetaStore, StoreError};
 use chaski_reactor::{ConnId, Handle};
 
+use self::journal::Journal;
 use self::producers::ProducerIds;
 pub(crate) use self::topics::load;
 use crate::Broker;
 use crate::cluster::Cluster;
 use crate::groups::{self, Caller, Coordinator, Effects, Topics};
+use crate::limits::BATCH_MAX;
 use crate::settings::{self, BROKER, Given};
 use crate::shard::{Ticket, ToShard, now_ms};
 
@@ -45,16 +51,28 @@ pub(crate) struct Work {
     pub(crate) body: Vec<u8>,
 }
 
-/// Requests taken in one go at most: bounds how long an answer waits for its commit.
-const BATCH_MAX: usize = 512;
+impl ToControl {
+    /// Bytes it holds while it waits.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            ToControl::Request(Work { client_id, client_host, body, .. }) => {
+                size_of::<Work>() + client_id.len() + client_host.len() + body.len()
+            }
+            ToControl::Gone { .. } | ToControl::Stop => 0,
+        }
+    }
+}
 
 /// Longest sleep: nothing due is noticed later than this even if the clock jumps.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
+/// How soon a commit that failed is tried again if nobody asks for anything.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// The state only this thread touches.
 pub(crate) struct Control {
+    journal: Journal,
     broker: Arc<Broker>,
-    meta: Box<dyn MetaStore>,
     shards: Vec<Handle<ToShard>>,
     coordinator: Coordinator<Ticket>,
     producers: ProducerIds,
@@ -63,8 +81,9 @@ pub(crate) struct Control {
     dirty: bool,
     /// Answers and changes of the batch under way.
     effects: Effects<Ticket>,
-    /// Requests of the batch under way that made no sense.
-    malformed: Vec<Ticket>,
+    /// Requests of the batch under way that end their connection: they made no sense, or what
+    /// they want cannot be stored.
+    hopeless: Vec<Ticket>,
     retain_at: Instant,
     retain_every: Duration,
 }
@@ -83,12 +102,12 @@ impl Control {
             cluster: Cluster::clone(&broker.cluster.load()),
             coordinator: Coordinator::restore(limits, pairs),
             producers: ProducerIds::restore(&*meta)?,
+            journal: Journal::new(meta),
             broker,
-            meta,
             shards,
             dirty: false,
             effects: Effects::default(),
-            malformed: Vec::new(),
+            hopeless: Vec::new(),
             retain_at: Instant::now() + retain_every,
             retain_every,
         })
@@ -116,10 +135,12 @@ impl Control {
     fn sleep(&self) -> Duration {
         let group = self.coordinator.next_deadline();
         let next = group.map_or(self.retain_at, |at| at.min(self.retain_at));
-        next.saturating_duration_since(Instant::now()).min(SLEEP_MAX)
+        let longest = if self.journal.owes() { RETRY_AFTER } else { SLEEP_MAX };
+        next.saturating_duration_since(Instant::now()).min(longest)
     }
 
     fn take_batch(&mut self, first: ToControl, from_all: &mpsc::Receiver<ToControl>) -> bool {
+        self.pay();
         let mut stop = self.take(first);
         for _ in 1..BATCH_MAX {
             match from_all.try_recv() {
@@ -131,10 +152,12 @@ impl Control {
     }
 
     fn take(&mut self, message: ToControl) -> bool {
+        // ORDERING: a sum; nothing else is published through it.
+        self.broker.queued_bytes.fetch_sub(message.bytes(), Ordering::Relaxed);
         match message {
             ToControl::Request(work) => {
-                if self.serve(&work).is_err() {
-                    self.malformed.push(work.ticket);
+                if self.journal.owes() || self.serve(&work).is_err() {
+                    self.hopeless.push(work.ticket);
                 }
             }
             ToControl::Gone { shard, conn } => {
@@ -179,30 +202,19 @@ impl Control {
 
     /// Commits what the batch changed, publishes the topics, then answers.
     fn settle(&mut self) {
-        if self.dirty {
-            self.broker.cluster.store(Arc::new(self.cluster.clone()));
-            self.dirty = false;
-        }
-        let committed = match self.effects.changes.is_empty() {
-            true => Ok(()),
-            false => self.meta.commit(&self.effects.changes),
-        };
-        match committed {
+        self.publish();
+        let replies = std::mem::take(&mut self.effects.replies);
+        match self.commit(Vec::new()) {
             Ok(()) => {
-                self.effects.changes.clear();
-                for (ticket, body) in self.effects.replies.drain(..) {
+                for (ticket, body) in replies {
                     self.shards[ticket.shard]
                         .send_quietly(ToShard::Reply { ticket, body: Some(body) });
                 }
             }
-            Err(error) => {
-                // The changes stay queued for the next batch. Nothing was promised: the clients
-                // lose their connections and ask again.
-                tracing::error!(%error, "cannot commit; clients are disconnected to retry");
-                self.malformed.extend(self.effects.replies.drain(..).map(|(ticket, _)| ticket));
-            }
+            // Nothing was promised: the clients lose their connections and ask again.
+            Err(_) => self.hopeless.extend(replies.into_iter().map(|(ticket, _)| ticket)),
         }
-        for ticket in self.malformed.drain(..) {
+        for ticket in self.hopeless.drain(..) {
             self.shards[ticket.shard].send_quietly(ToShard::Reply { ticket, body: None });
         }
         for shard in &self.shards {
@@ -210,9 +222,18 @@ impl Control {
         }
     }
 
-    /// Commits a change of the topics at once: they must be on disk before their partitions are.
-    fn commit_now(&mut self, change: Change) -> Result<(), StoreError> {
-        self.meta.commit(std::slice::from_ref(&change))
+    /// Commits at once: `asked` must be on disk before it is acted on. What the batch has changed
+    /// so far goes along, so that changes reach the disk in the order they were made.
+    fn commit(&mut self, asked: Vec<Change>) -> Result<(), StoreError> {
+        self.journal.commit(std::mem::take(&mut self.effects.changes), asked)
+    }
+
+    /// Commits what is owed from a commit that failed, if it can be done now.
+    fn pay(&mut self) {
+        if self.journal.owes() {
+            // The failure has been told already, and keeps everybody waiting by itself.
+            let _ = self.commit(Vec::new());
+        }
     }
 
     fn retain_if_due(&mut self) {

@@ -1,9 +1,13 @@
 //! Topics: made, changed and deleted in the MetaStore first, in the log after.
 //!
 //! A crash between the two leaves a topic whose partitions do not exist yet (opening them at the
-//! next start makes them) or directories that no topic claims (the next start removes them).
+//! next start makes them) or directories that no topic claims (the next start names them).
+//!
+//! A request is checked as a whole, then committed as a whole, then acted on: one flush, and one
+//! new snapshot, however many topics it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use chaski_kafka::ErrorCode;
 use chaski_log::store::{Change, LogStore, MetaStore, PartitionId, PartitionSpec, StoreError};
@@ -23,7 +27,87 @@ struct Stored {
 }
 
 /// Why a topic was not made or changed.
-pub(crate) type Refused = (ErrorCode, String);
+pub(super) type Refused = (ErrorCode, String);
+
+/// A topic that is to be made.
+#[derive(Debug)]
+pub(super) struct NewTopic {
+    pub(super) name: String,
+    pub(super) id: Uuid,
+    pub(super) partitions: usize,
+    pub(super) given: Given,
+}
+
+/// A topic that is to have more partitions, so many in all.
+#[derive(Debug)]
+pub(super) struct Growth {
+    topic: Arc<Topic>,
+    count: usize,
+}
+
+/// A topic that is to have other settings.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) topic: Arc<Topic>,
+    pub(super) given: Given,
+}
+
+/// Topics and partitions there would be, counted while a request is checked.
+#[derive(Debug)]
+pub(super) struct Room {
+    topics: usize,
+    topics_max: usize,
+    partitions: usize,
+    partitions_max: usize,
+}
+
+impl Room {
+    /// Counts a topic in, if it fits.
+    pub(super) fn add_topic(&mut self, partitions: usize) -> Result<(), Refused> {
+        if self.topics >= self.topics_max {
+            let why = format!("limit of {} topics", self.topics_max);
+            return Err((ErrorCode::POLICY_VIOLATION, why));
+        }
+        self.add_partitions(partitions)?;
+        self.topics += 1;
+        Ok(())
+    }
+
+    /// Counts partitions in, if they fit.
+    fn add_partitions(&mut self, more: usize) -> Result<(), Refused> {
+        let (total, max) = (self.partitions.saturating_add(more), self.partitions_max);
+        if more == 0 || total > max {
+            let why =
+                format!("{more} partitions, must be at least 1 and at most {max} with all others");
+            return Err((ErrorCode::INVALID_PARTITIONS, why));
+        }
+        self.partitions = total;
+        Ok(())
+    }
+}
+
+/// The names that occur more than once: nobody knows which of the two is meant.
+pub(super) fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> HashSet<&'a str> {
+    let mut seen = HashSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
+}
+
+/// The refusal of those.
+pub(super) fn named_twice() -> Refused {
+    (ErrorCode::INVALID_REQUEST, "named twice".to_owned())
+}
+
+pub(super) fn unknown(name: &str) -> Refused {
+    (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
+}
+
+pub(super) fn code_of<T>(done: &Result<T, Refused>) -> ErrorCode {
+    done.as_ref().err().map_or(ErrorCode::NONE, |(code, _)| *code)
+}
+
+pub(super) fn message_of<T>(done: &Result<T, Refused>) -> Option<&str> {
+    done.as_ref().err().map(|(_, message)| message.as_str())
+}
 
 const PREFIX: &str = "topic/";
 
@@ -115,8 +199,18 @@ fn open_all(store: &dyn LogStore, specs: &[PartitionSpec]) -> Result<Vec<Partiti
 }
 
 impl Control {
-    /// Checks whether a topic of this name, size and settings could be made.
-    pub(super) fn may_create(&self, name: &str, partitions: usize) -> Result<(), Refused> {
+    /// What there is now and what there may be.
+    pub(super) fn room(&self) -> Room {
+        Room {
+            topics: self.cluster.by_name.len(),
+            topics_max: number(&self.broker.settings, "max.topics") as usize,
+            partitions: self.cluster.partitions,
+            partitions_max: number(&self.broker.settings, "max.partitions") as usize,
+        }
+    }
+
+    /// Checks whether a topic of this name could be made.
+    pub(super) fn check_name(&self, name: &str) -> Result<(), Refused> {
         if !is_topic_name(name) {
             let why = format!(
                 "`{name}` is not a topic name: 1 to 249 of a-z A-Z 0-9 . _ -, not `.` or `..`"
@@ -127,125 +221,127 @@ impl Control {
             let why = format!("topic `{name}` already exists");
             return Err((ErrorCode::TOPIC_ALREADY_EXISTS, why));
         }
-        let topics_max = number(&self.broker.settings, "max.topics") as usize;
-        if self.cluster.by_name.len() >= topics_max {
-            return Err((ErrorCode::POLICY_VIOLATION, format!("limit of {topics_max} topics")));
-        }
-        self.may_add_partitions(partitions)
-    }
-
-    fn may_add_partitions(&self, more: usize) -> Result<(), Refused> {
-        let max = number(&self.broker.settings, "max.partitions") as usize;
-        if more == 0 || self.cluster.partitions.saturating_add(more) > max {
-            let why =
-                format!("{more} partitions, must be at least 1 and at most {max} with all others");
-            return Err((ErrorCode::INVALID_PARTITIONS, why));
-        }
         Ok(())
     }
 
-    /// Makes a topic that [`Control::may_create`] has allowed.
-    pub(super) fn create_topic(
+    /// Makes the topics that were not refused.
+    pub(super) fn make(
         &mut self,
-        name: &str,
-        partitions: usize,
-        given: Given,
-    ) -> Result<Uuid, Refused> {
-        let id = Uuid::new_v4();
-        self.commit_now(put(name, id, partitions, &given)).map_err(|e| failed(&e))?;
-        let config = TopicConfig::resolve(&given, &self.broker.settings);
-        let opened = specs(name, id, 0..partitions, &config)
-            .map(|spec| self.broker.store.open(&spec))
-            .collect::<Result<Vec<_>, _>>();
-        match opened {
+        mut asked: Vec<Result<NewTopic, Refused>>,
+    ) -> Vec<Result<NewTopic, Refused>> {
+        self.commit_all(&mut asked, |new| put(&new.name, new.id, new.partitions, &new.given));
+        asked.into_iter().map(|new| new.and_then(|new| self.open_new(new))).collect()
+    }
+
+    fn open_new(&mut self, new: NewTopic) -> Result<NewTopic, Refused> {
+        let NewTopic { name, id, partitions, given } = &new;
+        let config = TopicConfig::resolve(given, &self.broker.settings);
+        match self.open_whole(specs(name, *id, 0..*partitions, &config)) {
             Ok(partitions) => {
                 tracing::info!(topic = name, partitions = partitions.len(), "topic created");
-                self.cluster.insert(Topic { name: name.into(), id, partitions, given, config });
+                let (name, given) = (name.as_str().into(), given.clone());
+                self.cluster.insert(Topic { name, id: *id, partitions, given, config });
                 self.dirty = true;
-                Ok(id)
+                Ok(new)
             }
             Err(error) => {
-                let _ = self.commit_now(Change::Delete { key: key(name) });
+                self.effects.changes.push(Change::Delete { key: key(name) });
                 Err(failed(&error))
             }
         }
     }
 
-    /// Deletes a topic and all its records.
-    pub(super) fn delete_topic(&mut self, name: &str) -> Result<(), Refused> {
-        let unknown = || (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"));
-        if !self.cluster.by_name.contains_key(name) {
-            return Err(unknown());
+    /// Deletes the topics that were not refused, with all their records and committed offsets.
+    ///
+    /// The offsets go in the same commit: were they to outlive the topic, one made anew under its
+    /// name would inherit them.
+    pub(super) fn delete(
+        &mut self,
+        mut asked: Vec<Result<Arc<Topic>, Refused>>,
+    ) -> Vec<Result<Arc<Topic>, Refused>> {
+        for topic in asked.iter().flatten() {
+            self.coordinator.topic_deleted(&topic.name, &mut self.effects);
         }
-        self.commit_now(Change::Delete { key: key(name) }).map_err(|e| failed(&e))?;
-        let topic = self.cluster.remove(name).ok_or_else(unknown)?;
+        self.commit_all(&mut asked, |topic| Change::Delete { key: key(&topic.name) });
+        for topic in asked.iter().flatten() {
+            self.cluster.remove(&topic.name);
+            self.dirty = true;
+        }
         // Shards must not look a partition up that is gone.
         self.publish();
-        for partition in &topic.partitions {
-            if let Err(error) = self.broker.store.delete(*partition) {
-                tracing::warn!(topic = name, %error, "cannot delete a partition's files");
-            }
+        for topic in asked.iter().flatten() {
+            self.delete_partitions(&topic.partitions);
+            tracing::info!(topic = &*topic.name, "topic deleted");
         }
-        self.coordinator.topic_deleted(name, &mut self.effects);
-        tracing::info!(topic = name, "topic deleted");
-        Ok(())
+        asked
     }
 
-    /// Adds partitions until a topic has `count`.
-    pub(super) fn grow_topic(
-        &mut self,
+    /// Checks whether a topic could be made to have `count` partitions.
+    pub(super) fn check_growth(
+        &self,
         name: &str,
         count: usize,
-        only_check: bool,
-    ) -> Result<(), Refused> {
-        let topic =
-            self.cluster.by_name.get(name).cloned().ok_or_else(|| {
-                (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
-            })?;
+        room: &mut Room,
+    ) -> Result<Growth, Refused> {
+        let topic = self.topic(name)?;
         let had = topic.partitions.len();
         if count <= had {
             let why = format!("topic `{name}` has {had} partitions; the new count must be more");
             return Err((ErrorCode::INVALID_PARTITIONS, why));
         }
-        self.may_add_partitions(count - had)?;
-        if only_check {
-            return Ok(());
-        }
-        let change = put(name, topic.id, count, &topic.given);
-        self.commit_now(change).map_err(|e| failed(&e))?;
-        let opened = specs(name, topic.id, had..count, &topic.config)
-            .map(|spec| self.broker.store.open(&spec))
-            .collect::<Result<Vec<_>, _>>();
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                let _ = self.commit_now(put(name, topic.id, had, &topic.given));
-                return Err(failed(&error));
-            }
-        };
-        let partitions = topic.partitions.iter().copied().chain(opened).collect();
-        self.cluster.insert(Topic {
-            name: topic.name.clone(),
-            id: topic.id,
-            partitions,
-            given: topic.given.clone(),
-            config: topic.config.clone(),
-        });
-        self.dirty = true;
-        Ok(())
+        room.add_partitions(count - had)?;
+        Ok(Growth { topic, count })
     }
 
-    /// Puts other settings in the place of a topic's.
-    pub(super) fn configure_topic(&mut self, name: &str, given: Given) -> Result<(), Refused> {
-        let topic =
-            self.cluster.by_name.get(name).cloned().ok_or_else(|| {
-                (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic `{name}`"))
-            })?;
-        let change = put(name, topic.id, topic.partitions.len(), &given);
-        self.commit_now(change).map_err(|e| failed(&e))?;
+    /// Adds partitions to the topics that were not refused.
+    pub(super) fn grow(
+        &mut self,
+        mut asked: Vec<Result<Growth, Refused>>,
+    ) -> Vec<Result<(), Refused>> {
+        self.commit_all(&mut asked, |Growth { topic, count }| {
+            put(&topic.name, topic.id, *count, &topic.given)
+        });
+        asked.into_iter().map(|growth| growth.and_then(|growth| self.open_more(&growth))).collect()
+    }
+
+    fn open_more(&mut self, Growth { topic, count }: &Growth) -> Result<(), Refused> {
+        let had = topic.partitions.len();
+        match self.open_whole(specs(&topic.name, topic.id, had..*count, &topic.config)) {
+            Ok(more) => {
+                self.cluster.insert(Topic {
+                    name: topic.name.clone(),
+                    id: topic.id,
+                    partitions: topic.partitions.iter().copied().chain(more).collect(),
+                    given: topic.given.clone(),
+                    config: topic.config.clone(),
+                });
+                self.dirty = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.effects.changes.push(put(&topic.name, topic.id, had, &topic.given));
+                Err(failed(&error))
+            }
+        }
+    }
+
+    /// Puts other settings in the place of those of the topics that were not refused.
+    pub(super) fn configure(
+        &mut self,
+        mut asked: Vec<Result<Changed, Refused>>,
+    ) -> Vec<Result<(), Refused>> {
+        self.commit_all(&mut asked, |Changed { topic, given }| {
+            put(&topic.name, topic.id, topic.partitions.len(), given)
+        });
+        asked.into_iter().map(|changed| changed.and_then(|c| self.apply(c))).collect()
+    }
+
+    /// The new settings are on disk and hold, whatever a partition has to say to them.
+    fn apply(&mut self, Changed { topic, given }: Changed) -> Result<(), Refused> {
         let config = TopicConfig::resolve(&given, &self.broker.settings);
+        let mut applied = Ok(());
         for partition in &topic.partitions {
-            self.broker.store.configure(*partition, &config.log).map_err(|e| failed(&e))?;
+            applied = applied.and(self.broker.store.configure(*partition, &config.log));
         }
         self.cluster.insert(Topic {
             name: topic.name.clone(),
@@ -255,12 +351,59 @@ impl Control {
             config,
         });
         self.dirty = true;
-        Ok(())
+        applied.map_err(|e| failed(&e))
+    }
+
+    /// Commits what is to become of all that was not refused. If that fails, all of it is.
+    fn commit_all<T>(&mut self, asked: &mut [Result<T, Refused>], change: impl Fn(&T) -> Change) {
+        let changes: Vec<Change> = asked.iter().flatten().map(change).collect();
+        if changes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.commit(changes) {
+            for one in asked.iter_mut().filter(|one| one.is_ok()) {
+                *one = Err(failed(&error));
+            }
+        }
+    }
+
+    /// Opens partitions, all or none.
+    fn open_whole(
+        &self,
+        specs: impl Iterator<Item = PartitionSpec>,
+    ) -> Result<Vec<PartitionId>, StoreError> {
+        let mut opened = Vec::new();
+        for spec in specs {
+            match self.broker.store.open(&spec) {
+                Ok(partition) => opened.push(partition),
+                Err(error) => {
+                    tracing::error!(topic = spec.topic, index = spec.index, %error, "not opened");
+                    self.delete_partitions(&opened);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    fn delete_partitions(&self, partitions: &[PartitionId]) {
+        for partition in partitions {
+            if let Err(error) = self.broker.store.delete(*partition) {
+                tracing::warn!(%error, "cannot delete a partition's files");
+            }
+        }
+    }
+
+    /// The topic of this name.
+    pub(super) fn topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
+        self.cluster.by_name.get(name).cloned().ok_or_else(|| unknown(name))
     }
 
     /// Shows the shards the topics as they are now.
-    fn publish(&mut self) {
-        self.broker.cluster.store(std::sync::Arc::new(self.cluster.clone()));
-        self.dirty = false;
+    pub(super) fn publish(&mut self) {
+        if self.dirty {
+            self.broker.cluster.store(Arc::new(self.cluster.clone()));
+            self.dirty = false;
+        }
     }
 }

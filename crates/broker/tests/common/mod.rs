@@ -55,6 +55,11 @@ impl Running {
         self.begin();
     }
 
+    /// Its data directory.
+    pub(crate) fn data_dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// A new connection.
     pub(crate) fn connect(&self) -> Client {
         let address = self.server.as_ref().expect("running").kafka_addr();

@@ -1,0 +1,237 @@
+//! The control thread without its thread: what it commits, and what it does when it cannot.
+
+use std::sync::{Mutex, PoisonError};
+
+use chaski_kafka::{Message, Writer, create_topics, delete_topics, init_producer_id};
+use chaski_log::store::{Durability, LogStore};
+use chaski_log::{MemoryLog, MemoryMeta};
+use chaski_reactor::{Limits, Reactor};
+
+use super::topics::{Changed, NewTopic};
+use super::*;
+use crate::Node;
+use crate::limits::{CONTROL_QUEUED_BYTES_MAX, CONTROL_REQUEST_BYTES_MAX};
+use crate::settings::TOPIC;
+
+/// A MetaStore that others look into, and fill up.
+#[derive(Clone, Default)]
+struct Facts(Arc<Mutex<Inside>>);
+
+#[derive(Default)]
+struct Inside {
+    meta: MemoryMeta,
+    commits: Vec<Vec<Change>>,
+    full: bool,
+}
+
+impl Facts {
+    fn with<R>(&self, look: impl FnOnce(&mut Inside) -> R) -> R {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The commits since the last call.
+    fn commits(&self) -> Vec<Vec<Change>> {
+        self.with(|inside| std::mem::take(&mut inside.commits))
+    }
+}
+
+impl MetaStore for Facts {
+    fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.with(|inside| inside.meta.scan(prefix))
+    }
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with(|inside| inside.meta.get(key))
+    }
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        self.with(|inside| {
+            if inside.full {
+                return Err(StoreError::Corrupt("full".to_owned()));
+            }
+            inside.commits.push(changes.to_vec());
+            inside.meta.commit(changes)
+        })
+    }
+}
+
+/// A control thread's state, and a reactor that gets its answers but never runs.
+struct Scene {
+    control: Control,
+    facts: Facts,
+    _reactor: Reactor<ToShard>,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let broker = Broker {
+            node: Node { id: 1, host: "h".to_owned(), port: 1 },
+            cluster_id: "c".to_owned(),
+            store: Arc::new(MemoryLog::new()),
+            cluster: arc_swap::ArcSwap::default(),
+            control: mpsc::channel().0,
+            settings: Given::new(),
+            acks_one: Durability::PageCache,
+            acks_all: Durability::PageCache,
+            auto_create: true,
+            request_max: 1 << 20,
+            fetch_max: 1 << 20,
+            in_flight_max: 10,
+            queued_bytes: Default::default(),
+        };
+        let reactor = Reactor::new(Limits::default()).expect("a reactor");
+        let facts = Facts::default();
+        let shards = vec![reactor.handle()];
+        let control =
+            Control::new(Arc::new(broker), Box::new(facts.clone()), shards).expect("no facts");
+        Scene { control, facts, _reactor: reactor }
+    }
+
+    /// A batch of one request.
+    fn take<'a>(&mut self, api: ApiKey, version: i16, request: &impl Message<'a>) {
+        let mut w = Writer::new();
+        request.encode(&mut w, version);
+        let message = ToControl::Request(work(api, version, w.into_parts().0));
+        self.control.broker.queued_bytes.fetch_add(message.bytes(), Ordering::Relaxed);
+        self.control.pay();
+        self.control.take(message);
+    }
+
+    fn make(&mut self, names: &[&str]) {
+        let topics = names
+            .iter()
+            .map(|name| create_topics::RequestTopic {
+                name,
+                num_partitions: 2,
+                replication_factor: 1,
+                ..Default::default()
+            })
+            .collect();
+        let request = create_topics::Request { topics, ..Default::default() };
+        self.take(ApiKey::CreateTopics, 5, &request);
+        self.control.settle();
+    }
+
+    fn commit_offset(&mut self, group: &str, topic: &str) {
+        use chaski_kafka::offset_commit::{Request, RequestPartition, RequestTopic};
+        let partition = RequestPartition { committed_offset: 5, ..Default::default() };
+        let request = Request {
+            group_id: group,
+            generation_id_or_member_epoch: -1,
+            topics: vec![RequestTopic { name: topic, partitions: vec![partition] }],
+            ..Default::default()
+        };
+        self.take(ApiKey::OffsetCommit, 8, &request);
+        self.control.settle();
+    }
+}
+
+fn work(api: ApiKey, version: i16, body: Vec<u8>) -> Work {
+    let ticket = Ticket { shard: 0, conn: ConnId(0), sequence: 0, api, version, correlation_id: 0 };
+    Work { ticket, client_id: String::new(), client_host: String::new(), body }
+}
+
+fn deletes(commit: &[Change]) -> Vec<&str> {
+    commit
+        .iter()
+        .filter_map(|change| match change {
+            Change::Delete { key } => Some(key.as_str()),
+            Change::Put { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_request_is_one_commit() {
+    let mut scene = Scene::new();
+    scene.make(&["a", "b", "c"]);
+    assert_eq!(scene.facts.commits().len(), 1);
+    assert_eq!(scene.control.broker.cluster.load().by_name.len(), 3);
+    let request = delete_topics::Request { topic_names: vec!["a", "c"], ..Default::default() };
+    scene.take(ApiKey::DeleteTopics, 5, &request);
+    scene.control.settle();
+    assert_eq!(scene.facts.commits().len(), 1);
+    assert_eq!(scene.control.broker.cluster.load().by_name.len(), 1);
+}
+
+#[test]
+fn a_topic_and_its_committed_offsets_go_in_one_commit() {
+    let mut scene = Scene::new();
+    scene.make(&["t"]);
+    scene.commit_offset("g", "t");
+    scene.facts.commits();
+    let request = delete_topics::Request { topic_names: vec!["t"], ..Default::default() };
+    scene.take(ApiKey::DeleteTopics, 5, &request);
+    scene.control.settle();
+    let commits = scene.facts.commits();
+    assert_eq!(deletes(&commits[0]), ["group/g/t/0", "topic/t"]);
+}
+
+#[test]
+fn settings_that_a_partition_does_not_take_are_those_on_disk_all_the_same() {
+    let mut scene = Scene::new();
+    scene.make(&["t"]);
+    let topic = scene.control.topic("t").expect("made");
+    scene.control.broker.store.delete(topic.partitions[0]).expect("deleted");
+    let mut given = Given::new();
+    given.set(TOPIC, "retention.ms", "77").expect("valid");
+    let done = scene.control.configure(vec![Ok(Changed { topic, given: given.clone() })]);
+    assert!(done[0].is_err(), "somebody should hear of it");
+    assert_eq!(scene.control.topic("t").expect("there").given, given);
+    let stored = scene.facts.get("topic/t").expect("readable").expect("there");
+    assert!(String::from_utf8_lossy(&stored).contains("\"retention.ms\":\"77\""));
+}
+
+#[test]
+fn a_topic_that_cannot_be_committed_is_not_made() {
+    let mut scene = Scene::new();
+    scene.facts.with(|inside| inside.full = true);
+    let new = NewTopic {
+        name: "t".to_owned(),
+        id: uuid::Uuid::nil(),
+        partitions: 1,
+        given: Given::new(),
+    };
+    assert!(scene.control.make(vec![Ok(new)])[0].is_err());
+    assert!(scene.control.topic("t").is_err());
+    assert!(!scene.control.journal.owes(), "nothing has been acted on");
+}
+
+#[test]
+fn while_commits_fail_nobody_is_served_and_nothing_piles_up() {
+    let mut scene = Scene::new();
+    let ask = |scene: &mut Scene| {
+        scene.take(ApiKey::InitProducerId, 4, &init_producer_id::Request::default());
+        let (answered, refused) =
+            (scene.control.effects.replies.len(), scene.control.hopeless.len());
+        scene.control.settle();
+        (answered, refused)
+    };
+    scene.facts.with(|inside| inside.full = true);
+    assert_eq!(ask(&mut scene), (1, 0), "nobody knows yet; the answer is not sent");
+    assert!(scene.control.journal.owes());
+    for _ in 0..5000 {
+        assert_eq!(ask(&mut scene), (0, 1));
+    }
+    assert!(scene.control.effects.changes.is_empty());
+    scene.facts.with(|inside| inside.full = false);
+    assert_eq!(ask(&mut scene), (1, 0), "what was owed is paid first");
+    assert!(!scene.control.journal.owes());
+}
+
+#[test]
+fn the_queue_to_the_control_thread_is_bounded_in_bytes() {
+    let mut scene = Scene::new();
+    let broker = scene.control.broker.clone();
+    assert!(broker.control_has_room(CONTROL_REQUEST_BYTES_MAX));
+    assert!(!broker.control_has_room(CONTROL_REQUEST_BYTES_MAX + 1));
+    let large = || {
+        let body = vec![0; CONTROL_REQUEST_BYTES_MAX];
+        ToControl::Request(work(ApiKey::InitProducerId, 4, body))
+    };
+    let fitting = CONTROL_QUEUED_BYTES_MAX / CONTROL_REQUEST_BYTES_MAX;
+    (0..fitting).for_each(|_| broker.tell_control(large()));
+    assert!(!broker.control_has_room(1));
+    (0..fitting).for_each(|_| {
+        scene.control.take(large());
+    });
+    assert!(broker.control_has_room(CONTROL_REQUEST_BYTES_MAX));
+}
