@@ -90,8 +90,7 @@ mod tests {
         let path = segment(Path::new("/x"), 841_207, LOG);
         assert_eq!(path, Path::new("/x/00000000000000841207.log"));
         assert_eq!(parse_segment(path.file_name().unwrap()), Some((841_207, LOG)));
-        for name in ["1.log", "0000000000000000000x.log", "00000000000000000000.log.tmp", "log"]
-        {
+        for name in ["1.log", "0000000000000000000x.log", "00000000000000000000.log.tmp", "log"] {
             assert_eq!(parse_segment(OsStr::new(name)), None, "{name}");
         }
         assert_eq!(parse_segment(OsStr::new("99999999999999999999.log")), None, "over i64");
