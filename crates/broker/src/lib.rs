@@ -18,7 +18,9 @@
 
 mod cluster;
 mod control;
+mod data;
 mod groups;
+mod health;
 mod http;
 mod limits;
 mod metadata;
@@ -31,6 +33,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use arc_swap::ArcSwap;
+use chaski_log::DirLock;
 use chaski_log::store::{Durability, LogStore};
 
 use self::cluster::Cluster;
@@ -62,6 +65,11 @@ pub(crate) struct Broker {
     pub(crate) in_flight_max: usize,
     /// Bytes of requests that wait for the control thread.
     pub(crate) queued_bytes: AtomicUsize,
+    /// How many groups there were of late.
+    pub(crate) groups: ArcSwap<groups::Counts>,
+    /// The data directory is ours as long as any thread may write to it. The last field, for it
+    /// must go last. None: the store is in memory.
+    pub(crate) _lock: Option<DirLock>,
 }
 
 impl Broker {

@@ -11,6 +11,7 @@ use chaski_kafka::ApiKey;
 use chaski_reactor::Stats;
 
 use crate::Broker;
+use crate::groups::{Counts, State};
 
 /// A count with one writer.
 #[derive(Debug, Default)]
@@ -103,6 +104,7 @@ pub(crate) fn render(broker: &Broker, shards: &[ShardView]) -> String {
     render_requests(&mut text, shards);
     render_shards(&mut text, shards);
     render_partitions(&mut text, broker);
+    render_groups(&mut text, &broker.groups.load());
     text.family("chaski_build_info", "gauge", "Always 1; the version is in the label.");
     text.sample("chaski_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     text.0
@@ -216,6 +218,20 @@ fn render_partitions(text: &mut Text, broker: &Broker) {
     gauge("chaski_partition_failed", "1: closed for writing after a failed fdatasync.", &|s| {
         i64::from(s.failed.is_some())
     });
+}
+
+fn render_groups(text: &mut Text, counts: &Counts) {
+    text.family("chaski_groups", "gauge", "Consumer groups by state.");
+    for (state, count) in State::ALL.iter().zip(counts.groups) {
+        // A dead group is one that is not there.
+        if *state != State::Dead {
+            text.sample("chaski_groups", &[("state", state.name())], count);
+        }
+    }
+    text.family("chaski_group_members", "gauge", "Members of all consumer groups.");
+    text.sample("chaski_group_members", &[], counts.members);
+    text.family("chaski_group_offsets", "gauge", "Partitions with an offset a group committed.");
+    text.sample("chaski_group_offsets", &[], counts.offsets);
 }
 
 #[cfg(test)]

@@ -2,20 +2,21 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use chaski_log::store::{Durability, MetaStore, StoreError};
-use chaski_log::{DirLock, LocalLog, LocalMeta};
+use chaski_log::store::{Durability, StoreError};
 use chaski_reactor::{Handle, Limits, Reactor};
 use thiserror::Error;
 
 use crate::control::{self, Control, ToControl};
-use crate::http::{self, View};
+use crate::data::{self, Data};
+use crate::health::{self, Health};
+use crate::http::{self, Http, Serving, View};
 use crate::metrics::{ShardStats, ShardView};
 use crate::settings::{self, BROKER, Given};
 use crate::shard::{Reports, Shard, ToShard};
@@ -35,6 +36,11 @@ pub enum StartError {
     Address(String),
     #[error("data directory {dir}: {source}")]
     Data { dir: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error(
+        "{log} holds {partitions} partitions ({first} is one) but meta.redb beside it knows of no \
+         topic", log = .log.display()
+    )]
+    Unclaimed { log: PathBuf, first: String, partitions: usize },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot start a thread: {0}")]
@@ -44,16 +50,14 @@ pub enum StartError {
 /// A running broker. Dropping it without [`Server::stop`] leaves its threads running.
 pub struct Server {
     kafka: SocketAddr,
-    http: SocketAddr,
+    http_addr: SocketAddr,
     recovered: Recovered,
     broker: Arc<Broker>,
-    view: Arc<View>,
+    health: Arc<Health>,
     handles: Vec<Handle<ToShard>>,
     shards: Vec<JoinHandle<()>>,
-    control: JoinHandle<()>,
-    http_thread: JoinHandle<()>,
-    http_stop: tokio::sync::oneshot::Sender<()>,
-    _lock: DirLock,
+    control: Option<JoinHandle<()>>,
+    http: Http,
 }
 
 /// What a start found in the data directory.
@@ -82,18 +86,23 @@ fn durability(given: &Given, name: &str) -> Durability {
 }
 
 impl Server {
-    /// Starts a broker with these settings: opens and recovers the log, then listens.
+    /// Starts a broker with these settings: opens and recovers the log, then takes requests.
+    /// Health is served from the beginning.
     pub fn start(given: Given) -> Result<Server, StartError> {
         raise_descriptor_limit();
-        let kafka = listen(value(&given, "kafka.listen"))?;
-        let http = listen(value(&given, "http.listen"))?;
-        let (kafka_addr, http_addr) = (kafka.local_addr()?, http.local_addr()?);
-        let node = node(&given, kafka_addr)?;
+        let kafka_listener = listen(value(&given, "kafka.listen"))?;
+        let http_listener = listen(value(&given, "http.listen"))?;
+        let (kafka, http_addr) = (kafka_listener.local_addr()?, http_listener.local_addr()?);
+        let node = node(&given, kafka)?;
+        let view = Arc::new(View::default());
+        let http = http::spawn(http_listener, view.clone())?;
 
         let began = Instant::now();
         let dir = PathBuf::from(value(&given, "data.dir"));
-        let (lock, store, mut meta) = open_data(&dir, &given)?;
-        let cluster = control::load(&mut *meta, &*store, &given)?;
+        let Data { lock, log, mut meta } =
+            data::open(&dir, number(&given, "sync.threads") as usize)?;
+        let cluster = control::load(&mut *meta, &*log, &given)?;
+        data::warn_of_unclaimed(&dir, &cluster);
         let recovered = Recovered {
             topics: cluster.by_name.len(),
             partitions: cluster.partitions,
@@ -104,7 +113,7 @@ impl Server {
         let broker = Arc::new(Broker {
             node,
             cluster_id: control::cluster_id(&mut *meta)?,
-            store,
+            store: log,
             cluster: ArcSwap::from_pointee(cluster),
             control: to_control,
             acks_one: durability(&given, "acks.one"),
@@ -115,32 +124,64 @@ impl Server {
             in_flight_max: number(&given, "max.in.flight.requests.per.connection") as usize,
             settings: given,
             queued_bytes: AtomicUsize::new(0),
+            groups: ArcSwap::default(),
+            _lock: Some(lock),
         });
-        let shards = start_shards(&broker, kafka)?;
-        let view = Arc::new(View {
-            broker: broker.clone(),
-            shards: shards.views,
-            ready: AtomicBool::new(true),
-        });
-        let control = Control::new(broker.clone(), meta, shards.handles.clone())?;
-        let control = std::thread::Builder::new()
-            .name("chaski-control".to_owned())
-            .spawn(move || control.run(&from_all))?;
-        let (http_stop, stopped) = tokio::sync::oneshot::channel();
-        let http_thread = http::spawn(http, view.clone(), stopped)?;
-        Ok(Server {
-            kafka: kafka_addr,
-            http: http_addr,
+        // All that can fail but the start of a thread fails before the first of them.
+        let reactors = reactors(&broker, kafka_listener)?;
+        let handles: Vec<_> = reactors.iter().map(Reactor::handle).collect();
+        let control = Control::new(broker.clone(), meta, handles.clone())?;
+        let health = view.health.clone();
+        let mut server = Server {
+            kafka,
+            http_addr,
             recovered,
             broker,
-            view,
-            handles: shards.handles,
-            shards: shards.threads,
-            control,
-            http_thread,
-            http_stop,
-            _lock: lock,
-        })
+            health,
+            handles,
+            shards: Vec::new(),
+            control: None,
+            http,
+        };
+        let run_control = move || {
+            control.run(&from_all);
+            Ok(())
+        };
+        let spawned = health::spawn(&server.health, "chaski-control", run_control)
+            .map(|thread| server.control = Some(thread))
+            .and_then(|()| server.spawn_shards(reactors));
+        match spawned {
+            Ok(shards) => {
+                let broker = server.broker.clone();
+                let _first = view.serving.set(Serving { broker, shards });
+                server.health.started();
+                Ok(server)
+            }
+            Err(error) => {
+                let _ = server.stop();
+                Err(error.into())
+            }
+        }
+    }
+
+    fn spawn_shards(&mut self, reactors: Vec<Reactor<ToShard>>) -> io::Result<Vec<ShardView>> {
+        let pin = value(&self.broker.settings, "shards.pin") == "true";
+        let mut views = Vec::new();
+        for (index, reactor) in reactors.into_iter().enumerate() {
+            let stats = Arc::new(ShardStats::default());
+            views.push(ShardView { stats: stats.clone(), reactor: reactor.stats() });
+            let reports = Arc::new(Reports(reactor.handle()));
+            let shard = Shard::new(index, self.broker.clone(), reports, stats);
+            let run = move || {
+                if pin {
+                    pin_to_core(index);
+                }
+                reactor.run(shard).map(drop)
+            };
+            let name = format!("chaski-shard-{index}");
+            self.shards.push(health::spawn(&self.health, &name, run)?);
+        }
+        Ok(views)
     }
 
     /// Where Kafka clients connect.
@@ -150,7 +191,7 @@ impl Server {
 
     /// Where metrics and health are.
     pub fn http_addr(&self) -> SocketAddr {
-        self.http
+        self.http_addr
     }
 
     /// What the start found in the data directory.
@@ -163,10 +204,21 @@ impl Server {
         self.handles.len()
     }
 
+    /// Why the broker failed: one of the threads it cannot do without has ended. It is of no use
+    /// any more but to be stopped.
+    pub fn failed(&self) -> Option<String> {
+        self.health.failure()
+    }
+
+    /// Has `tell` called once, with the reason, if the broker fails; at once if it has. It is
+    /// called on any thread, and not after [`Server::stop`].
+    pub fn when_failed(&self, tell: impl FnOnce(&str) + Send + 'static) {
+        self.health.when_failed(tell);
+    }
+
     /// Stops: answers what is under way, flushes the log, writes its checkpoints.
     pub fn stop(self) -> Result<(), StoreError> {
-        // ORDERING: a flag on its own; nothing else is published through it.
-        self.view.ready.store(false, Ordering::Relaxed);
+        self.health.stopping();
         for handle in &self.handles {
             handle.send(ToShard::Stop { grace: GRACE });
         }
@@ -174,21 +226,17 @@ impl Server {
             let _ = shard.join();
         }
         self.broker.tell_control(ToControl::Stop);
-        let _ = self.control.join();
+        if let Some(control) = self.control {
+            let _ = control.join();
+        }
         let closed = self.broker.store.close();
-        let _ = self.http_stop.send(());
-        let _ = self.http_thread.join();
+        self.http.stop();
         closed
     }
 }
 
-struct Shards {
-    handles: Vec<Handle<ToShard>>,
-    threads: Vec<JoinHandle<()>>,
-    views: Vec<ShardView>,
-}
-
-fn start_shards(broker: &Arc<Broker>, listener: TcpListener) -> Result<Shards, StartError> {
+/// Event loops, one a shard; the first listens for all.
+fn reactors(broker: &Broker, listener: TcpListener) -> Result<Vec<Reactor<ToShard>>, StartError> {
     let given = &broker.settings;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = match number(given, "shards") as usize {
@@ -206,26 +254,9 @@ fn start_shards(broker: &Arc<Broker>, listener: TcpListener) -> Result<Shards, S
     };
     let mut reactors: Vec<Reactor<ToShard>> =
         (0..count).map(|_| Reactor::new(limits.clone())).collect::<io::Result<_>>()?;
-    let handles: Vec<_> = reactors.iter().map(Reactor::handle).collect();
-    reactors[0].listen(listener, handles.clone())?;
-    let pin = value(given, "shards.pin") == "true";
-    let mut shards = Shards { handles, threads: Vec::new(), views: Vec::new() };
-    for (index, reactor) in reactors.into_iter().enumerate() {
-        let stats = Arc::new(ShardStats::default());
-        shards.views.push(ShardView { stats: stats.clone(), reactor: reactor.stats() });
-        let reports = Arc::new(Reports(reactor.handle()));
-        let shard = Shard::new(index, broker.clone(), reports, stats);
-        let thread = std::thread::Builder::new().name(format!("chaski-shard-{index}"));
-        shards.threads.push(thread.spawn(move || {
-            if pin {
-                pin_to_core(index);
-            }
-            if let Err(error) = reactor.run(shard) {
-                tracing::error!(shard = index, %error, "event loop ended");
-            }
-        })?);
-    }
-    Ok(shards)
+    let handles = reactors.iter().map(Reactor::handle).collect();
+    reactors[0].listen(listener, handles)?;
+    Ok(reactors)
 }
 
 fn listen(address: &str) -> Result<TcpListener, StartError> {
@@ -260,21 +291,6 @@ fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-type Data = (DirLock, Arc<LocalLog>, Box<dyn MetaStore>);
-
-fn open_data(dir: &Path, given: &Given) -> Result<Data, StartError> {
-    let data = |source: Box<dyn std::error::Error + Send + Sync>| StartError::Data {
-        dir: dir.to_owned(),
-        source,
-    };
-    std::fs::create_dir_all(dir).map_err(|e| data(e.into()))?;
-    let lock = DirLock::acquire(dir).map_err(|e| data(e.into()))?;
-    let sync_threads = number(given, "sync.threads") as usize;
-    let log = LocalLog::open(dir, sync_threads).map_err(|e| data(e.into()))?;
-    let meta = LocalMeta::open(dir).map_err(|e| data(e.into()))?;
-    Ok((lock, Arc::new(log), Box::new(meta)))
-}
-
 /// Segments and connections are descriptors: take as many as the system lets us.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -303,7 +319,63 @@ fn pin_to_core(_index: usize) {}
 
 #[cfg(test)]
 mod tests {
+    use chaski_kafka::ApiKey;
+    use chaski_reactor::ConnId;
+
     use super::*;
+    use crate::control::Work;
+    use crate::shard::Ticket;
+
+    /// Settings of a broker in `dir`, on ports of its own.
+    fn settings(dir: &std::path::Path) -> Given {
+        let dir = dir.display().to_string();
+        let mut given = Given::new();
+        let values =
+            [("data.dir", &*dir), ("kafka.listen", "127.0.0.1:0"), ("http.listen", "127.0.0.1:0")];
+        for (name, value) in values {
+            given.set(BROKER, name, value).expect("valid");
+        }
+        given
+    }
+
+    #[test]
+    fn a_control_thread_that_panics_fails_the_broker() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = Server::start(settings(dir.path())).expect("started");
+        assert!(server.health.is_ready());
+        let (tell, told) = mpsc::channel();
+        server.when_failed(move |why| tell.send(why.to_owned()).expect("somebody listens"));
+        // An answer for a shard that does not exist: no request can lead to this.
+        server.broker.tell_control(ToControl::Request(Work {
+            ticket: Ticket {
+                shard: usize::MAX,
+                conn: ConnId(0),
+                sequence: 0,
+                api: ApiKey::Produce,
+                version: 0,
+                correlation_id: 0,
+            },
+            client_id: String::new(),
+            client_host: String::new(),
+            body: Vec::new(),
+        }));
+        assert_eq!(told.recv().as_deref(), Ok("thread chaski-control panicked"));
+        assert!(!server.health.is_ready());
+        assert!(server.failed().is_some());
+        server.stop().expect("the log is closed all the same");
+    }
+
+    #[test]
+    fn the_directory_is_locked_as_long_as_any_thread_runs() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = Server::start(settings(dir.path())).expect("started");
+        let (handles, broker) = (server.handles.clone(), server.broker.clone());
+        drop(server);
+        let error = Server::start(settings(dir.path())).err().expect("refused").to_string();
+        assert!(error.contains("is locked by process"), "{error}");
+        handles.iter().for_each(|shard| shard.send(ToShard::Stop { grace: GRACE }));
+        broker.tell_control(ToControl::Stop);
+    }
 
     #[test]
     fn what_is_advertised_is_a_host_and_a_port() {

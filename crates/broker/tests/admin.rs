@@ -5,6 +5,7 @@ mod common;
 
 use chaski_kafka::{
     ErrorCode, create_topics, delete_topics, describe_configs, init_producer_id, metadata,
+    offset_commit,
 };
 use common::{Client, Running, batch};
 
@@ -145,4 +146,33 @@ fn every_idempotent_producer_gets_an_id_of_its_own_and_no_transactional_one() {
     let transactional =
         init_producer_id::Request { transactional_id: Some("t"), ..Default::default() };
     assert_eq!(ask(&transactional).0, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+}
+
+#[test]
+fn groups_are_counted() {
+    let mut broker = Running::start(&[]);
+    let mut client = broker.connect();
+    assert_eq!(client.create("t", 1, &[]), ErrorCode::NONE);
+    let partition = offset_commit::RequestPartition { committed_offset: 5, ..Default::default() };
+    let request = offset_commit::Request {
+        group_id: "g",
+        generation_id_or_member_epoch: -1,
+        topics: vec![offset_commit::RequestTopic { name: "t", partitions: vec![partition] }],
+        ..Default::default()
+    };
+    let code = client.ask(8, &request, |r| r.topics[0].partitions[0].error_code);
+    assert_eq!(code, ErrorCode::NONE);
+    let counted = |broker: &Running| {
+        let page = broker.page("/metrics");
+        page.contains("chaski_groups{state=\"Empty\"} 1\n")
+            && page.contains("chaski_group_offsets 1\n")
+    };
+    // They are counted some time after something has happened, and at the start.
+    let looked = (0..1000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        counted(&broker)
+    });
+    assert!(looked, "{}", broker.page("/metrics"));
+    broker.restart();
+    assert!(counted(&broker));
 }

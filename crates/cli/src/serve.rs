@@ -1,6 +1,8 @@
 //! `chaski serve`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
 
 use chaski_broker::settings::{BROKER, Given, SettingError};
@@ -21,24 +23,45 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(wants_colour())
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .init();
     let given = settings(args)?;
     // From here on a signal means a clean stop, even while the log is still being recovered.
-    let signals = Signals::new()?;
+    let (end, ended) = mpsc::channel();
+    send_signals(end.clone())?;
     let server = Server::start(given).map_err(explain)?;
+    server.when_failed(move |why| drop(end.send(End::Failed(why.to_owned()))));
     greet(&server, began);
-    let signal = signals.wait();
-    tracing::info!(signal, "stopping: answering what is under way, flushing the log");
-    server.stop().map_err(|e| Failure::because("the log was not closed cleanly", &e))?;
+    let failed = match ended.recv() {
+        Ok(End::Failed(why)) => Some(why),
+        Ok(End::Signal(signal)) => {
+            tracing::info!(signal, "stopping: answering what is under way, flushing the log");
+            None
+        }
+        // Whoever could send is gone: nothing is left to wait for.
+        Err(mpsc::RecvError) => None,
+    };
+    let closed = server.stop().map_err(|e| Failure::because("the log was not closed cleanly", &e));
+    if let Some(why) = failed {
+        return Err(Failure::new("the broker has failed").cause(why).hint(
+            "start it again: what was acknowledged is in the log; and report the panic above",
+        ));
+    }
+    closed?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What ends a broker.
+enum End {
+    Signal(&'static str),
+    Failed(String),
 }
 
 /// Colour is for people: not for files, and not where NO_COLOR says so (no-color.org).
 fn wants_colour() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stderr().is_terminal() && !refused
+    io::stderr().is_terminal() && !refused
 }
 
 /// Gathers settings from all sources, the stronger later.
@@ -92,6 +115,9 @@ fn explain(error: StartError) -> Failure {
         StartError::Listen { .. } => {
             "is another broker running? `--kafka ADDR` and `--http ADDR` choose other addresses"
         }
+        StartError::Unclaimed { .. } => {
+            "bring meta.redb back from where it went, or move the log directory away to begin anew"
+        }
         StartError::Data { .. } => "`--data DIR` chooses another directory",
         _ => "`--log debug` tells more",
     };
@@ -102,7 +128,7 @@ fn explain(error: StartError) -> Failure {
 fn greet(server: &Server, began: Instant) {
     let (kafka, http) = (server.kafka_addr(), server.http_addr());
     let recovered = server.recovered();
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let text = format!(
         "chaski {} is up after {:.0?}
   kafka   {kafka}
@@ -128,7 +154,7 @@ Ctrl-C stops it cleanly.\n",
 }
 
 fn print_settings() {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     for setting in BROKER {
         let default = if setting.default.is_empty() { "(empty)" } else { setting.default };
         let line = format!("{:<40} {:<22} {}\n", setting.name, default, setting.doc);
@@ -138,21 +164,18 @@ fn print_settings() {
     }
 }
 
-/// SIGTERM and SIGINT, as something to wait for.
-struct Signals(signal_hook::iterator::Signals);
-
-impl Signals {
-    fn new() -> Result<Signals, Failure> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
-            .map(Signals)
-            .map_err(|e| Failure::because("cannot wait for signals", &e))
-    }
-
-    fn wait(mut self) -> &'static str {
-        match self.0.forever().next() {
-            Some(signal_hook::consts::SIGINT) => "SIGINT",
+/// Has SIGTERM or SIGINT, whichever comes first, sent to who waits for the end.
+fn send_signals(end: mpsc::Sender<End>) -> Result<(), Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let failed = |e: io::Error| Failure::because("cannot wait for signals", &e);
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let wait = move || {
+        let name = match signals.forever().next() {
+            Some(SIGINT) => "SIGINT",
             _ => "SIGTERM",
-        }
-    }
+        };
+        let _ = end.send(End::Signal(name));
+    };
+    thread::Builder::new().name("chaski-signals".to_owned()).spawn(wait).map_err(failed)?;
+    Ok(())
 }

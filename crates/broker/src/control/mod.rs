@@ -8,6 +8,7 @@ mod admin;
 mod configs;
 mod journal;
 mod producers;
+mod round;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -22,6 +23,7 @@ use chaski_reactor::{ConnId, Handle};
 
 use self::journal::Journal;
 use self::producers::ProducerIds;
+use self::round::Round;
 pub(crate) use self::topics::load;
 use crate::Broker;
 use crate::cluster::Cluster;
@@ -66,6 +68,9 @@ impl ToControl {
 /// Longest sleep: nothing due is noticed later than this even if the clock jumps.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
+/// How often groups are counted for the metrics, at most.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
 /// How soon a commit that failed is tried again if nobody asks for anything.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -86,6 +91,9 @@ pub(crate) struct Control {
     hopeless: Vec<Ticket>,
     retain_at: Instant,
     retain_every: Duration,
+    retaining: Round,
+    /// When the groups are to be counted again; None: nothing has happened since.
+    count_at: Option<Instant>,
 }
 
 impl Control {
@@ -98,9 +106,11 @@ impl Control {
         let pairs = meta.scan(groups::KEY_PREFIX)?;
         let retain_every =
             Duration::from_millis(number(&broker.settings, "log.retention.check.interval.ms"));
+        let coordinator = Coordinator::restore(limits, pairs);
+        broker.groups.store(Arc::new(coordinator.counts()));
         Ok(Control {
             cluster: Cluster::clone(&broker.cluster.load()),
-            coordinator: Coordinator::restore(limits, pairs),
+            coordinator,
             producers: ProducerIds::restore(&*meta)?,
             journal: Journal::new(meta),
             broker,
@@ -110,6 +120,8 @@ impl Control {
             hopeless: Vec::new(),
             retain_at: Instant::now() + retain_every,
             retain_every,
+            retaining: Round::default(),
+            count_at: None,
         })
     }
 
@@ -125,7 +137,9 @@ impl Control {
             self.coordinator.tick(Instant::now(), now_ms(), &mut self.effects);
             self.settle();
             self.retain_if_due();
+            self.count_if_due();
             if stop {
+                self.retaining.join();
                 return;
             }
         }
@@ -133,8 +147,8 @@ impl Control {
 
     /// How long nothing is due.
     fn sleep(&self) -> Duration {
-        let group = self.coordinator.next_deadline();
-        let next = group.map_or(self.retain_at, |at| at.min(self.retain_at));
+        let others = [self.coordinator.next_deadline(), self.count_at];
+        let next = others.into_iter().flatten().fold(self.retain_at, Instant::min);
         let longest = if self.journal.owes() { RETRY_AFTER } else { SLEEP_MAX };
         next.saturating_duration_since(Instant::now()).min(longest)
     }
@@ -242,12 +256,25 @@ impl Control {
         }
         self.retain_at = Instant::now() + self.retain_every;
         // Deleting large files takes tens of milliseconds: not on the thread groups depend on.
-        let store = self.broker.store.clone();
-        let spawned = std::thread::Builder::new()
-            .name("chaski-retain".to_owned())
-            .spawn(move || store.retain(now_ms()));
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "retention skipped a round");
+        let broker = self.broker.clone();
+        match self.retaining.begin("chaski-retain", move || broker.store.retain(now_ms())) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("retention is not done with its last round yet"),
+            Err(error) => tracing::warn!(%error, "retention skipped a round"),
+        }
+    }
+
+    /// Counts the groups for the metrics, some time after something has happened to them: there
+    /// may be many.
+    fn count_if_due(&mut self) {
+        let now = Instant::now();
+        match self.count_at {
+            Some(at) if at > now => {}
+            Some(_) => {
+                self.broker.groups.store(Arc::new(self.coordinator.counts()));
+                self.count_at = None;
+            }
+            None => self.count_at = Some(now + COUNT_EVERY),
         }
     }
 }
@@ -258,14 +285,21 @@ impl Topics for Cluster {
     }
 }
 
+/// The key of the cluster's id, the first fact there is.
+const CLUSTER_ID: &str = "cluster/id";
+
+/// Whether no broker has ever used this store.
+pub(crate) fn is_new(meta: &dyn MetaStore) -> Result<bool, StoreError> {
+    Ok(meta.get(CLUSTER_ID)?.is_none())
+}
+
 /// The id of this cluster, made up at the first start.
 pub(crate) fn cluster_id(meta: &mut dyn MetaStore) -> Result<String, StoreError> {
-    const KEY: &str = "cluster/id";
-    if let Some(value) = meta.get(KEY)? {
+    if let Some(value) = meta.get(CLUSTER_ID)? {
         return Ok(String::from_utf8_lossy(&value).into_owned());
     }
     let id = uuid::Uuid::new_v4().simple().to_string();
-    meta.commit(&[Change::Put { key: KEY.to_owned(), value: id.clone().into_bytes() }])?;
+    meta.commit(&[Change::Put { key: CLUSTER_ID.to_owned(), value: id.clone().into_bytes() }])?;
     Ok(id)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use chaski_kafka::{Message, Writer, create_topics, delete_topics, init_producer_id};
-use chaski_log::store::{Durability, LogStore};
+use chaski_log::store::Durability;
 use chaski_log::{MemoryLog, MemoryMeta};
 use chaski_reactor::{Limits, Reactor};
 
@@ -76,6 +76,8 @@ impl Scene {
             fetch_max: 1 << 20,
             in_flight_max: 10,
             queued_bytes: Default::default(),
+            groups: Default::default(),
+            _lock: None,
         };
         let reactor = Reactor::new(Limits::default()).expect("a reactor");
         let facts = Facts::default();

@@ -71,6 +71,15 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// All of them, in the order they are declared in.
+    pub(crate) const ALL: [State; 5] = [
+        State::Empty,
+        State::PreparingRebalance,
+        State::CompletingRebalance,
+        State::Stable,
+        State::Dead,
+    ];
+
     /// The name in ListGroups and DescribeGroups.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -341,6 +350,7 @@ impl<P: Copy> Group<P> {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn generation(&self) -> i32 {
         self.generation
     }

@@ -87,7 +87,18 @@ pub(crate) struct Caller<'a> {
     pub(crate) client_host: &'a str,
 }
 
+/// How many groups there are, and members in them.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Groups by state, as in [`State::ALL`].
+    pub(crate) groups: [usize; State::ALL.len()],
+    pub(crate) members: usize,
+    /// Partitions with a committed offset, over all groups.
+    pub(crate) offsets: usize,
+}
+
 /// A group in a few words.
+#[cfg(test)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GroupSummary {
     pub(crate) group_id: String,
@@ -191,7 +202,18 @@ impl<T: Copy> Coordinator<T> {
         }
     }
 
+    /// Counts them.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts { offsets: self.offsets_held, ..Counts::default() };
+        for entry in self.groups.values() {
+            counts.groups[entry.group.state() as usize] += 1;
+            counts.members += entry.group.member_count();
+        }
+        counts
+    }
+
     /// All groups, by id.
+    #[cfg(test)]
     pub(crate) fn summary(&self) -> Vec<GroupSummary> {
         let summarize = |(id, entry): (&Arc<str>, &Entry<T>)| GroupSummary {
             group_id: id.to_string(),

@@ -60,6 +60,18 @@ impl Running {
         self.dir.path()
     }
 
+    /// The body of a page over HTTP.
+    pub(crate) fn page(&self, path: &str) -> String {
+        let address = self.server.as_ref().expect("running").http_addr();
+        let mut stream = TcpStream::connect(address).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
+    }
+
     /// A new connection.
     pub(crate) fn connect(&self) -> Client {
         let address = self.server.as_ref().expect("running").kafka_addr();

@@ -108,4 +108,7 @@ fn a_summary_counts() {
         offsets: 1,
     };
     assert_eq!(scene.coordinator.summary(), [summary]);
+    let counts = scene.coordinator.counts();
+    assert_eq!((counts.groups[State::Stable as usize], counts.members, counts.offsets), (1, 2, 1));
+    assert_eq!(counts.groups.iter().sum::<usize>(), 1);
 }
