@@ -89,7 +89,7 @@ def test_groups_are_listed_and_described(broker, on, name):
 
 
 def test_a_broker_that_is_not_there_is_named(name):
-    error = run("topic", "list", "--broker", "127.0.0.1:1", status=1)
+    error = run("topic", "list", "--broker", "127.0.0.1:1", status=3)
     assert "127.0.0.1:1" in error
 
 

@@ -1,6 +1,6 @@
 """Consumer groups of the classic protocol: join, share, leave, commit, resume, stay static."""
 
-import time
+import threading
 
 import confluent_kafka
 import kafka
@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import wire
-from broker import PATIENCE
+from broker import PATIENCE, eventually
 from clients import ALL, CONFLUENT, KAFKA_PYTHON, Message, Refused
 
 PARTITIONS = 6
@@ -33,20 +33,39 @@ def everything(topic):
     return {(topic, partition) for partition in range(PARTITIONS)}
 
 
-def settle(members, shares, topic, sink=None):
-    """Polls all members until each has its share and together they have everything."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        for member in members:
-            records = member.poll(0.05)
-            if sink is not None:
-                sink += records
-        held = [member.assignment() for member in members]
-        disjoint = sum(map(len, held)) == PARTITIONS
-        if disjoint and set().union(*held) == everything(topic):
-            if sorted(map(len, held)) == sorted(shares):
-                return held
-        assert time.monotonic() < deadline, f"the group never settled: {held}"
+def settle(members, shares, topic):
+    """Polls all members until each has its share and together they have everything; returns what
+    each holds.
+
+    Each is polled on a thread of its own: a poll may wait for the others to join.
+    """
+    held, errors, done = [set() for _ in members], [], threading.Event()
+
+    def drive(index):
+        try:
+            while not done.is_set():
+                members[index].poll(0.1)
+                held[index] = members[index].assignment()
+        except Exception as error:
+            errors.append(error)
+
+    def settled():
+        now = list(held)
+        whole = set().union(*now) == everything(topic) and sum(map(len, now)) == PARTITIONS
+        return errors or (whole and sorted(map(len, now)) == sorted(shares))
+
+    threads = [threading.Thread(target=drive, args=(index,)) for index in range(len(members))]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(settled, f"the group settles on shares of {shares}")
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
+    return held
 
 
 def close_all(members):

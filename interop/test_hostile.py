@@ -38,6 +38,9 @@ def others_are_served(victim, name):
     yield
     assert_serves(victim, f"{name}-after")
     rss = victim.rss_bytes()
+    if rss > RSS_MAX_BYTES:
+        # The next test is not to blame for this one's.
+        victim.restart()
     assert rss <= RSS_MAX_BYTES, f"{rss >> 20} MiB resident"
 
 
@@ -287,39 +290,49 @@ def fill(broker, topic, megabytes):
             assert connection.produce(topic, one)[0] == 0
 
 
-def send_until_full(connection, data):
-    """Sends `data` again and again until the broker no longer takes it, or 100,000 times."""
-    connection.socket.settimeout(2)
-    try:
-        for _ in range(100_000):
-            connection.socket.sendall(data)
-    except (TimeoutError, ConnectionError):
-        pass
+class Stubborn:
+    """A client that sends requests and never reads an answer. Its own buffers are small, so that
+    what it is owed piles up at the broker or nowhere."""
+
+    def __init__(self, broker):
+        self.connection = wire.Connection(broker)
+        for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            self.connection.socket.setsockopt(socket.SOL_SOCKET, buffer, 1 << 16)
+
+    def send_until_full(self, requests):
+        """Sends until the broker has taken nothing more for a while, or hangs up."""
+        self.connection.socket.settimeout(0.5)
+        try:
+            for _ in range(10_000):
+                self.connection.socket.sendall(requests)
+        except (TimeoutError, ConnectionError):
+            pass
+
+    def close(self):
+        self.connection.close()
 
 
-def test_a_client_that_never_reads_its_fetches(victim):
+def outlast_stubborn_clients(broker, request, topic):
+    """Ten of them at once, and everybody else is served."""
+    stubborn = [Stubborn(broker) for _ in range(10)]
+    for one in stubborn:
+        one.send_until_full(request * 100)
+    assert_serves(broker, topic)
+    assert broker.rss_bytes() <= RSS_MAX_BYTES
+    for one in stubborn:
+        one.close()
+
+
+def test_clients_that_never_read_their_fetches(victim):
     fill(victim, "unread", 50)
     body = wire.fetch_request("unread", 0, max_bytes=50 << 20)
     request = wire.frame(wire.header(wire.FETCH, 4) + body)
-    stubborn = [wire.Connection(victim) for _ in range(10)]
-    for connection in stubborn:
-        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        send_until_full(connection, request * 20)
-    assert_serves(victim, "beside-the-unread")
-    assert victim.rss_bytes() <= RSS_MAX_BYTES
-    for connection in stubborn:
-        connection.close()
+    outlast_stubborn_clients(victim, request, "beside-the-unread")
 
 
-def test_a_client_that_never_reads_small_answers(victim):
+def test_clients_that_never_read_small_answers(victim):
     request = wire.frame(wire.header(wire.API_VERSIONS, 0))
-    stubborn = [wire.Connection(victim) for _ in range(5)]
-    for connection in stubborn:
-        send_until_full(connection, request * 100)
-    assert_serves(victim, "beside-the-small-unread")
-    assert victim.rss_bytes() <= RSS_MAX_BYTES
-    for connection in stubborn:
-        connection.close()
+    outlast_stubborn_clients(victim, request, "beside-the-small-unread")
 
 
 def test_clients_that_vanish_in_the_middle(victim):
