@@ -136,6 +136,7 @@ class History:
             for place, _ in records:
                 before = at.get(place.partition, place.offset - 1)
                 between = range(before + 1, place.offset)
-                found += [Place(place.partition, o) for o in between if (place.partition, o) in held]
+                inside = [o for o in between if (place.partition, o) in held]
+                found += [Place(place.partition, o) for o in inside]
                 at[place.partition] = place.offset
         return found

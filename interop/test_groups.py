@@ -25,7 +25,8 @@ def topic(broker, name):
 
 
 def fill(broker, topic, each=10):
-    messages = [Message(str(i).encode(), partition=i % PARTITIONS) for i in range(each * PARTITIONS)]
+    count = each * PARTITIONS
+    messages = [Message(str(i).encode(), partition=i % PARTITIONS) for i in range(count)]
     CONFLUENT.produce(broker, topic, messages)
 
 

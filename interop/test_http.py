@@ -5,7 +5,8 @@ import re
 from clients import BEGINNING, CONFLUENT, Message
 
 # A line of the text format: name, labels, value; no timestamp, since we never write one.
-SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*",?)*\})? (\S+)')
+LABELS = r'\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*",?)*\}'
+SAMPLE = re.compile(rf"([a-zA-Z_:][a-zA-Z0-9_:]*)({LABELS})? (\S+)")
 
 
 def scrape(broker):

@@ -6,8 +6,9 @@
 //!   row is a blocking thread that reads into one buffer of 256 KiB.
 //! - echo: the round trip of 64 bytes, one at a time. The bare row is a blocking thread that reads
 //!   and writes.
-//! - file: a client asks for ranges of a file in the page cache, four at a time. The bare rows are a
-//!   blocking thread that sends a header and then the range by `sendfile`, or both copied together.
+//! - file: a client asks for ranges of a file in the page cache, four at a time. The bare rows are
+//!   a blocking thread that sends a header and then the range by `sendfile`, or both copied
+//!   together.
 //!
 //! Each row is the best of several runs, each figure by itself.
 
