@@ -36,7 +36,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
-        Task::Test(args) => test::run(&args),
+        Task::Test(args) => return test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Tidy(args) => tidy::run(&args),
         Task::Docs(args) => docs::run(&args),

@@ -29,7 +29,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         if !self.hint.is_empty() {
-            write!(f, "\n hint: {}", self.hint)?;
+            write!(f, "\nwhat to do: {}", self.hint)?;
         }
         Ok(())
     }

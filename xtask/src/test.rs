@@ -6,6 +6,7 @@
 //! run on this machine is one skipped.
 
 use std::env;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
@@ -129,29 +130,25 @@ fn step_names() -> PossibleValuesParser {
     PossibleValuesParser::new(STEPS.iter().map(|step| step.name))
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+/// Runs the steps. Whatever happens, the line of counts is the last one printed.
+pub(crate) fn run(args: &Args) -> ExitCode {
     if args.list {
         for step in STEPS {
             println!("{:8} {}", step.name, step.about);
         }
-        return Ok(());
+        return ExitCode::SUCCESS;
     }
     let begun = Instant::now();
     let mut sum = Tally::default();
-    let mut failed = None;
-    for step in STEPS.iter().filter(|step| args.selects(step)) {
-        if let Err(failure) = run_step(step, args, &mut sum) {
-            failed = Some(failure);
-            break;
-        }
-    }
-    println!("\n==> all: {} in {}", verdict(&failed), shown(begun.elapsed()));
-    if let Some(failure) = &failed {
-        println!("    {}", failure.what);
-        println!("    what to do: {}", failure.hint);
+    let mut steps = STEPS.iter().filter(|step| args.selects(step));
+    let failed = steps.find_map(|step| run_step(step, args, &mut sum).err());
+    let took = shown(begun.elapsed());
+    match &failed {
+        Some(failure) => println!("\n==> FAILED after {took}\n{failure}"),
+        None => println!("\n==> ok in {took}"),
     }
     println!("{sum}");
-    failed.map_or(Ok(()), Err)
+    if failed.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Announces and runs one step, and adds what it counted to `sum`.
@@ -187,10 +184,6 @@ fn explained(failure: Failure, step: &Step) -> Failure {
     Failure { what: format!("step {}: {}", step.name, failure.what), hint, tally: failure.tally }
 }
 
-fn verdict(failed: &Option<Failure>) -> &'static str {
-    if failed.is_some() { "FAILED" } else { "ok" }
-}
-
 fn shown(took: Duration) -> String {
     let seconds = took.as_secs_f64();
     if seconds < 60.0 {
@@ -199,15 +192,15 @@ fn shown(took: Duration) -> String {
     format!("{} min {:02} s", took.as_secs() / 60, took.as_secs() % 60)
 }
 
-fn checked(mut command: std::process::Command) -> StepResult {
+fn checked(mut command: Command) -> StepResult {
     process::run(&mut command).map(|()| Outcome::Ran(Tally::default()))
 }
 
-fn counted(mut command: std::process::Command) -> StepResult {
+fn counted(mut command: Command) -> StepResult {
     process::run_counted(&mut command, Tally::of_cargo).map(Outcome::Ran)
 }
 
-fn clippy() -> std::process::Command {
+fn clippy() -> Command {
     let mut command = process::cargo(["clippy", "--workspace", "--all-targets"]);
     command.args(["--", "-D", "warnings"]);
     command
@@ -300,7 +293,7 @@ mod tests {
         let mut sum = Tally::default();
         let failure = run_step(&step, &args(&[], &[]), &mut sum).unwrap_err();
         assert_eq!(sum, Tally { passed: 0, failed: 1, skipped: 0 });
-        assert_eq!(failure.to_string(), "step x: it broke\n hint: do this");
+        assert_eq!(failure.to_string(), "step x: it broke\nwhat to do: do this");
     }
 
     #[test]
