@@ -55,11 +55,10 @@ fn direction(source: &Source, name: &str) -> Vec<Finding> {
         let ours = name != "xtask";
         return ours.then(|| source.finding(1, "layers", message)).into_iter().collect();
     };
-    // A crate may name itself, to switch its own features on for its tests.
-    let upward = |wanted: &str| self::place(wanted).is_none_or(|wanted| wanted > place);
     // A crate may ask for itself: that is how its own tests turn one of its features on.
+    let upward = |wanted: &str| self::place(wanted).is_none_or(|wanted| wanted > place);
     dependencies(source)
-        .filter(|(_, wanted)| *wanted != name && upward(wanted))
+        .filter(|(_, wanted)| upward(wanted))
         .map(|(number, wanted)| {
             let message = format!("{name} may not depend on {wanted}, which lies above it");
             source.finding(number, "layers", message)
