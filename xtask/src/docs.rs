@@ -11,7 +11,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let mut command = process::cargo(["doc", "--workspace", "--no-deps", "--exclude", "xtask"]);
+    let mut command = process::cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
+    command.args(["--exclude", "xtask"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     if args.open {
         command.arg("--open");
