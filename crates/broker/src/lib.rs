@@ -75,8 +75,6 @@ pub(crate) struct Broker {
 impl Broker {
     /// Whether a request of so many bytes may be handed to the control thread. If not, its
     /// connection is to be closed: the thread is behind, or the request beyond all measure.
-    // The shards do not ask yet.
-    #[allow(dead_code)]
     pub(crate) fn control_has_room(&self, bytes: usize) -> bool {
         // ORDERING: a bound that may be passed by what the shards send at the same moment.
         let queued = self.queued_bytes.load(Ordering::Relaxed);

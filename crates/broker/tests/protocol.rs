@@ -386,3 +386,16 @@ fn busy_partitions_of_a_session_do_not_starve_the_others() {
     seen.sort_unstable();
     assert_eq!(seen, [0, 1, 2]);
 }
+
+#[test]
+fn a_request_too_large_for_the_control_thread_hangs_up() {
+    let broker = Running::start(&[]);
+    let mut client = broker.connect();
+    let name = "x".repeat(30_000);
+    let topics =
+        vec![chaski_kafka::create_topics::RequestTopic { name: &name, ..Default::default() }; 600];
+    let request = chaski_kafka::create_topics::Request { topics, ..Default::default() };
+    client.send(5, &request);
+    assert_eq!(client.frame(), None, "18 MB of topics");
+    assert_eq!(broker.connect().create("t", 1, &[]), ErrorCode::NONE);
+}

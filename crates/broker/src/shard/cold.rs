@@ -98,7 +98,7 @@ impl Shard {
             ApiKey::Metadata => match self.metadata(ticket, body)? {
                 Some(frame) => frame,
                 None => {
-                    self.to_control(ticket, client_id, body);
+                    self.to_control(io, ticket, client_id, body);
                     return Ok(());
                 }
             },
@@ -107,7 +107,7 @@ impl Shard {
             ApiKey::FindCoordinator => self.find_coordinator(ticket, body)?,
             ApiKey::DescribeCluster => self.describe_cluster(ticket),
             _ => {
-                self.to_control(ticket, client_id, body);
+                self.to_control(io, ticket, client_id, body);
                 return Ok(());
             }
         };

@@ -249,8 +249,13 @@ impl Shard {
         Taken::Done
     }
 
-    /// Hands a request to the control thread.
-    fn to_control(&self, ticket: Ticket, client_id: &str, body: &[u8]) {
+    /// Hands a request to the control thread, unless that is too far behind: then the client loses
+    /// its connection, and asks again when it has come back.
+    fn to_control(&self, io: &mut Io<'_>, ticket: Ticket, client_id: &str, body: &[u8]) {
+        if !self.broker.control_has_room(body.len()) {
+            tracing::warn!(api = ticket.api.name(), bytes = body.len(), "control thread is behind");
+            return io.close(ticket.conn);
+        }
         let host = self.connections.get(&ticket.conn).map(|c| c.host.clone()).unwrap_or_default();
         self.broker.tell_control(ToControl::Request(Work {
             ticket,
