@@ -5,9 +5,48 @@ use std::path::Path;
 use std::{fs, io};
 
 use chaski_batch::{Builder, Codec};
+use chaski_kafka::{ApiKey, api_versions, fetch, frame_request, join_group, metadata, produce};
 
 fn main() -> io::Result<()> {
-    write("batch", &batches())
+    write("batch", &batches())?;
+    write("kafka_request", &requests())
+}
+
+/// A request of several APIs in each version, without the length in front.
+fn requests() -> Vec<(String, Vec<u8>)> {
+    let batch = batch(Codec::None);
+    let produce = produce::Request {
+        topic_data: vec![produce::RequestTopic {
+            name: "topic",
+            partition_data: vec![produce::RequestPartition { index: 0, records: Some(&batch) }],
+        }],
+        ..Default::default()
+    };
+    let fetch = fetch::Request {
+        topics: vec![fetch::RequestTopic {
+            topic: "topic",
+            partitions: vec![fetch::RequestPartition::default()],
+        }],
+        ..Default::default()
+    };
+    let mut seeds = Vec::new();
+    let mut add = |api: ApiKey, frame: &dyn Fn(i16) -> Vec<u8>| {
+        for version in api.min_version()..=api.max_version() {
+            seeds.push((format!("{}-{version}", api.name()), frame(version)[4..].to_vec()));
+        }
+    };
+    add(ApiKey::Produce, &|v| frame_request(v, 1, Some("seed"), &produce).into_bytes());
+    add(ApiKey::Fetch, &|v| frame_request(v, 1, Some("seed"), &fetch).into_bytes());
+    add(ApiKey::Metadata, &|v| {
+        frame_request(v, 1, Some("seed"), &metadata::Request::default()).into_bytes()
+    });
+    add(ApiKey::ApiVersions, &|v| {
+        frame_request(v, 1, None, &api_versions::Request::default()).into_bytes()
+    });
+    add(ApiKey::JoinGroup, &|v| {
+        frame_request(v, 1, None, &join_group::Request::default()).into_bytes()
+    });
+    seeds
 }
 
 /// A batch of three records in every codec.
