@@ -1,4 +1,5 @@
-//! What every store must do: the suites that any [`LogStore`] and [`MetaStore`] runs.
+//! What every store must do: the suites that any [`LogStore`] and
+//! [`MetaStore`](crate::store::MetaStore) runs.
 //!
 //! A case panics with what is wrong. Cases know nothing of the store but the traits, so that one
 //! over the network passes them too.
