@@ -59,6 +59,12 @@ impl Io<'_> {
         self.state.open
     }
 
+    /// Whether so much is unsent that the connection is not read. Input left unconsumed is offered
+    /// again once enough has gone.
+    pub fn is_choked(&mut self, id: ConnId) -> bool {
+        self.state.conn(id).is_some_and(|conn| conn.choked)
+    }
+
     /// Bytes of memory queued for a connection and not sent; 0 if it is gone. File ranges do not
     /// count.
     pub fn unsent(&mut self, id: ConnId) -> usize {

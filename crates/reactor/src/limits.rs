@@ -12,7 +12,7 @@ pub struct Limits {
     /// Largest input a service may ask to have whole ([`crate::Progress::need`]).
     pub frame_bytes_max: usize,
     /// A connection whose unsent memory passes this is not read until it has drained to half of
-    /// it. File ranges are not memory and do not count.
+    /// it. File ranges are not memory and do not count, but their number is bounded too.
     pub unsent_bytes_max: usize,
     /// Connections at most; one more is accepted and closed at once.
     pub connections_max: usize,
@@ -30,7 +30,7 @@ impl Default for Limits {
         Limits {
             turn_bytes: 256 << 10,
             frame_bytes_max: 100 << 20,
-            unsent_bytes_max: 4 << 20,
+            unsent_bytes_max: 1 << 20,
             connections_max: 10_000,
             idle_max: None,
             linger_max: Duration::from_secs(30),
@@ -63,6 +63,10 @@ pub(crate) const SLICES: usize = 64;
 /// `sendfile` of their own: up to here a copy cost 5 to 10 % less processor, at 32 KiB as much, at
 /// 64 KiB 30 % more (the example `figures`, 2 cores of an AMD EPYC).
 pub(crate) const JOIN_BYTES: usize = 16 << 10;
+
+/// Pieces of output, file ranges among them, that a connection may have queued before it is no
+/// longer read: a range of a file holds no bytes, but its place in the queue does.
+pub(crate) const PIECES_MAX: usize = 1024;
 
 /// Where short file ranges are joined.
 pub(crate) const JOIN_ROOM: usize = 4 * JOIN_BYTES;

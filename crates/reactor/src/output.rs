@@ -23,7 +23,7 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 
 use crate::Output;
-use crate::limits::{JOIN_BYTES, SLICES};
+use crate::limits::{JOIN_BYTES, PIECES_MAX, SLICES};
 
 /// Capacity of the queue that an idle connection may keep.
 const IDLE_CAPACITY: usize = 16;
@@ -62,11 +62,29 @@ struct Batch {
 }
 
 impl Outbox {
+    /// Queues output. Short neighbours become one, or a thousand small answers would hold many
+    /// times their bytes.
     pub(crate) fn push(&mut self, output: Output) {
-        if !output.is_empty() {
-            self.memory += output.memory();
-            self.queue.push_back(output);
+        self.memory += output.memory();
+        match (self.queue.back_mut(), output) {
+            (_, output) if output.is_empty() => {}
+            (Some(Output::Bytes(last)), Output::Bytes(bytes))
+                if last.len() + bytes.len() <= JOIN_BYTES =>
+            {
+                last.extend_from_slice(&bytes);
+            }
+            (_, output) => self.queue.push_back(output),
         }
+    }
+
+    /// Whether more is unsent than `bytes` of memory, or than an outbox may have pieces.
+    pub(crate) fn exceeds(&self, bytes: usize) -> bool {
+        self.memory > bytes || self.queue.len() > PIECES_MAX
+    }
+
+    /// Whether so much has gone since it was too much that more may come.
+    pub(crate) fn is_relieved(&self, bytes: usize) -> bool {
+        self.memory <= bytes / 2 && self.queue.len() <= PIECES_MAX / 2
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -121,7 +121,7 @@ impl State {
         }
         let memory = output.memory();
         conn.output.push(output);
-        conn.choked |= conn.output.memory() > choke;
+        conn.choked |= conn.output.exceeds(choke);
         self.tally.unsent_bytes += memory;
         self.mark_dirty(id);
     }
@@ -242,9 +242,9 @@ impl State {
 
     /// What follows from a write.
     fn wrote(&mut self, id: ConnId, end: Wrote) {
-        let relief = self.limits.unsent_bytes_max / 2;
+        let choke = self.limits.unsent_bytes_max;
         let Some(conn) = self.conn(id) else { return };
-        if conn.choked && conn.output.memory() <= relief {
+        if conn.choked && conn.output.is_relieved(choke) {
             conn.choked = false;
             // A service that saw how much is unsent may have left whole requests in the input.
             conn.offer = true;

@@ -168,9 +168,9 @@ impl Shard {
             io.pause(id, true);
             return true;
         }
-        // What is sent but not written yet goes down without our being told: the reactor does not
-        // read on meanwhile, and offers the rest of the input once it is written.
-        if io.unsent(id) > HELD_BYTES_MAX {
+        // What is sent but not written yet goes down without our being told: the reactor offers
+        // the rest of the input once it is written.
+        if io.is_choked(id) {
             return true;
         }
         let full = connection.unanswered() >= self.broker.in_flight_max
@@ -304,8 +304,8 @@ const KEY_BITS: u32 = 48;
 /// The timer key of the end of a shard's grace period.
 const STOP_TIMER: u64 = u64::MAX;
 
-/// Answers held for one connection, sent or waiting for their turn, before it is no longer read.
-const HELD_BYTES_MAX: usize = 4 << 20;
+/// Bytes of answers that wait for earlier ones before their connection is no longer read.
+const HELD_BYTES_MAX: usize = 1 << 20;
 
 impl Service for Shard {
     type Message = ToShard;
