@@ -72,3 +72,28 @@ fn no_room_for_a_new_segment() {
     probe.open("t", 0);
     assert_eq!(probe.store.offsets(p).unwrap().log_end, appended + 1);
 }
+
+#[test]
+fn what_follows_a_failed_write_fails_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let (large, small) = (sequenced(1, 0, 0, 9), sequenced(1, 0, 9, 1));
+    // The first fits and the second does not, so that the first is written before a roll. There is
+    // room for the second alone.
+    let config = LogConfig { segment_bytes: large.len() as u64 + 1, ..LogConfig::default() };
+    for (topic, both) in
+        [("sequenced", [large.clone(), small]), ("plain", [batch(0, 9), batch(9, 1)])]
+    {
+        let p = probe.store.open(&spec(topic, 0, config.clone())).unwrap();
+        disk.room.store(both[1].len() as i64, Ordering::Relaxed);
+        let sent = both.clone().map(|batch| (p, batch, PageCache));
+        for outcome in probe.append_all(&sent) {
+            assert_eq!(outcome, Err(AppendError::Full), "{topic}");
+        }
+        assert_eq!(probe.store.offsets(p).unwrap().log_end, 0, "{topic}");
+        disk.room.store(1 << 20, Ordering::Relaxed);
+        let outcomes = probe.append_all(&sent).into_iter().map(|o| o.unwrap().base_offset);
+        assert_eq!(outcomes.collect::<Vec<_>>(), [0, 9], "{topic}");
+    }
+}

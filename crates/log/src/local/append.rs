@@ -64,13 +64,15 @@ impl Partition {
             staged,
             offset,
             position,
+            failed: None,
         };
         for index in 0..batches.len() {
             if let Err(error) = appending.stage(batches, index) {
                 appending.outcomes.now.push((batches[index].token, Err(error)));
             }
         }
-        appending.write(batches);
+        // If it failed, its batches have their outcomes.
+        let _ = appending.write(batches);
         appending.finish(calls);
     }
 }
@@ -88,6 +90,9 @@ struct Appending<'a, 'o> {
     /// Offset and position behind the last of them.
     offset: i64,
     position: u64,
+    /// Why a write of this call failed. What comes behind it in the call fails with it: it may be
+    /// the sequel of a batch that never was.
+    failed: Option<AppendError>,
 }
 
 /// A batch about to be written.
@@ -103,6 +108,9 @@ struct Staged {
 impl Appending<'_, '_> {
     /// Judges a batch and stages it if it is new.
     fn stage(&mut self, batches: &mut [Append<'_>], index: usize) -> Result<(), AppendError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let header = batches[index].header;
         let len = batches[index].batch.len();
         if len != header.total_len() || len > BATCH_BYTES_MAX {
@@ -111,7 +119,7 @@ impl Appending<'_, '_> {
         let mut verdict = self.w.producers.judge(&header)?;
         if verdict != Verdict::New && !self.staged.is_empty() {
             // It may repeat a batch that is only staged, and whose fate is its own.
-            self.write(batches);
+            self.write(batches)?;
             verdict = self.w.producers.judge(&header)?;
         }
         if let Verdict::Duplicate { base_offset, next_offset } = verdict {
@@ -119,8 +127,8 @@ impl Appending<'_, '_> {
             return Ok(());
         }
         if !self.fits(&header, len as u64) {
-            self.write(batches);
-            self.roll().map_err(append_error)?;
+            self.write(batches)?;
+            self.roll()?;
         }
         chaski_batch::set_base_offset(batches[index].batch, self.offset);
         chaski_batch::set_leader_epoch(batches[index].batch, LEADER_EPOCH);
@@ -157,19 +165,23 @@ impl Appending<'_, '_> {
     }
 
     /// Writes what is staged, and settles its outcomes either way.
-    fn write(&mut self, batches: &[Append<'_>]) {
+    fn write(&mut self, batches: &[Append<'_>]) -> Result<(), AppendError> {
         if self.staged.is_empty() {
-            return;
+            return Ok(());
         }
         let bytes = |s: &Staged| IoSlice::new(batches[s.index].batch);
         let mut slices: Vec<IoSlice<'_>> = self.staged.iter().map(bytes).collect();
         let disk = &*self.shared.files.disk;
         let written = write_all_at(disk, &self.w.file, &mut slices, self.w.position);
-        match written {
-            Ok(()) => self.settle(batches),
-            Err(error) => self.take_back(batches, error),
-        }
+        let written = match written {
+            Ok(()) => {
+                self.settle(batches);
+                Ok(())
+            }
+            Err(error) => Err(self.take_back(batches, error)),
+        };
         (self.offset, self.position) = (self.w.end, self.w.position);
+        written
     }
 
     /// The staged batches are in the page cache.
@@ -209,8 +221,8 @@ impl Appending<'_, '_> {
         w.unchecked += written;
     }
 
-    /// The staged batches never were.
-    fn take_back(&mut self, batches: &[Append<'_>], error: io::Error) {
+    /// The staged batches never were. Returns what they and the rest of the call fail with.
+    fn take_back(&mut self, batches: &[Append<'_>], error: io::Error) -> AppendError {
         let w = &mut *self.w;
         for undo in self.staged.iter_mut().rev().filter_map(|s| s.undo.take()) {
             w.producers.undo(undo);
@@ -225,10 +237,16 @@ impl Appending<'_, '_> {
         for staged in self.staged.drain(..) {
             self.outcomes.now.push((batches[staged.index].token, Err(error.clone())));
         }
+        self.failed = Some(error.clone());
+        error
     }
 
-    fn roll(&mut self) -> io::Result<()> {
-        self.partition.roll(&mut self.w, self.shared, self.now_ms)?;
+    fn roll(&mut self) -> Result<(), AppendError> {
+        if let Err(error) = self.partition.roll(&mut self.w, self.shared, self.now_ms) {
+            let error = append_error(error);
+            self.failed = Some(error.clone());
+            return Err(error);
+        }
         (self.offset, self.position) = (self.w.end, self.w.position);
         Ok(())
     }
