@@ -25,6 +25,7 @@ mod http;
 mod limits;
 mod metadata;
 mod metrics;
+mod nearest;
 mod server;
 pub mod settings;
 mod shard;
@@ -38,6 +39,7 @@ use chaski_log::store::{Durability, LogStore};
 
 use self::cluster::Cluster;
 use self::control::ToControl;
+pub use self::nearest::nearest;
 pub use self::server::{Server, StartError};
 use self::settings::Given;
 

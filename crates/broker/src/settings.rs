@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::nearest;
+
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -366,7 +368,7 @@ fn suggestion(nearest: &Option<&'static str>) -> String {
 pub fn find(table: &'static [Setting], name: &str) -> Result<&'static Setting, SettingError> {
     table.iter().find(|s| s.name == name).ok_or_else(|| SettingError::Unknown {
         name: name.to_owned(),
-        nearest: nearest(table, name),
+        nearest: nearest(name, table.iter().map(|s| s.name)),
     })
 }
 
@@ -413,31 +415,6 @@ fn parse_int(value: &str) -> Option<i64> {
         _ => return None,
     };
     number.parse::<i64>().ok()?.checked_mul(factor)
-}
-
-/// The known name closest to `name`, if it is close enough to be a slip.
-fn nearest(table: &'static [Setting], name: &str) -> Option<&'static str> {
-    table
-        .iter()
-        .map(|s| (edit_distance(s.name, name), s.name))
-        .min()
-        .filter(|(distance, _)| *distance <= 1 + name.len() / 4)
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein distance over bytes; names are short and ASCII.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substitute = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Settings that were given, over the defaults of a table.

@@ -12,7 +12,6 @@ mod group;
 mod inspect;
 mod interrupt;
 mod json_bytes;
-mod nearest;
 mod output;
 mod pages;
 mod position;

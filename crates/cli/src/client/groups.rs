@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chaski_broker::nearest;
 use chaski_kafka::consumer_protocol::Assignment;
 use chaski_kafka::{describe_groups, list_groups, offset_fetch};
 
 use super::{Client, ClientError, Refusal};
-use crate::nearest::nearest;
 
 /// First version of OffsetFetch that asks about many groups.
 const MANY_GROUPS_FROM: i16 = 8;

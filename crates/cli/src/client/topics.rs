@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
+use chaski_broker::nearest;
 use chaski_kafka::{ErrorCode, list_offsets, metadata};
 use uuid::Uuid;
 
 use super::{Client, ClientError, Refusal};
-use crate::nearest::nearest;
 
 /// How often to ask for a topic that is being created, and how long to wait in between.
 const CREATION_ASKS_MAX: u32 = 50;

@@ -1,10 +1,7 @@
 //! Did you mean: the known name closest to one that is not.
 
 /// The name closest to `wanted`, if it is close enough to be a slip.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|name| (edit_distance(name, wanted), name))
