@@ -97,3 +97,74 @@ fn what_follows_a_failed_write_fails_with_it() {
         assert_eq!(outcomes.collect::<Vec<_>>(), [0, 9], "{topic}");
     }
 }
+
+#[test]
+fn a_failed_write_that_cannot_be_cut_off_is_never_built_upon() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let probe = on(disk.clone(), dir.path());
+    let one = batch(0, 3);
+    // The third batch needs a new segment.
+    let segment_bytes = one.len() as u64 * 5 / 2;
+    let config = LogConfig { segment_bytes, ..LogConfig::default() };
+    let p = probe.store.open(&spec("t", 0, config)).unwrap();
+    probe.append(p, &one, PageCache).unwrap();
+    let log = || std::fs::metadata(&support::files(dir.path(), "log")[0]).unwrap().len();
+    let clean = log();
+
+    // A whole batch and a part of one are left behind the tail.
+    disk.fail_cuts.store(true, Ordering::Relaxed);
+    let small = batch(0, 1);
+    disk.room.store(small.len() as i64 + 5, Ordering::Relaxed);
+    let two = [(p, small.clone(), PageCache), (p, small.clone(), PageCache)];
+    for outcome in probe.append_all(&two) {
+        assert_eq!(outcome, Err(AppendError::Full));
+    }
+    assert!(log() > clean, "it is there");
+    // Neither in the segment nor in a new one, though there is room.
+    disk.room.store(1 << 20, Ordering::Relaxed);
+    for batch in [&one, &batch(0, 40)] {
+        let outcome = probe.append(p, batch, Disk);
+        assert!(matches!(outcome, Err(AppendError::Storage(_))), "{outcome:?}");
+        assert_eq!(support::files(dir.path(), "log").len(), 1);
+    }
+    disk.fail_cuts.store(false, Ordering::Relaxed);
+    for offset in [3, 6, 9] {
+        assert_eq!(probe.append(p, &one, Disk).unwrap().base_offset, offset);
+    }
+    assert_eq!(log(), one.len() as u64 * 2);
+
+    drop(probe);
+    let probe = local(dir.path());
+    probe.open("t", 0);
+    assert_eq!(probe.store.offsets(p).unwrap().log_end, 12);
+    assert_eq!(probe.read_all(p, 0, 1000).len(), 4);
+    assert!(probe.store.stats(p).unwrap().damaged.is_empty());
+}
+
+#[test]
+fn recovery_cuts_off_what_lies_behind_the_end_of_an_older_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let probe = local(dir.path());
+    let one = batch(0, 3);
+    let config = LogConfig { segment_bytes: one.len() as u64 * 2, ..LogConfig::default() };
+    let p = probe.store.open(&spec("t", 0, config)).unwrap();
+    for _ in 0..5 {
+        probe.append(p, &one, PageCache).unwrap();
+    }
+    let failed = probe.read(p, 6, 1).unwrap();
+    drop(probe);
+    let first = &support::files(dir.path(), "log")[0];
+    let mut bytes = std::fs::read(first).unwrap();
+    let len = bytes.len();
+    bytes.extend([&failed[..], &failed[..70]].concat());
+    std::fs::write(first, bytes).unwrap();
+    let _ = std::fs::remove_file(dir.path().join("log/t-0/checkpoint"));
+
+    let probe = local(dir.path());
+    probe.open("t", 0);
+    assert_eq!(std::fs::metadata(first).unwrap().len(), len as u64);
+    assert_eq!(probe.store.offsets(p).unwrap().log_end, 15);
+    assert_eq!(probe.read_all(p, 0, 1000).len(), 5);
+    assert!(probe.store.stats(p).unwrap().damaged.is_empty());
+}

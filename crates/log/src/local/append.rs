@@ -3,8 +3,8 @@
 //! A call's consecutive batches for one partition are staged and written by one `pwritev`. Until
 //! it has returned for all of them nothing has happened: offsets, producers and readers learn of a
 //! batch only then. If it fails, the next write goes to the same place, and the file is cut back
-//! there as well as can be, so that not even a whole batch of a failed write comes back to life
-//! after a crash.
+//! there, so that not even a whole batch of a failed write comes back to life after a crash. While
+//! the file cannot be cut, nothing more is written to it.
 
 use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ use super::pending::{Pending, Place};
 use super::scan::{BATCH_BYTES_MAX, LEADER_EPOCH};
 use super::segment::Segment;
 use super::zone::Zone;
-use crate::disk::write_all_at;
+use crate::disk::{Disk, write_all_at};
 use crate::producers::{Undo, Verdict};
 use crate::store::{Append, AppendError, AppendOutcome, AppendSink, Appended, Durability};
 use crate::watch::Calls;
@@ -172,7 +172,9 @@ impl Appending<'_, '_> {
         let bytes = |s: &Staged| IoSlice::new(batches[s.index].batch);
         let mut slices: Vec<IoSlice<'_>> = self.staged.iter().map(bytes).collect();
         let disk = &*self.shared.files.disk;
-        let written = write_all_at(disk, &self.w.file, &mut slices, self.w.position);
+        let w = &mut *self.w;
+        let written =
+            w.cut(disk).and_then(|()| write_all_at(disk, &w.file, &mut slices, w.position));
         let written = match written {
             Ok(()) => {
                 self.settle(batches);
@@ -227,9 +229,11 @@ impl Appending<'_, '_> {
         for undo in self.staged.iter_mut().rev().filter_map(|s| s.undo.take()) {
             w.producers.undo(undo);
         }
-        // Best effort: the next write goes over it in any case, and so does a zone.
-        let _ = self.shared.files.disk.set_len(&w.file, w.position);
-        w.zone.forget(w.position);
+        w.uncut = true;
+        if w.cut(&*self.shared.files.disk).is_err() {
+            // The next write owes it, or else whoever closes the segment.
+            w.active.zoned.store(true, Ordering::Relaxed);
+        }
         if !std::mem::replace(&mut w.failing, true) {
             tracing::warn!(partition = self.partition.name, %error, "appends fail");
         }
@@ -273,13 +277,14 @@ impl Appending<'_, '_> {
 }
 
 impl Partition {
-    /// Begins a new segment. Only the file is made here; the old one is sealed in the background.
+    /// Begins a new segment, once the old one is cut. Only the file is made here; the old one is sealed in the background.
     pub(crate) fn roll(
         self: &Arc<Self>,
         w: &mut Writer,
         shared: &Shared,
         now_ms: i64,
     ) -> io::Result<()> {
+        w.cut(&*shared.files.disk)?;
         let path = files::segment(&self.dir, w.end, files::LOG);
         let file = Arc::new(shared.files.disk.create(&path)?);
         let index = Arc::new(LiveIndex::new(Mark::START));
@@ -294,6 +299,19 @@ impl Partition {
         w.names.segment = true;
         if !std::mem::replace(&mut w.flush_queued, true) {
             shared.background.push(Task::Flush(self.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Cuts off what a failed write has left behind the tail, if anything.
+    fn cut(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        if self.uncut {
+            disk.set_len(&self.file, self.position)?;
+            self.uncut = false;
+            self.active.dirty.store(true, Ordering::Relaxed);
+            self.zone.forget(self.position);
         }
         Ok(())
     }

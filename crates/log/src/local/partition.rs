@@ -79,6 +79,9 @@ pub(crate) struct Writer {
     pub(crate) flush_queued: bool,
     /// The last write failed; it has been said once.
     pub(crate) failing: bool,
+    /// Bytes of a failed write may lie behind the tail, to be cut off before anything is written
+    /// there.
+    pub(crate) uncut: bool,
     /// Why nothing more can be written.
     pub(crate) stopped: Option<Stopped>,
 }

@@ -7,6 +7,8 @@
 //!    good batch:
 //!    - only zeros follow: the tail, never written;
 //!    - nothing good follows: a tail torn off in the middle of a write. It is cut off and reported;
+//!    - the next segment begins at that offset: what is here is of a failed write that could not
+//!      be cut off when it failed. It is cut off, good or not;
 //!    - a good batch follows: damage in the middle. Nothing is cut, for what follows may have been
 //!      acknowledged; the stretch is remembered and never served.
 //!
@@ -275,6 +277,11 @@ impl<'a> Recovery<'a> {
         let Range { start: mut position, end: limit } = range;
         let mut good_from = position;
         while position < limit {
+            if self.expected == below {
+                // The next segment was begun here, behind a write that had failed and could not
+                // be cut off.
+                break;
+            }
             let (header, resumed) = match window.batch(position, limit, self.expected)? {
                 Ok(header) => (header, false),
                 Err(flaw) => {
@@ -386,6 +393,7 @@ impl<'a> Recovery<'a> {
             sync_queued: false,
             flush_queued: false,
             failing: false,
+            uncut: false,
             stopped: None,
         };
         Ok(Partition {

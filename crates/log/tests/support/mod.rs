@@ -74,6 +74,8 @@ pub fn copy(from: &Path, to: &Path) {
 pub struct FaultyDisk {
     pub room: AtomicI64,
     pub fail_syncs: AtomicBool,
+    /// Files cannot be cut.
+    pub fail_cuts: AtomicBool,
     /// Syncs wait while it is set.
     pub hold_syncs: AtomicBool,
     pub syncs: AtomicUsize,
@@ -84,6 +86,7 @@ impl Default for FaultyDisk {
         FaultyDisk {
             room: AtomicI64::new(i64::MAX / 2),
             fail_syncs: AtomicBool::new(false),
+            fail_cuts: AtomicBool::new(false),
             hold_syncs: AtomicBool::new(false),
             syncs: AtomicUsize::new(0),
         }
@@ -115,6 +118,13 @@ impl Disk for FaultyDisk {
         }
         self.room.fetch_sub(some as i64, Ordering::Relaxed);
         RealDisk.write_at(file, &[IoSlice::new(&all[..some])], position)
+    }
+
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
+        if self.fail_cuts.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        RealDisk.set_len(file, len)
     }
 
     fn sync_data(&self, _: &File) -> io::Result<()> {
