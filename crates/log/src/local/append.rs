@@ -277,7 +277,8 @@ impl Appending<'_, '_> {
 }
 
 impl Partition {
-    /// Begins a new segment, once the old one is cut. Only the file is made here; the old one is sealed in the background.
+    /// Begins a new segment, once the old one is cut. Only the file is made here; the old one is
+    /// sealed in the background.
     pub(crate) fn roll(
         self: &Arc<Self>,
         w: &mut Writer,
