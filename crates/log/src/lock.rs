@@ -53,9 +53,10 @@ impl DirLock {
             }
             Err(e) => return Err(io(e.into())),
         }
-        file.set_len(0).map_err(io)?;
-        file.rewind().map_err(io)?;
-        writeln!(file, "{}", std::process::id()).map_err(io)?;
+        // The kernel's lock is what counts: a full disk costs the next comer the name only.
+        if let Err(error) = sign(&mut file) {
+            tracing::warn!(path = %path.display(), %error, "cannot write who holds the lock");
+        }
         Ok(DirLock { _file: file, path })
     }
 
@@ -63,6 +64,13 @@ impl DirLock {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Writes our process id into the lock file.
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
 }
 
 /// The process id in a lock file, as far as it is one.
