@@ -13,7 +13,7 @@ use chaski_batch::Header;
 use super::partition::Partition;
 use super::scan::{SCAN_BYTES, WALK_BYTES, Window};
 use super::segment::{Damage, OpenFiles, Segment};
-use crate::store::{Read, ReadError, ReadOk, Slice};
+use crate::store::{Offsets, Read, ReadError, ReadOk, Slice};
 
 /// A batch in a segment.
 struct Found {
@@ -37,7 +37,11 @@ impl Partition {
         if self.is_gone() {
             return Err(ReadError::NotFound);
         }
-        let (records, more) = found?;
+        let (records, more) = match found {
+            Ok(found) => found,
+            // Retention has taken the file away meanwhile.
+            Err(error) => return Err(self.past(offset).unwrap_or(error)),
+        };
         // Read anew, so that the high watermark is not behind the records.
         Ok(ReadOk { records, more, offsets: self.offsets() })
     }
@@ -49,11 +53,16 @@ impl Partition {
         Some(segments[after.checked_sub(1)?].clone())
     }
 
+    /// What to say of an offset that the log start has passed.
+    fn past(&self, offset: i64) -> Option<ReadError> {
+        let Offsets { log_start: start, log_end: end, .. } = self.offsets();
+        (start > offset).then_some(ReadError::OutOfRange { offset, start, end })
+    }
+
     /// The records, and whether more follow.
     fn slice(&self, read: &Read, files: &OpenFiles) -> Result<(Option<Slice>, bool), ReadError> {
         let Some(segment) = self.segment_of(read.offset) else {
-            let offsets = self.offsets();
-            let (start, end) = (offsets.log_start, offsets.log_end);
+            let Offsets { log_start: start, log_end: end, .. } = self.offsets();
             return Err(ReadError::OutOfRange { offset: read.offset, start, end });
         };
         let file = segment.file(files).map_err(storage)?;
