@@ -1,12 +1,14 @@
 //! The threads behind a log: some that sync, one that does everything else nobody waits for.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::partition::{Partition, Stopped};
+use super::pending::Answers;
 use crate::clock;
 
 /// How often the age of unflushed bytes is looked at.
@@ -86,7 +88,7 @@ impl<T> Queue<T> {
 /// Syncs one partition after the other until the queue ends.
 pub(crate) fn run_syncs(shared: &Shared, queue: &Queue<Arc<Partition>>) {
     while let Pop::Item(partition) = queue.pop(None) {
-        partition.sync(shared);
+        guarded(&partition, || partition.sync(shared));
     }
 }
 
@@ -94,12 +96,14 @@ pub(crate) fn run_syncs(shared: &Shared, queue: &Queue<Arc<Partition>>) {
 pub(crate) fn run_tasks(shared: &Shared) {
     let mut tick = Instant::now() + TICK;
     loop {
+        // Here and not on a timeout, which never comes if there is always something to do.
+        if Instant::now() >= tick {
+            flush_aged(shared);
+            tick = Instant::now() + TICK;
+        }
         match shared.background.pop(Some(tick)) {
             Pop::Item(task) => run(task, shared),
-            Pop::TimedOut => {
-                flush_aged(shared);
-                tick = Instant::now() + TICK;
-            }
+            Pop::TimedOut => {}
             Pop::Ended => return,
         }
     }
@@ -108,7 +112,7 @@ pub(crate) fn run_tasks(shared: &Shared) {
 fn run(task: Task, shared: &Shared) {
     match task {
         Task::Flush(partition) => flush(&partition, shared),
-        Task::Zone(partition) => partition.extend_zone(shared),
+        Task::Zone(partition) => guarded(&partition, || partition.extend_zone(shared)),
         Task::Remove(dir) => {
             if let Err(error) = std::fs::remove_dir_all(&dir) {
                 tracing::warn!(dir = %dir.display(), %error, "cannot remove a deleted partition");
@@ -133,7 +137,78 @@ fn flush_aged(shared: &Shared) {
 }
 
 fn flush(partition: &Partition, shared: &Shared) {
-    if let Err(error) = partition.flush(shared) {
-        tracing::warn!(partition = partition.name, %error, "flush failed");
+    guarded(partition, || {
+        if let Err(error) = partition.flush(shared) {
+            tracing::warn!(partition = partition.name, %error, "flush failed");
+        }
+    });
+}
+
+/// Keeps a panic over one partition from ending the thread that serves the others. The partition
+/// ends as after a failed sync, for nobody knows how far the work came.
+fn guarded(partition: &Partition, work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_ok() {
+        return;
+    }
+    tracing::error!(partition = partition.name, "panic in the background, writing ends");
+    if catch_unwind(AssertUnwindSafe(|| fail(partition))).is_err() {
+        // Who waits for an answer now would wait for ever.
+        tracing::error!(partition = partition.name, "cannot answer what waits, the process ends");
+        std::process::abort();
+    }
+}
+
+/// Stops a partition and fails what waits for it.
+fn fail(partition: &Partition) {
+    let mut answers = Answers::default();
+    {
+        let mut w = partition.lock();
+        if w.stopped != Some(Stopped::Deleted) {
+            let why = format!("{} stopped by a panic", partition.name);
+            w.stop(Stopped::Failed(why), &mut answers);
+        }
+    }
+    answers.deliver();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::conformance::{Probe, batch};
+    use crate::disk::Disk;
+    use crate::local::LocalLog;
+    use crate::store::{AppendError, Durability};
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct PanickingDisk {
+        armed: AtomicBool,
+    }
+
+    impl Disk for PanickingDisk {
+        fn sync_data(&self, _: &File) -> io::Result<()> {
+            assert!(!self.armed.swap(false, Ordering::Relaxed), "the test wants this panic");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_its_partition_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Arc::new(PanickingDisk::default());
+        let log = LocalLog::open_on(disk.clone(), dir.path(), 1).unwrap();
+        let probe = Probe::new(Box::new(log));
+        let (p, other) = (probe.open("t", 0), probe.open("t", 1));
+        disk.armed.store(true, Ordering::Relaxed);
+        for _ in 0..2 {
+            let outcome = probe.append(p, &batch(0, 1), Durability::Disk);
+            assert!(matches!(outcome, Err(AppendError::Storage(_))), "{outcome:?}");
+        }
+        assert!(probe.store.stats(p).unwrap().failed.is_some());
+        probe.append(other, &batch(0, 1), Durability::Disk).unwrap();
     }
 }
