@@ -18,6 +18,7 @@ use super::index::Extent;
 use super::partition::{Names, Partition, Stopped, Writer};
 use super::pending::Answers;
 use super::segment::Segment;
+use crate::clock;
 use crate::disk::Disk;
 use crate::watch::Calls;
 
@@ -81,7 +82,12 @@ impl Partition {
             flush.cut_zones(&plan, shared).and_then(|()| plan.run(&*shared.files.disk, &self.dir));
         self.conclude(&plan, result)?;
         self.seal(&flush, shared);
-        flush.checkpoint.write(&*shared.files.disk, &self.dir)
+        flush.checkpoint.write(&*shared.files.disk, &self.dir).inspect_err(|_| {
+            // The flush is still owed, even if nothing more is appended.
+            let mut w = self.lock();
+            w.unchecked = w.unchecked.max(1);
+            w.unchecked_since_ms = clock::now_ms();
+        })
     }
 
     fn plan_flush(&self, w: &mut Writer, index_bytes: u64) -> Flush {
