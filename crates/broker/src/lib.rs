@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Invariants: a connection's answers leave in the order of its requests; a shard never blocks on
-//! anything but its own event loop and the page cache; what the control thread has answered is on
-//! disk.
+//! anything but its own event loop, a partition's lock and file pages; what the control thread has
+//! answered is on disk.
 #![forbid(unsafe_code)]
 
 mod cluster;

@@ -15,11 +15,11 @@ fn pipelined_requests_are_answered_in_order_across_waits() {
     let mut client = broker.connect();
     assert_eq!(client.create("t", 1, &[]), ErrorCode::NONE);
     let records = batch(&["a"]);
-    // A durable append, a long poll at the end, an append of the page cache, and a metadata
-    // request complete at very different times.
+    // A durable append, a long poll for what the append behind it brings, that append, and two
+    // requests answered from memory complete at very different times.
     let sent = [
         client.send(9, &produce_request("t", 0, -1, &records)),
-        client.send(11, &fetch_request("t", 0, 0, 1 << 20, 200)),
+        client.send(11, &fetch_request("t", 0, 1, 1 << 20, 25_000)),
         client.send(9, &produce_request("t", 0, 1, &records)),
         client.send(9, &metadata::Request::default()),
         client.send(3, &api_versions::Request::default()),
@@ -278,9 +278,8 @@ fn readers_on_different_shards_are_all_woken() {
         .map(|_| {
             let mut reader = broker.connect();
             std::thread::spawn(move || {
-                let began = std::time::Instant::now();
                 let bytes = reader.fetch("t", 0, 0, 1 << 20, 60_000).expect("no error");
-                (values(&bytes).len(), began.elapsed())
+                values(&bytes).len()
             })
         })
         .collect();
@@ -288,7 +287,7 @@ fn readers_on_different_shards_are_all_woken() {
     writer.produce("t", 0, 1, &batch(&["x"])).expect("appended");
     // A reader that nobody wakes would wait past the client's own patience and panic.
     for reader in readers {
-        assert_eq!(reader.join().expect("woken").0, 1);
+        assert_eq!(reader.join().expect("woken"), 1);
     }
 }
 
