@@ -1,7 +1,7 @@
 //! A flag by which producers learn whether the consumer sleeps.
 
-use crate::atomics::{AtomicBool, Ordering, fence};
 use crate::padded::Padded;
+use crate::sync::{AtomicBool, Ordering, fence};
 
 /// Whether a consumer is asleep or about to be. Waking a thread costs microseconds, asking this
 /// flag costs nanoseconds, and a consumer with work to do needs no waking.

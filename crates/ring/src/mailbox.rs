@@ -20,8 +20,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 
-use crate::atomics::{AtomicPtr, Ordering};
 use crate::padded::Padded;
+use crate::sync::{AtomicPtr, Ordering};
 
 /// The sending half and the queue itself; share it in an `Arc`.
 pub struct Mailbox<T> {

@@ -1,22 +1,30 @@
 //! Keeps a value alone on its cache line.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 /// A value that shares its cache line with nothing else, so that writes to a neighbour do not take
 /// the line away from whoever works on this one.
 ///
-/// 128 bytes on x86-64 and aarch64: the former fetches lines in pairs (Intel 64 and IA-32
-/// Optimization Reference Manual, "Spatial Prefetcher"), and some of the latter have lines of 128.
-/// 64 elsewhere.
+/// | architecture | bytes | why |
+/// |---|---|---|
+/// | x86-64 | 128 | lines are 64, but fetched in pairs: Intel 64 and IA-32 Optimization Reference Manual, "Spatial Prefetcher" |
+/// | aarch64 | 128 | some cores have lines of 128 |
+/// | riscv64 and others | 64 | the usual line |
 #[derive(Debug, Default)]
 #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), repr(align(128)))]
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), repr(align(64)))]
-pub(crate) struct Padded<T>(pub(crate) T);
+pub struct Padded<T>(pub T);
 
 impl<T> Deref for Padded<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
         &self.0
+    }
+}
+
+impl<T> DerefMut for Padded<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
     }
 }

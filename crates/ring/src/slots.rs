@@ -1,0 +1,103 @@
+//! The memory of a ring: slots in a row, none across more cache lines than it must.
+//!
+//! ```text
+//!   size of a slot     stride       16-byte slots on 64-byte lines:  |0 |1 |2 |3 |4 |5 |6 |7 |
+//!   up to 64           the next power of two                         |<- a line ->|
+//!   more               its size, in multiples of its alignment
+//! ```
+
+use std::alloc::{self, Layout};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::padded::Padded;
+
+/// A row of `S` that is allocated once and never moves. Alignment: that of a padded line.
+pub(crate) struct Slots<S> {
+    base: NonNull<u8>,
+    count: usize,
+    _owns: PhantomData<S>,
+}
+
+// SAFETY: a row owns its slots; what may be done to them through a shared reference is for `S` to
+// say.
+unsafe impl<S: Send> Send for Slots<S> {}
+// SAFETY: as above: shared access hands out `&S` only.
+unsafe impl<S: Sync> Sync for Slots<S> {}
+
+impl<S> Slots<S> {
+    /// Bytes from one slot to the next.
+    const STRIDE: usize = {
+        let size = size_of::<S>();
+        if size <= 64 { size.next_power_of_two() } else { size }
+    };
+
+    /// `count` slots, each made by `make`.
+    ///
+    /// # Panics
+    /// If that many slots exceed what can be addressed.
+    pub(crate) fn new(count: usize, make: impl Fn(usize) -> S) -> Slots<S> {
+        assert!(count > 0, "a ring has at least one slot");
+        let layout = Self::layout(count);
+        // SAFETY: the layout has a size: strides are at least 1 (`next_power_of_two`), counts too.
+        let Some(base) = NonNull::new(unsafe { alloc::alloc(layout) }) else {
+            alloc::handle_alloc_error(layout)
+        };
+        let slots = Slots::<S> { base, count, _owns: PhantomData };
+        for index in 0..count {
+            // SAFETY: within the allocation, aligned by the stride, and nobody else has it yet.
+            unsafe { slots.pointer(index).write(make(index)) };
+        }
+        slots
+    }
+
+    fn layout(count: usize) -> Layout {
+        let size = count.checked_mul(Self::STRIDE).expect("a ring larger than memory");
+        let align = align_of::<Padded<()>>().max(align_of::<S>());
+        Layout::from_size_align(size, align).expect("a ring larger than memory")
+    }
+
+    /// How many slots there are.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    #[inline(always)]
+    fn pointer(&self, index: usize) -> *mut S {
+        // SAFETY: callers pass an index below `count`, so the result is within the allocation.
+        unsafe { self.base.as_ptr().add(index * Self::STRIDE).cast() }
+    }
+
+    /// The slot at `index`.
+    ///
+    /// # Safety
+    /// `index` is below [`Slots::count`].
+    #[inline(always)]
+    pub(crate) unsafe fn at(&self, index: usize) -> &S {
+        debug_assert!(index < self.count);
+        // SAFETY: in range by the caller's word, and made in `new`.
+        unsafe { &*self.pointer(index) }
+    }
+
+    /// Where the first slot lies; the others follow at `size_of::<S>()` only if that is the stride.
+    pub(crate) fn base(&self) -> *mut S {
+        const {
+            assert!(Self::STRIDE == size_of::<S>() || Self::STRIDE <= 64);
+        }
+        self.base.as_ptr().cast()
+    }
+}
+
+impl<S> Drop for Slots<S> {
+    fn drop(&mut self) {
+        if std::mem::needs_drop::<S>() {
+            for index in 0..self.count {
+                // SAFETY: made in `new`, dropped only here.
+                unsafe { self.pointer(index).drop_in_place() };
+            }
+        }
+        // SAFETY: allocated in `new` with the same layout.
+        unsafe { alloc::dealloc(self.base.as_ptr(), Self::layout(self.count)) };
+    }
+}

@@ -1,0 +1,187 @@
+//! What a side does before it sleeps.
+//!
+//! A sleep costs 7 to 9 us of latency and two system calls, so it pays to look a little longer; but
+//! whoever spins on a core that another thread needs makes that thread, perhaps the very one it
+//! waits for, wait for the scheduler. [`Wait::Adaptive`] therefore spins only
+//!
+//! - on machines with more than one core, and with at most so many spinning threads in the process
+//!   that one core is left for whoever is to end the wait;
+//! - while it was not taken off its core: a gap between two looks at the clock says that more
+//!   threads want to run than there are cores, and nobody spins for a while after;
+//! - as long as spinning has paid here of late: each wait that spun in vain halves the next.
+
+use std::time::{Duration, Instant};
+
+use super::Waiters;
+use crate::sync::Ordering;
+
+/// How an end of a channel waits when it blocks. Each end has its own; the default is
+/// [`Wait::Adaptive`]. Tasks that await are not concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Wait {
+    /// Never gives the core away. The least latency, for a core per thread that nobody else wants.
+    Spin,
+    /// Spins a little, then gives the rest of each time slice away. Never sleeps.
+    Yield,
+    /// Spins for up to 20 us where that has paid and a core is free, then sleeps.
+    #[default]
+    Adaptive,
+    /// Sleeps at once. The least processor time, for messages that are rare.
+    Park,
+}
+
+/// The longest adaptive spin.
+const SPIN: Duration = Duration::from_micros(20);
+/// A thread that was away from its core for so long was not alone on it.
+const AWAY: Duration = Duration::from_micros(50);
+/// How long nobody spins after that.
+const CROWDED: Duration = Duration::from_millis(2);
+/// Spinning in vain halves it, spinning with success doubles it; the spin is [`SPIN`] times this
+/// over [`FULL_LUCK`].
+pub(crate) const FULL_LUCK: u32 = 64;
+/// Pauses between two looks at the clock.
+const PAUSES_PER_LOOK: u32 = 32;
+/// Looks at the channel that [`Wait::Yield`] makes before it yields.
+const SPINS_BEFORE_YIELD: u32 = 64;
+
+/// One wait of one thread: asked after each look at the channel that was in vain.
+pub(crate) struct Backoff {
+    wait: Wait,
+    pauses: u32,
+    spin: Option<Spin>,
+}
+
+/// A spin under way.
+struct Spin {
+    until: Instant,
+    last: Instant,
+    _permit: crowd::Permit,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Look,
+    Sleep,
+}
+
+impl Backoff {
+    pub(crate) fn new(wait: Wait) -> Backoff {
+        Backoff { wait, pauses: 0, spin: None }
+    }
+
+    /// Passes a little time, and says whether to look again or to sleep.
+    #[inline]
+    pub(crate) fn next(&mut self, waiters: &Waiters) -> Next {
+        if cfg!(loom) {
+            return Next::Sleep;
+        }
+        match self.wait {
+            Wait::Spin => std::hint::spin_loop(),
+            Wait::Yield if self.pauses < SPINS_BEFORE_YIELD => std::hint::spin_loop(),
+            Wait::Yield => std::thread::yield_now(),
+            Wait::Adaptive => return self.adapt(waiters),
+            Wait::Park => return Next::Sleep,
+        }
+        self.pauses = self.pauses.saturating_add(1);
+        Next::Look
+    }
+
+    fn adapt(&mut self, waiters: &Waiters) -> Next {
+        if self.pauses % PAUSES_PER_LOOK != PAUSES_PER_LOOK - 1 {
+            self.pauses += 1;
+            std::hint::spin_loop();
+            return Next::Look;
+        }
+        self.pauses += 1;
+        let next = self.look_at_the_clock(waiters);
+        if next == Next::Sleep {
+            self.spin = None;
+        }
+        next
+    }
+
+    fn look_at_the_clock(&mut self, waiters: &Waiters) -> Next {
+        let now = Instant::now();
+        let Some(spin) = &mut self.spin else {
+            self.spin = begin(waiters, now);
+            return if self.spin.is_some() { Next::Look } else { Next::Sleep };
+        };
+        if now.duration_since(spin.last) > AWAY {
+            crowd::report(now);
+            return Next::Sleep;
+        }
+        spin.last = now;
+        if now < spin.until {
+            return Next::Look;
+        }
+        let luck = waiters.luck().load(Ordering::Relaxed);
+        waiters.luck().store((luck / 2).max(1), Ordering::Relaxed);
+        Next::Sleep
+    }
+
+    /// The wait ended well before it came to sleeping.
+    #[inline]
+    pub(crate) fn paid(&mut self, waiters: &Waiters) {
+        if self.spin.take().is_some() {
+            let luck = waiters.luck().load(Ordering::Relaxed);
+            waiters.luck().store((luck * 2).min(FULL_LUCK), Ordering::Relaxed);
+        }
+    }
+}
+
+fn begin(waiters: &Waiters, now: Instant) -> Option<Spin> {
+    let _permit = crowd::permit(now)?;
+    let luck = waiters.luck().load(Ordering::Relaxed);
+    Some(Spin { until: now + SPIN * luck / FULL_LUCK, last: now, _permit })
+}
+
+mod crowd {
+    //! Whether there is a core to spin on: one answer for the whole process.
+
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use super::CROWDED;
+
+    static SPINNING: AtomicUsize = AtomicUsize::new(0);
+    /// Until when nobody spins, in nanoseconds since the first question.
+    static CROWDED_UNTIL: AtomicU64 = AtomicU64::new(0);
+
+    /// Leave to spin, given back when dropped.
+    pub(super) struct Permit(());
+
+    impl Drop for Permit {
+        fn drop(&mut self) {
+            SPINNING.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn permit(now: Instant) -> Option<Permit> {
+        if since_start(now) < CROWDED_UNTIL.load(Ordering::Relaxed) {
+            return None;
+        }
+        let others = SPINNING.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(());
+        (others + 1 < cores()).then_some(permit)
+    }
+
+    /// A thread found that it had been taken off its core.
+    pub(super) fn report(now: Instant) {
+        let until = since_start(now + CROWDED);
+        CROWDED_UNTIL.store(until, Ordering::Relaxed);
+    }
+
+    fn since_start(now: Instant) -> u64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let start = START.get_or_init(|| now);
+        u64::try_from(now.saturating_duration_since(*start).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn cores() -> usize {
+        static CORES: OnceLock<usize> = OnceLock::new();
+        *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}

@@ -1,0 +1,11 @@
+//! Waiting, apart from moving: fences, sleep, the queue of those who sleep, and what comes before.
+
+mod backoff;
+mod fence;
+mod park;
+mod waiters;
+
+pub use backoff::Wait;
+pub(crate) use backoff::{Backoff, Next};
+pub(crate) use park::with_parker;
+pub(crate) use waiters::{Place, Waiters};

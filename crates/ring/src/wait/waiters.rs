@@ -1,0 +1,319 @@
+//! Who waits, and how whoever has something for them finds out.
+//!
+//! One [`Waiters`] serves one direction of a channel: receivers wait in it for messages, or senders
+//! for room. A notifier that finds nobody pays one load of a line that is rarely written. Threads
+//! and tasks wait in the same queue, first come first served, each as a [`Waker`].
+//!
+//! ```text
+//!   waiter                                notifier
+//!     register: queue, say WAITING          publish
+//!     [fence]                               [fence]
+//!     look again, sleep if there is none    look at the state: 0 is nobody
+//! ```
+//!
+//! The handshake is Dekker's: with both fences one of the two sees the other. Who pays for them
+//! changes with the traffic, because a fence costs a notifier ten times its message, and the
+//! waiter's remedy, [`fence::heavy`], costs microseconds:
+//!
+//! - *calm* (state without FENCED): notifiers do without; a waiter pays `heavy` before it sleeps.
+//!   Right when many messages pass between two sleeps.
+//! - *fenced*: notifiers see FENCED, fence, and look again; a waiter pays an ordinary fence. Right
+//!   when there is about one sleep a message, as in a conversation.
+//!
+//! The waiter decides, by how far the queue moved since the last sleep. A change to *fenced* is
+//! itself made with `heavy`, after which no notifier can still hold the old state for the newest;
+//! the change back needs nothing, as the next sleep in calm pays `heavy` again. All writes to the
+//! state are made under the queue's lock.
+//!
+//! How it can fail: a lost wake-up, which is a message in the queue, a sleeper, and nobody about to
+//! wake it. The loom models of every channel look for exactly that (in *fenced*: the model checker
+//! knows no `membarrier`; the calm half rests on the argument in [`super::fence`]).
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use super::fence;
+use crate::padded::Padded;
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
+
+/// Notifiers must fence before they believe that nobody waits.
+const FENCED: u32 = 1;
+/// The queue is not empty.
+const WAITING: u32 = 2;
+/// Nobody will ever wait here again: notifying is in vain.
+const CLOSED: u32 = 4;
+
+/// So many messages between two sleeps are worth a `heavy` fence: 1 to 4 us against 10 to 70 ns
+/// for each of them.
+const CALM: usize = 64;
+
+/// A place in the queue of waiters, held by an operation that waits.
+pub(crate) type Place = Option<u64>;
+
+/// The waiters of one direction of a channel.
+#[derive(Debug)]
+pub(crate) struct Waiters {
+    state: Padded<AtomicU32>,
+    rest: Padded<Rest>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    queue: Mutex<Queue>,
+    /// Wake-ups given. Written under the lock.
+    wakes: AtomicU64,
+    /// See [`super::Backoff`].
+    luck: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// In order of arrival, so of tickets.
+    waiting: VecDeque<(u64, Waker)>,
+    next_ticket: u64,
+    /// Where the queue of messages stood at the last registration.
+    last_sleep: usize,
+}
+
+impl Waiters {
+    pub(crate) fn new() -> Waiters {
+        let state = if fence::asymmetric() { 0 } else { FENCED };
+        let queue = Mutex::new(Queue::default());
+        let (wakes, luck) = (AtomicU64::new(0), AtomicU32::new(super::backoff::FULL_LUCK));
+        Waiters { state: Padded(AtomicU32::new(state)), rest: Padded(Rest { queue, wakes, luck }) }
+    }
+
+    /// Notifier, after it published: wakes up to `count` waiters, if any wait. True: closed, nobody
+    /// will come for what was published.
+    #[inline(always)]
+    pub(crate) fn notify(&self, count: usize) -> bool {
+        fence::light();
+        // ORDERING: relaxed; what was published is carried by the queue's own release and acquire.
+        // That this look is not made before the publish is the subject of this file.
+        let state = self.state.load(Ordering::Relaxed);
+        state != 0 && self.notify_with(state, count)
+    }
+
+    #[inline(never)]
+    fn notify_with(&self, mut state: u32, count: usize) -> bool {
+        if state & FENCED != 0 {
+            // ORDERING: pairs with the fence of `register` and of `close`.
+            crate::sync::fence(Ordering::SeqCst);
+            state = self.state.load(Ordering::Relaxed);
+        }
+        if state & WAITING != 0 {
+            self.wake(count);
+        }
+        state & CLOSED != 0
+    }
+
+    /// Whether [`Waiters::close`] was called.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: acquire, pairs with the store of `close`: who learns of it sees what was done
+        // before it.
+        self.state.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Waiter: takes a place, or keeps the one it has. It must look at the queue once more after
+    /// this, and sleep only if that is in vain. `position` is how far the queue of messages has
+    /// come.
+    pub(crate) fn register(&self, place: &mut Place, waker: &Waker, position: usize) {
+        let waker = waker.clone();
+        let mut queue = lock(&self.rest.queue);
+        let known = place.and_then(|ticket| queue.find(ticket));
+        if let Some(index) = known {
+            // Registered all the while: whoever published since has seen it.
+            let old = std::mem::replace(&mut queue.waiting[index].1, waker);
+            drop(queue);
+            drop(old);
+            return;
+        }
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.waiting.push_back((ticket, waker));
+        *place = Some(ticket);
+        let passed = position.wrapping_sub(queue.last_sleep);
+        queue.last_sleep = position;
+        let was = self.state.load(Ordering::Relaxed);
+        let fenced = if passed >= CALM && fence::asymmetric() { 0 } else { FENCED };
+        self.state.store((was & CLOSED) | WAITING | fenced, Ordering::Relaxed);
+        drop(queue);
+        barrier(was & fenced != 0);
+    }
+
+    /// Waiter: gives its place up. True: it had been woken, and if it does not act on that, another
+    /// must be woken in its stead.
+    pub(crate) fn leave(&self, place: &mut Place) -> bool {
+        let Some(ticket) = place.take() else { return false };
+        let mut queue = lock(&self.rest.queue);
+        let Some(index) = queue.find(ticket) else { return true };
+        let left = queue.waiting.remove(index);
+        self.unmark(&queue);
+        drop(queue);
+        drop(left);
+        false
+    }
+
+    /// Wakes up to `count` waiters, those who came first.
+    pub(crate) fn wake(&self, count: usize) {
+        for _ in 0..count {
+            let mut queue = lock(&self.rest.queue);
+            let first = queue.waiting.pop_front();
+            self.unmark(&queue);
+            if first.is_some() {
+                let wakes = self.rest.wakes.load(Ordering::Relaxed);
+                self.rest.wakes.store(wakes + 1, Ordering::Relaxed);
+            }
+            drop(queue);
+            // The program's own code runs in here: not under the lock.
+            let Some((_, waker)) = first else { return };
+            waker.wake();
+        }
+    }
+
+    /// Nobody will wait here again: notifiers learn it from now on, and those who still wait, if
+    /// any do, are woken.
+    pub(crate) fn close(&self) {
+        let queue = lock(&self.rest.queue);
+        let was = self.state.load(Ordering::Relaxed);
+        // ORDERING: release, pairs with `is_closed`.
+        self.state.store(was | CLOSED, Ordering::Release);
+        drop(queue);
+        barrier(was & FENCED != 0);
+        self.wake(usize::MAX);
+    }
+
+    /// Whoever moves on without sleeping says so now and then: notifiers need not fence for one who
+    /// does not sleep.
+    #[inline]
+    pub(crate) fn awake_at(&self, position: usize) {
+        if self.state.load(Ordering::Relaxed) & FENCED != 0 {
+            self.calm(position);
+        }
+    }
+
+    #[cold]
+    fn calm(&self, position: usize) {
+        let queue = lock(&self.rest.queue);
+        if position.wrapping_sub(queue.last_sleep) >= CALM && fence::asymmetric() {
+            let was = self.state.load(Ordering::Relaxed);
+            self.state.store(was & !FENCED, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes WAITING back if nobody is left.
+    fn unmark(&self, queue: &Queue) {
+        if queue.waiting.is_empty() {
+            let was = self.state.load(Ordering::Relaxed);
+            self.state.store(was & !WAITING, Ordering::Relaxed);
+        }
+    }
+
+    /// Wake-ups given so far.
+    pub(crate) fn wakes(&self) -> u64 {
+        self.rest.wakes.load(Ordering::Relaxed)
+    }
+
+    /// How well spinning has paid here of late.
+    pub(crate) fn luck(&self) -> &AtomicU32 {
+        &self.rest.luck
+    }
+}
+
+/// Makes what was stored before seen before what is loaded after. `fenced`: notifiers do their half.
+fn barrier(fenced: bool) {
+    if fenced {
+        // ORDERING: pairs with the fence of `notify_with`.
+        crate::sync::fence(Ordering::SeqCst);
+    } else {
+        fence::heavy();
+    }
+}
+
+impl Queue {
+    /// Where the holder of `ticket` stands, unless it was woken already.
+    fn find(&self, ticket: u64) -> Option<usize> {
+        self.waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counted() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    #[test]
+    fn wakes_in_order_of_arrival_and_each_once() {
+        let waiters = Waiters::new();
+        let (first, waker) = counted();
+        let (second, other) = counted();
+        let (mut a, mut b) = (None, None);
+        waiters.register(&mut a, &waker, 0);
+        waiters.register(&mut b, &other, 0);
+        waiters.register(&mut a, &waker, 0);
+        assert!(!waiters.notify(1));
+        assert_eq!((first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)), (1, 0));
+        assert!(waiters.leave(&mut a), "it was woken");
+        assert!(!waiters.leave(&mut b), "it was not");
+        assert!(!waiters.notify(9));
+        assert_eq!((first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)), (1, 0));
+        assert_eq!(waiters.wakes(), 1);
+    }
+
+    #[test]
+    fn closing_wakes_everyone_and_tells_notifiers() {
+        let waiters = Waiters::new();
+        let (count, waker) = counted();
+        for _ in 0..3 {
+            waiters.register(&mut None, &waker, 0);
+        }
+        assert!(!waiters.is_closed());
+        waiters.close();
+        assert_eq!(count.0.load(Ordering::Relaxed), 3);
+        assert!(waiters.is_closed() && waiters.notify(1));
+    }
+
+    #[test]
+    fn a_stream_makes_it_calm_and_a_conversation_fenced() {
+        if !fence::asymmetric() {
+            return;
+        }
+        let waiters = Waiters::new();
+        let (_, waker) = counted();
+        let fenced = || waiters.state.load(Ordering::Relaxed) & FENCED != 0;
+        let sleep = |position| {
+            let mut place = None;
+            waiters.register(&mut place, &waker, position);
+            waiters.leave(&mut place);
+        };
+        assert!(!fenced());
+        sleep(1);
+        assert!(fenced(), "one message, one sleep");
+        waiters.awake_at(2);
+        assert!(fenced());
+        waiters.awake_at(1 + CALM);
+        assert!(!fenced(), "it has been awake for long");
+        sleep(2);
+        assert!(fenced());
+        sleep(2 + CALM);
+        assert!(!fenced(), "many messages between two sleeps");
+    }
+}
