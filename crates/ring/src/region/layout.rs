@@ -215,7 +215,7 @@ impl Layout {
 
     /// Bytes from a position to the end of the records.
     #[inline]
-    pub(super) fn to_end(&self, position: u64) -> usize {
+    pub(super) fn bytes_left(&self, position: u64) -> usize {
         self.capacity - self.offset(position)
     }
 
@@ -228,13 +228,13 @@ impl Layout {
     /// The header that `word` is at `position`, if one of its kind and size can be there.
     #[inline]
     pub(super) fn header(&self, word: u64, position: u64) -> Result<Header, Corrupt> {
-        let to_end = self.to_end(position);
+        let left = self.bytes_left(position);
         Header::decode(word)
             .filter(|header| {
                 let size = header.size();
                 let in_place = match header.kind {
-                    Kind::Record => size <= to_end,
-                    Kind::Pad => size == to_end,
+                    Kind::Record => size <= left,
+                    Kind::Pad => size == left,
                 };
                 in_place && size <= self.capacity / 2
             })

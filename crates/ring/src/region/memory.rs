@@ -151,7 +151,7 @@ impl Words {
                     continue;
                 }
                 self.copy_in(at, &word);
-                (at, held) = (at + 1, 0);
+                at += 1;
             }
             let (whole, rest) = part.split_at(part.len() / WORD * WORD);
             self.copy_in(at, whole);

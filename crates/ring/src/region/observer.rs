@@ -25,7 +25,7 @@ pub struct Stats {
     pub sent: u64,
     /// Payload bytes of those.
     pub sent_bytes: u64,
-    /// Records that were taken.
+    /// Records that were taken; twice if taken again after a [`Consumer::resume`](super::Consumer).
     pub received: u64,
     /// Payload bytes of those.
     pub received_bytes: u64,

@@ -268,8 +268,8 @@ impl<M: Memory> Producer<M> {
         if len > max {
             return Err(SendError::TooLarge { len, max });
         }
-        let (size, to_end) = (size_of_record(len), self.layout.to_end(self.end));
-        let pad = if size > to_end { to_end } else { 0 };
+        let (size, left) = (size_of_record(len), self.layout.bytes_left(self.end));
+        let pad = if size > left { left } else { 0 };
         Ok((pad, (pad + size + WORD) as u64))
     }
 
