@@ -24,7 +24,7 @@ use rivals::kafka::Broker;
 use rivals::{librdkafka, nats, redis};
 use run::{Case, Rounds};
 use wire::batch::Payload;
-use workloads::Plan;
+use workloads::{Plan, threads, time};
 
 /// Servers that come from Debian.
 const PACKAGES: [&str; 2] = ["nats-server", "redis-server"];
@@ -36,7 +36,16 @@ const RESTARTED: &str = "BENCH_RESTARTED";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Distance {
     All,
+    /// Within one process: channels and pools. Needs no other program.
+    Threads,
+    /// Kept messages: the product's broker and other servers.
     Time,
+}
+
+impl Distance {
+    fn includes(self, other: Distance) -> bool {
+        self == Distance::All || self == other
+    }
 }
 
 /// Measure Chaski, its rivals and the machine's limit in one interleaved run.
@@ -50,10 +59,10 @@ struct Args {
     distance: Option<Distance>,
     /// Only these cases; a name ending in `*` is a prefix.
     cases: Vec<String>,
-    /// Small sizes and two rounds: a look, not a claim.
+    /// Small sizes and few rounds: a look, not a claim.
     #[arg(long)]
     quick: bool,
-    /// Counted rounds; 5 by default, 2 with --quick.
+    /// Counted rounds; 5 by default (threads: 9), 2 with --quick (threads: 3).
     #[arg(long)]
     rounds: Option<usize>,
     /// Form of the report.
@@ -94,6 +103,9 @@ enum Role {
     /// The bare server that stands for the limit.
     #[command(hide = true)]
     BareServer(BareArgs),
+    /// One turn of the distance "threads".
+    #[command(hide = true)]
+    Turn(threads::TurnArgs),
 }
 
 fn main() -> ExitCode {
@@ -107,25 +119,23 @@ fn main() -> ExitCode {
 }
 
 fn act(args: &Args) -> Result<()> {
-    if let Some(Role::BareServer(args)) = &args.role {
-        return bare::serve(args);
+    match &args.role {
+        Some(Role::BareServer(args)) => return bare::serve(args),
+        Some(Role::Turn(args)) => return threads::turn(args),
+        None => {}
     }
     if args.setup {
         install_rivals()?;
     }
-    if args.distance.is_none() {
-        return Ok(());
-    }
+    let Some(distance) = args.distance else { return Ok(()) };
     if !args.no_rt && !args.list {
         restart_in_real_time();
     }
-    measure(args)
+    measure(args, distance)
 }
 
-fn measure(args: &Args) -> Result<()> {
-    let (plan, missing) = plan(args)?;
-    let plan = Rc::new(plan);
-    let mut cases = workloads::time::cases(&plan);
+fn measure(args: &Args, distance: Distance) -> Result<()> {
+    let mut cases = cases(args, distance)?;
     for pattern in &args.cases {
         let known = cases.iter().any(|case| matches(pattern, case));
         ensure!(known, "no case {pattern}; --list names them");
@@ -135,20 +145,45 @@ fn measure(args: &Args) -> Result<()> {
         cases.iter().for_each(|case| println!("{}/{}", case.distance, case.name));
         return Ok(());
     }
-    if let Some(why) = missing {
-        eprintln!("chaski skipped: {why}");
-    }
-    report::header(args.output, &Facts::gather(&plan.dir, versions(args)));
-    let warm_up = usize::from(!args.quick);
-    let rounds = Rounds { warm_up, counted: args.rounds.unwrap_or(if args.quick { 2 } else { 5 }) };
+    report::header(args.output, &Facts::gather(&args.dir, versions(args, distance)));
     for case in cases {
+        let rounds = rounds(args, &case);
         report::outcome(args.output, &run::run(case, rounds));
     }
     Ok(())
 }
 
-/// The plan, and why the product is not in it, if so.
-fn plan(args: &Args) -> Result<(Plan, Option<String>)> {
+/// Turns between threads are short, and what disturbs them is too: more of them tell more.
+fn rounds(args: &Args, case: &Case) -> Rounds {
+    let usual = match (case.distance == threads::DISTANCE, args.quick) {
+        (true, true) => 3,
+        (true, false) => 9,
+        (false, true) => 2,
+        (false, false) => 5,
+    };
+    Rounds { warm_up: usize::from(!args.quick), counted: args.rounds.unwrap_or(usual) }
+}
+
+fn cases(args: &Args, distance: Distance) -> Result<Vec<Case>> {
+    let cores = if args.no_pin { None } else { Cores::split() };
+    let mut cases = Vec::new();
+    if distance.includes(Distance::Threads) {
+        cases.extend(threads::cases(threads::Setup { quick: args.quick, cores }));
+    }
+    if distance.includes(Distance::Time) {
+        let (plan, missing) = plan(args, cores)?;
+        if let Some(why) = missing
+            && !args.list
+        {
+            eprintln!("chaski skipped: {why}");
+        }
+        cases.extend(time::cases(&Rc::new(plan)));
+    }
+    Ok(cases)
+}
+
+/// The plan of the distance "time", and why the product is not in it, if so.
+fn plan(args: &Args, cores: Option<Cores>) -> Result<(Plan, Option<String>)> {
     let (mut brokers, mut missing) = (Vec::new(), None);
     match Broker::chaski(&product(args), &args.chaski_arg) {
         Ok(broker) => brokers.push(broker),
@@ -161,7 +196,7 @@ fn plan(args: &Args) -> Result<(Plan, Option<String>)> {
     let plan = Plan {
         quick: args.quick,
         dir,
-        cores: if args.no_pin { None } else { Cores::split() },
+        cores,
         brokers,
         limit: Broker::limit()?,
         payload: args.payload,
@@ -181,7 +216,18 @@ fn matches(pattern: &str, case: &Case) -> bool {
     }
 }
 
-fn versions(args: &Args) -> Vec<(String, String)> {
+fn versions(args: &Args, distance: Distance) -> Vec<(String, String)> {
+    let mut versions = Vec::new();
+    if distance.includes(Distance::Threads) {
+        versions.extend(rivals::threads::versions());
+    }
+    if distance.includes(Distance::Time) {
+        versions.extend(versions_of_servers(args));
+    }
+    versions
+}
+
+fn versions_of_servers(args: &Args) -> Vec<(String, String)> {
     let product = product(args);
     let chaski = product.to_str().and_then(|path| machine::first_line_of(path, &["--version"]));
     let known = [
@@ -204,9 +250,9 @@ fn install_rivals() -> Result<()> {
     Ok(())
 }
 
-/// Starts this program again as `chrt -r 1`, where that is permitted. Servers inherit the class, so
-/// that nothing else on the machine disturbs the figures. Neither side spins: a spinning thread of
-/// this class would starve the machine.
+/// Starts this program again as `chrt -r 1`, where that is permitted. What it starts inherits the
+/// class, so that nothing else on the machine disturbs the figures. Threads that spin keep the
+/// machine from everyone else for as long as their turn lasts, a fraction of a second.
 fn restart_in_real_time() {
     let restarted = std::env::var_os(RESTARTED).is_some();
     let permitted = || Command::new("chrt").args(["-r", "1", "true"]).output();

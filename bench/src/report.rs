@@ -7,6 +7,12 @@ use serde_json::json;
 use crate::machine::Facts;
 use crate::run::{Better, Outcome, Row};
 
+/// Width of a line that is made of several facts.
+const COLUMNS: usize = 100;
+
+/// With more contestants than this each has a row instead of a column.
+const CONTESTANTS_ACROSS: usize = 6;
+
 /// The form of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -60,11 +66,29 @@ fn facts_as_lines(facts: &Facts) -> Vec<String> {
         format!("scheduling: {}", facts.scheduling),
         format!("commit: {}", facts.commit),
     ];
-    lines.extend(facts.versions.iter().map(|(who, version)| format!("{who}: {version}")));
+    let versions: Vec<String> =
+        facts.versions.iter().map(|(who, version)| format!("{who}: {version}")).collect();
+    lines.extend(packed(&versions));
     lines
 }
 
-/// A row per metric, a column per contestant; each cell is value, spread, and share of the limit.
+/// As many of `words` to a line as fit.
+fn packed(words: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() + 2 <= COLUMNS => {
+                line.push_str("; ");
+                line.push_str(word);
+            }
+            _ => lines.push(word.clone()),
+        }
+    }
+    lines
+}
+
+/// A row per metric, a column per contestant, or the other way round where there are many; each
+/// cell is value, spread, and share of the limit.
 fn outcome_lines(outcome: &Outcome, open: &str, between: &str, close: &str) -> Vec<String> {
     let mut who: Vec<&str> = Vec::new();
     let mut metrics: Vec<(&str, &str)> = Vec::new();
@@ -77,19 +101,26 @@ fn outcome_lines(outcome: &Outcome, open: &str, between: &str, close: &str) -> V
         }
     }
     // The product first, then the limit it is held against, then the rivals in order of the case.
-    who.sort_by_key(|name| (*name != "chaski", *name != "limit"));
+    who.sort_by_key(|name| (!name.starts_with("chaski"), *name != "limit"));
     let rounds = outcome.rows.first().map_or(0, |row| row.rounds);
-    let title = format!("{} (rounds: {rounds})", outcome.case);
-    let mut grid = vec![vec![title]];
+    let mut grid = vec![vec![format!("{} (rounds: {rounds})", outcome.case)]];
     grid[0].extend(who.iter().map(|name| (*name).to_owned()));
     for (metric, unit) in metrics {
         let mut line = vec![format!("{metric} [{unit}]")];
         line.extend(who.iter().map(|name| cell(&outcome.rows, name, metric)));
         grid.push(line);
     }
+    if who.len() > CONTESTANTS_ACROSS {
+        grid = transposed(&grid);
+    }
     let mut lines = vec![String::new()];
     lines.extend(aligned(&grid, open, between, close));
     lines
+}
+
+fn transposed(grid: &[Vec<String>]) -> Vec<Vec<String>> {
+    let column = |at: usize| grid.iter().map(|line| line[at].clone()).collect();
+    (0..grid[0].len()).map(column).collect()
 }
 
 fn cell(rows: &[Row], who: &str, metric: &str) -> String {
@@ -192,6 +223,17 @@ mod tests {
         assert_eq!(cell(&rows, "chaski", "accept_ms"), "6.00 +-4% (3.00x)");
         assert_eq!(cell(&rows, "limit", "accept_ms"), "2.00 +-4%");
         assert_eq!(cell(&rows, "redis", "accept_ms"), "-");
+    }
+
+    #[test]
+    fn many_contestants_get_a_row_each() {
+        let who = ["a", "b", "c", "d", "e", "limit", "chaski x"];
+        let rows = who.map(|name| row(name, 2.0)).to_vec();
+        let outcome = Outcome { case: "start-empty", rows, dropouts: Vec::new() };
+        let lines = outcome_lines(&outcome, "", "  ", "");
+        let firsts: Vec<&str> = lines.iter().filter_map(|line| line.split("  ").next()).collect();
+        let title = "start-empty (rounds: 5)";
+        assert_eq!(firsts, ["", title, "chaski x", "limit", "a", "b", "c", "d", "e"]);
     }
 
     #[test]

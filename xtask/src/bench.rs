@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: builds the product as it ships, then hands over to `bench/`.
+//! `cargo xtask bench`: builds the product as it ships, if the distance needs it, then hands over to
+//! `bench/`.
 //!
 //! `bench/` is a workspace of its own, with its own lock file, so that rivals never enter the
 //! product's. It gets the path of the release binary in `CHASKI_BIN`.
@@ -21,11 +22,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if !manifest.exists() {
         return Err(Failure::new("bench/Cargo.toml is not there", "is the checkout complete?"));
     }
-    if !args.args.iter().any(|arg| arg == "--help" || arg == "-h") {
+    if needs_the_binary(&args.args) {
         process::run(&mut process::cargo(["build", "--release", "--package", "chaski-cli"]))?;
     }
     let mut bench = process::cargo(["run", "--release", "--manifest-path", "bench/Cargo.toml"]);
     bench.arg("--").args(&args.args);
     bench.env("CHASKI_BIN", process::target_dir().join("release/chaski"));
     process::run(&mut bench)
+}
+
+/// Channels and pools are libraries, which `bench/` builds in.
+fn needs_the_binary(args: &[String]) -> bool {
+    !args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h" | "--list" | "threads"))
 }

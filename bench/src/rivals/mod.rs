@@ -6,3 +6,4 @@ pub mod kafka;
 pub mod librdkafka;
 pub mod nats;
 pub mod redis;
+pub mod threads;

@@ -1,5 +1,6 @@
 //! What is measured, a folder per distance.
 
+pub mod threads;
 pub mod time;
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use crate::machine::Cores;
 use crate::rivals::kafka::Broker;
 use crate::wire::batch::Payload;
 
-/// What every workload needs to know of this run.
+/// What the workloads of the distance "time" need to know of this run.
 #[derive(Debug)]
 pub struct Plan {
     /// Smaller sizes and shorter times, for a look and not for a claim.
