@@ -51,6 +51,8 @@ pub(super) const MESSAGES: usize = 3 * LINE;
 pub(super) const BYTES: usize = 3 * LINE + 1;
 /// Producer: how often it found the ring full after a send that went through.
 pub(super) const STALLS: usize = 3 * LINE + 2;
+/// Words of a header that mean something.
+const USED: usize = STALLS + 1;
 /// Producer: the first word of the records.
 const RECORDS: usize = HEADER / WORD;
 
@@ -154,7 +156,7 @@ impl Layout {
         let producer = self.words(areas.producer, Side::Producer)?;
         let consumer = self.words(areas.consumer, Side::Consumer)?;
         for words in [&producer, &consumer] {
-            (0..HEADER / WORD).for_each(|at| words.store(at, 0));
+            (0..USED).for_each(|at| words.store(at, 0));
         }
         producer.store(RECORDS, 0);
         for (words, side) in [(&producer, Side::Producer), (&consumer, Side::Consumer)] {
