@@ -38,10 +38,11 @@ pub enum Fence {
     /// latter waits for the store buffer to drain, tens of nanoseconds: publish in batches.
     #[default]
     Both,
-    /// The waker runs none; the sleeper calls this function, which must bring a fence about in
-    /// every running thread of the waker: on Linux `membarrier`, `PRIVATE_EXPEDITED` within a
-    /// process and `GLOBAL_EXPEDITED` between two, for which the *waker's* process must have
-    /// registered. A sleep then costs microseconds, a question nothing.
+    /// The waker runs none; the sleeper calls this function, which must be a fence in its own
+    /// thread and in every thread of the waker that is running: on Linux `membarrier`, with
+    /// `PRIVATE_EXPEDITED` within a process and `GLOBAL_EXPEDITED` between two, for which the
+    /// *waker's* process must have registered. A sleep then costs microseconds more, a question
+    /// next to nothing.
     Sleeper(fn()),
 }
 
