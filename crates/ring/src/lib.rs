@@ -2,6 +2,7 @@
 
 pub mod doze;
 pub mod error;
+pub mod fan_in;
 mod front;
 pub mod mailbox;
 pub mod mpmc;
@@ -13,6 +14,7 @@ mod slots;
 pub mod spsc;
 mod stats;
 mod sync;
+pub mod unbounded;
 mod wait;
 
 pub use doze::Doze;

@@ -4,6 +4,7 @@
 //!   size of a slot     stride       16-byte slots on 64-byte lines:  |0 |1 |2 |3 |4 |5 |6 |7 |
 //!   up to 64           the next power of two                         |<- a line ->|
 //!   more               its size, in multiples of its alignment
+//!   any, if dense      its size: slots side by side, as in a slice
 //! ```
 
 use std::alloc::{self, Layout};
@@ -13,7 +14,7 @@ use std::ptr::NonNull;
 use crate::padded::Padded;
 
 /// A row of `S` that is allocated once and never moves. Alignment: that of a padded line.
-pub(crate) struct Slots<S> {
+pub(crate) struct Slots<S, const DENSE: bool = false> {
     base: NonNull<u8>,
     count: usize,
     _owns: PhantomData<S>,
@@ -21,29 +22,29 @@ pub(crate) struct Slots<S> {
 
 // SAFETY: a row owns its slots; what may be done to them through a shared reference is for `S` to
 // say.
-unsafe impl<S: Send> Send for Slots<S> {}
+unsafe impl<S: Send, const DENSE: bool> Send for Slots<S, DENSE> {}
 // SAFETY: as above: shared access hands out `&S` only.
-unsafe impl<S: Sync> Sync for Slots<S> {}
+unsafe impl<S: Sync, const DENSE: bool> Sync for Slots<S, DENSE> {}
 
-impl<S> Slots<S> {
+impl<S, const DENSE: bool> Slots<S, DENSE> {
     /// Bytes from one slot to the next.
     const STRIDE: usize = {
         let size = size_of::<S>();
-        if size <= 64 { size.next_power_of_two() } else { size }
+        if size <= 64 && !DENSE { size.next_power_of_two() } else { size }
     };
 
     /// `count` slots, each made by `make`.
     ///
     /// # Panics
     /// If that many slots exceed what can be addressed.
-    pub(crate) fn new(count: usize, make: impl Fn(usize) -> S) -> Slots<S> {
+    pub(crate) fn new(count: usize, make: impl Fn(usize) -> S) -> Slots<S, DENSE> {
         assert!(count > 0, "a ring has at least one slot");
         let layout = Self::layout(count);
-        // SAFETY: the layout has a size: strides are at least 1 (`next_power_of_two`), counts too.
+        // SAFETY: a layout of at least one byte, see there.
         let Some(base) = NonNull::new(unsafe { alloc::alloc(layout) }) else {
             alloc::handle_alloc_error(layout)
         };
-        let slots = Slots::<S> { base, count, _owns: PhantomData };
+        let slots = Slots::<S, DENSE> { base, count, _owns: PhantomData };
         for index in 0..count {
             // SAFETY: within the allocation, aligned by the stride, and nobody else has it yet.
             unsafe { slots.pointer(index).write(make(index)) };
@@ -54,7 +55,8 @@ impl<S> Slots<S> {
     fn layout(count: usize) -> Layout {
         let size = count.checked_mul(Self::STRIDE).expect("a ring larger than memory");
         let align = align_of::<Padded<()>>().max(align_of::<S>());
-        Layout::from_size_align(size, align).expect("a ring larger than memory")
+        // Nothing, a row of nothings, is not to be had from an allocator.
+        Layout::from_size_align(size.max(1), align).expect("a ring larger than memory")
     }
 
     /// How many slots there are.
@@ -79,17 +81,17 @@ impl<S> Slots<S> {
         // SAFETY: in range by the caller's word, and made in `new`.
         unsafe { &*self.pointer(index) }
     }
+}
 
-    /// Where the first slot lies; the others follow at `size_of::<S>()` only if that is the stride.
+impl<S> Slots<S, true> {
+    /// Where the first slot lies. The others follow as in a slice.
+    #[inline(always)]
     pub(crate) fn base(&self) -> *mut S {
-        const {
-            assert!(Self::STRIDE == size_of::<S>() || Self::STRIDE <= 64);
-        }
         self.base.as_ptr().cast()
     }
 }
 
-impl<S> Drop for Slots<S> {
+impl<S, const DENSE: bool> Drop for Slots<S, DENSE> {
     fn drop(&mut self) {
         if std::mem::needs_drop::<S>() {
             for index in 0..self.count {

@@ -10,15 +10,15 @@ use chaski_ring::{RecvError, RecvTimeoutError, TryRecvError, TrySendError};
 const MANY: u64 = if cfg!(miri) { 100 } else { 100_000 };
 
 macro_rules! promises {
-    ($channel:ident) => {
-        mod $channel {
+    ($name:ident: $($channel:ident)::+) => {
+        mod $name {
             use super::*;
 
             #[test]
             #[allow(unused_mut)]
             fn in_order_through_a_full_ring() {
                 for capacity in [1, 2, 3, 7, 64] {
-                    let (mut tx, mut rx) = chaski_ring::$channel::channel(capacity);
+                    let (mut tx, mut rx) = chaski_ring::$($channel)::+::channel(capacity);
                     let sender = thread::spawn(move || {
                         for n in 0..MANY / 10 {
                             tx.send(n).unwrap();
@@ -36,7 +36,7 @@ macro_rules! promises {
             #[allow(unused_mut)]
             fn holds_its_capacity_and_at_most_an_eighth_more() {
                 for capacity in [1, 2, 5, 8, 16, 100, 1024] {
-                    let (mut tx, mut rx) = chaski_ring::$channel::channel(capacity);
+                    let (mut tx, mut rx) = chaski_ring::$($channel)::+::channel(capacity);
                     let mut held = 0;
                     while tx.try_send(held).is_ok() {
                         held += 1;
@@ -55,7 +55,7 @@ macro_rules! promises {
             #[allow(unused_mut)]
             fn a_receiver_that_goes_drops_what_was_sent_and_the_sender_learns_of_it() {
                 let message = Arc::new(());
-                let (mut tx, rx) = chaski_ring::$channel::channel(4);
+                let (mut tx, rx) = chaski_ring::$($channel)::+::channel(4);
                 for _ in 0..3 {
                     tx.send(Arc::clone(&message)).unwrap();
                 }
@@ -72,7 +72,7 @@ macro_rules! promises {
             #[test]
             #[allow(unused_mut)]
             fn close_refuses_the_new_and_keeps_the_old() {
-                let (mut tx, mut rx) = chaski_ring::$channel::channel(4);
+                let (mut tx, mut rx) = chaski_ring::$($channel)::+::channel(4);
                 tx.send(1).unwrap();
                 rx.close();
                 assert_eq!(tx.send(2), Err(chaski_ring::SendError(2)));
@@ -83,7 +83,7 @@ macro_rules! promises {
             #[test]
             #[allow(unused_mut)]
             fn times_out_and_wakes_up() {
-                let (mut tx, mut rx) = chaski_ring::$channel::channel(1);
+                let (mut tx, mut rx) = chaski_ring::$($channel)::+::channel(1);
                 let short = Duration::from_millis(2);
                 assert_eq!(rx.recv_timeout(short), Err(RecvTimeoutError::Timeout));
                 tx.send(1).unwrap();
@@ -99,7 +99,7 @@ macro_rules! promises {
             #[test]
             #[allow(unused_mut)]
             fn batches_arrive_whole() {
-                let (mut tx, mut rx) = chaski_ring::$channel::channel(100);
+                let (mut tx, mut rx) = chaski_ring::$($channel)::+::channel(100);
                 let sender = thread::spawn(move || tx.send_all(0..MANY));
                 let mut got = Vec::new();
                 while rx.recv_many(&mut got, 64).is_ok() {}
@@ -110,6 +110,8 @@ macro_rules! promises {
     };
 }
 
-promises!(spsc);
-promises!(mpsc);
-promises!(mpmc);
+promises!(spsc: spsc);
+promises!(slices: spsc::slices);
+promises!(mpsc: mpsc);
+promises!(fan_in: fan_in);
+promises!(mpmc: mpmc);

@@ -52,6 +52,29 @@ impl<S: Side> Drop for Pending<S> {
     }
 }
 
+/// Ready with what `attempt` gives.
+pub(crate) struct UntilFuture<S: Side, F> {
+    pending: Pending<S>,
+    attempt: F,
+}
+
+impl<S: Side, F> UntilFuture<S, F> {
+    pub(crate) fn new(side: S, attempt: F) -> UntilFuture<S, F> {
+        UntilFuture { pending: Pending::new(side), attempt }
+    }
+}
+
+impl<S: Side, F> Unpin for UntilFuture<S, F> {}
+
+impl<S: Side, R, F: FnMut(&mut S) -> Option<R>> Future for UntilFuture<S, F> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let UntilFuture { pending, attempt } = self.get_mut();
+        pending.poll(context, attempt)
+    }
+}
+
 fn push_from<P: Push>(
     port: &mut P,
     slot: &mut Option<P::Item>,

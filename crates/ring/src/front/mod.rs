@@ -12,11 +12,13 @@ mod futures;
 mod methods;
 mod waiting;
 
-pub(crate) use futures::{RecvFuture, RecvManyFuture, SendAllFuture, SendFromFuture, SendFuture};
+pub(crate) use futures::{
+    RecvFuture, RecvManyFuture, SendAllFuture, SendFromFuture, SendFuture, UntilFuture,
+};
 pub(crate) use methods::{
     debug_ends, end_methods, receiver_methods, sender_methods, sole_sender_methods,
 };
-pub(crate) use waiting::{recv, recv_many, send, send_all};
+pub(crate) use waiting::{recv, recv_many, send, send_all, until};
 
 use crate::error::{SendError, TryRecvError, TrySendError};
 use crate::stats::Stats;

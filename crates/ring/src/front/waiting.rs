@@ -11,7 +11,7 @@ use crate::wait::{Backoff, Next, Place, with_parker};
 /// Tries until `attempt` gives something or the deadline passes. `attempt` runs no code of the
 /// program's, so it does not panic and leaves no waiter behind.
 #[inline]
-fn until<S: Side, R>(
+pub(crate) fn until<S: Side, R>(
     side: &mut S,
     deadline: Option<Instant>,
     mut attempt: impl FnMut(&mut S) -> Option<R>,

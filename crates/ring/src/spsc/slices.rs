@@ -1,1 +1,0 @@
-//! The channel whose messages lie side by side, so that they can be written and read in place.
