@@ -21,6 +21,7 @@
 
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::slice;
 use std::sync::Arc;
 
 use super::copy;
@@ -90,16 +91,23 @@ impl Words {
         Words { base: base.cast(), count }
     }
 
+    /// `count` words from the one at `at` on.
     #[inline]
-    fn all(&self) -> &[AtomicU64] {
-        // SAFETY: `new` was promised that the words are there, and atomics may be shared.
-        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.count) }
+    fn places(&self, at: usize, count: usize) -> &[AtomicU64] {
+        assert!(at <= self.count && count <= self.count - at, "{count} words at {at}");
+        // SAFETY: within the words that `new` was promised, and atomics may be shared.
+        unsafe { slice::from_raw_parts(self.base.as_ptr().add(at), count) }
+    }
+
+    #[inline]
+    fn place(&self, at: usize) -> &AtomicU64 {
+        &self.places(at, 1)[0]
     }
 
     /// The word at `at`.
     #[inline]
     pub(super) fn load(&self, at: usize) -> u64 {
-        self.all()[at].load(Ordering::Relaxed)
+        self.place(at).load(Ordering::Relaxed)
     }
 
     /// Orders what follows behind the loads before, and whatever their values were released after.
@@ -113,7 +121,7 @@ impl Words {
     pub(super) fn store(&self, at: usize, value: u64) {
         #[cfg(all(test, not(loom)))]
         trace::stored(self.base, at, value);
-        self.all()[at].store(value, Ordering::Relaxed);
+        self.place(at).store(value, Ordering::Relaxed);
     }
 
     /// Writes the word at `at`, and shows with it everything done before.
@@ -121,13 +129,13 @@ impl Words {
     pub(super) fn publish(&self, at: usize, value: u64) {
         #[cfg(all(test, not(loom)))]
         trace::stored(self.base, at, value);
-        self.all()[at].store(value, Ordering::Release);
+        self.place(at).store(value, Ordering::Release);
     }
 
     /// The address of the word at `at`.
     #[cfg(not(loom))]
     pub(super) fn address(&self, at: usize) -> *mut u8 {
-        self.all()[at].as_ptr().cast()
+        self.place(at).as_ptr().cast()
     }
 
     /// Copies `bytes` to the words from `at` on, the last of which may be filled up with anything.
@@ -135,7 +143,7 @@ impl Words {
     pub(super) fn copy_in(&self, at: usize, bytes: &[u8]) {
         #[cfg(all(test, not(loom)))]
         trace::copied(self.base, at, bytes);
-        copy::copy_in(&self.all()[at..at + bytes.len().div_ceil(WORD)], bytes);
+        copy::copy_in(self.places(at, bytes.len().div_ceil(WORD)), bytes);
     }
 
     /// Copies the parts to the words from `at` on, one behind the other.
@@ -165,7 +173,7 @@ impl Words {
     /// Copies the words from `at` on to all of `into`.
     #[inline]
     pub(super) fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
-        copy::copy_out(&self.all()[at..at + into.len().div_ceil(WORD)], into);
+        copy::copy_out(self.places(at, into.len().div_ceil(WORD)), into);
     }
 
     /// Copies `len` bytes from the words at `at` to the end of `into`.
