@@ -248,6 +248,24 @@ macro_rules! receiver_methods {
             let mut port = $self.port();
             std::iter::from_fn(move || $crate::front::Pop::try_pop(&mut port).ok())
         }
+
+        $crate::front::watched_method!($self, $($reference)+);
+    };
+}
+
+/// What select looks at, see [`super::Watch`].
+macro_rules! watched_method {
+    ($self:ident, &) => {
+        #[allow(dead_code, reason = "for a channel that is not a `Source`")]
+        pub(crate) fn watched(&$self) -> impl $crate::front::Watch {
+            $self.port()
+        }
+    };
+    ($self:ident, &mut) => {
+        #[allow(dead_code, reason = "for a channel that is not a `Source`")]
+        pub(crate) fn watched(&$self) -> &impl $crate::front::Watch {
+            $self.measured()
+        }
     };
 }
 
@@ -314,4 +332,6 @@ macro_rules! debug_ends {
     };
 }
 
-pub(crate) use {debug_ends, end_methods, receiver_methods, sender_methods, sole_sender_methods};
+pub(crate) use {
+    debug_ends, end_methods, receiver_methods, sender_methods, sole_sender_methods, watched_method,
+};

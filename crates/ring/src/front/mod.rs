@@ -10,19 +10,23 @@
 
 mod futures;
 mod methods;
+mod spin;
 mod waiting;
 
 pub(crate) use futures::{
     RecvFuture, RecvManyFuture, SendAllFuture, SendFromFuture, SendFuture, UntilFuture,
 };
 pub(crate) use methods::{
-    debug_ends, end_methods, receiver_methods, sender_methods, sole_sender_methods,
+    debug_ends, end_methods, receiver_methods, sender_methods, sole_sender_methods, watched_method,
 };
+pub(crate) use spin::{Spun, spin};
 pub(crate) use waiting::{recv, recv_many, send, send_all, until};
+
+use std::task::Waker;
 
 use crate::error::{SendError, TryRecvError, TrySendError};
 use crate::stats::Stats;
-use crate::wait::{Wait, Waiters};
+use crate::wait::{Place, Wait, Waiters};
 
 /// One end of a channel, as far as waiting goes.
 pub(crate) trait Side {
@@ -70,6 +74,48 @@ pub(crate) trait Pop: Side {
 
     /// Whether [`Pop::try_pop`] would answer something other than empty.
     fn is_ready(&self) -> bool;
+}
+
+/// What a receiver waits for, looked at through a shared reference: for [`crate::select`], which
+/// waits for several and takes from none.
+///
+/// Every [`Pop`] is one. A receiver whose `port` takes `&mut self` is watched through what its
+/// `measured` refers to, so that must be a [`Pop`] or implement this.
+pub(crate) trait Watch {
+    /// As [`Side::waiters`].
+    fn waiters(&self) -> &Waiters;
+
+    /// As [`Side::position`].
+    fn position(&self) -> usize;
+
+    /// As [`Pop::is_ready`].
+    fn is_ready(&self) -> bool;
+
+    /// Takes a place among those who wait, or keeps the one it has.
+    fn join(&self, place: &mut Place, waker: &Waker) {
+        self.waiters().register(place, waker, self.position());
+    }
+
+    /// Gives the place up. If it had been woken, wakes another in its stead.
+    fn quit(&self, place: &mut Place) {
+        if self.waiters().leave(place) {
+            self.waiters().wake(1);
+        }
+    }
+}
+
+impl<P: Pop> Watch for P {
+    fn waiters(&self) -> &Waiters {
+        Side::waiters(self)
+    }
+
+    fn position(&self) -> usize {
+        Side::position(self)
+    }
+
+    fn is_ready(&self) -> bool {
+        Pop::is_ready(self)
+    }
 }
 
 impl<S: Side> Side for &mut S {
