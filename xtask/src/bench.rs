@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: builds the product as it ships, if the distance needs it, then hands over to
-//! `bench/`.
+//! `cargo xtask bench`: builds the product as it ships, if the distance needs it, then hands over
+//! to `bench/`.
 //!
 //! `bench/` is a workspace of its own, with its own lock file, so that rivals never enter the
 //! product's. It gets the path of the release binary in `CHASKI_BIN`.

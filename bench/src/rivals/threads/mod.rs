@@ -7,6 +7,7 @@
 
 pub mod array_queue;
 pub mod async_channel;
+pub mod chaski;
 pub mod crossbeam_channel;
 pub mod crossfire;
 pub mod disruptor;
@@ -29,7 +30,8 @@ use std::thread;
 const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
 
 /// Those who take part, by the names of their packages.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
+    "chaski-ring",
     "async-channel",
     "crossbeam-channel",
     "crossbeam-queue",

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use super::round_trip::{Laps, STOP, line};
 use super::{Setup, case, pace};
 use crate::rivals::threads::{
-    AsyncRecv, AsyncSend, Message, async_channel, crossfire, flume, gil, kanal, tachyonix,
+    AsyncRecv, AsyncSend, Message, async_channel, chaski, crossfire, flume, gil, kanal, tachyonix,
     thingbuf, tokio,
 };
 use crate::run::{Case, Entrant, Samples};
@@ -37,7 +37,7 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
     between_threads.push(line(setup));
     vec![
         case("async-1p", streams_of_one(setup, On::TwoWorkers)),
-        case("async-4p", streams(setup, On::TwoWorkers, 4)),
+        case("async-4p", streams_of_many(setup)),
         case("async-1p-local", streams_of_one(setup, On::OneThread)),
         case("async-rtt", between_threads),
         case("async-rtt-local", trips(setup, On::OneThread)),
@@ -47,10 +47,21 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
 /// With one sender those take part as well that know of no more.
 fn streams_of_one(setup: Setup, on: On) -> Vec<Entrant> {
     let mut entrants = vec![
+        stream(setup, on, 1, "chaski", |_| one(chaski::pair())),
         stream(setup, on, 1, "crossfire spsc", |_| one(crossfire::pair_of_tasks())),
         stream(setup, on, 1, "gil", |_| one(gil::pair())),
     ];
     entrants.extend(streams(setup, on, 1));
+    entrants
+}
+
+fn streams_of_many(setup: Setup) -> Vec<Entrant> {
+    let (on, senders) = (On::TwoWorkers, 4);
+    let mut entrants = vec![
+        stream(setup, on, senders, "chaski", chaski::tasks),
+        stream(setup, on, senders, "chaski fan-in", chaski::tasks_in_lanes),
+    ];
+    entrants.extend(streams(setup, on, senders));
     entrants
 }
 
@@ -68,6 +79,7 @@ fn streams(setup: Setup, on: On, senders: usize) -> Vec<Entrant> {
 
 fn trips(setup: Setup, on: On) -> Vec<Entrant> {
     vec![
+        trip(setup, on, "chaski", |_| one(chaski::pair())),
         trip(setup, on, "crossfire spsc", |_| one(crossfire::pair_of_tasks())),
         trip(setup, on, "crossfire", crossfire::tasks),
         trip(setup, on, "gil", |_| one(gil::pair())),
@@ -147,6 +159,7 @@ fn trip<S: AsyncSend<u64>, R: AsyncRecv<u64>>(
                 right &= answers.take_async().await == number;
             }
             there[0].put_async(STOP).await;
+            right &= answers.take_async().await == STOP;
             right.then_some(laps)
         });
         let (_, laps) = run_all(on, vec![echo], ping)?;

@@ -5,8 +5,8 @@ use anyhow::{Result, ensure};
 use super::pair::together;
 use super::{Setup, case, pace};
 use crate::rivals::threads::{
-    BlockingRecv, BlockingSend, Line, Message, async_channel, crossbeam_channel, crossfire, flume,
-    gil, kanal, standard, thingbuf, tokio,
+    BlockingRecv, BlockingSend, Line, Message, async_channel, chaski, crossbeam_channel, crossfire,
+    flume, gil, kanal, standard, thingbuf, tokio,
 };
 use crate::run::{Case, Entrant};
 
@@ -19,6 +19,8 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
 
 fn entrants<T: Message>(setup: Setup) -> Vec<Entrant> {
     vec![
+        entrant(setup, "chaski", chaski::pair::<T>),
+        entrant(setup, "chaski slices", chaski::pair_of_slices::<T>),
         entrant(setup, "gil", gil::pair_that_parks::<T>),
         entrant(setup, "crossfire", crossfire::pair::<T>),
         entrant(setup, "crossfire mpsc", crossfire::pair_of_mpsc::<T>),

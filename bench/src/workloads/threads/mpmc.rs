@@ -3,7 +3,8 @@
 use super::mpsc::{Threads, counter, entrant};
 use super::{Setup, case};
 use crate::rivals::threads::{
-    Line, Message, array_queue, async_channel, crossbeam_channel, crossfire, flume, gil, kanal,
+    Line, Message, array_queue, async_channel, chaski, crossbeam_channel, crossfire, flume, gil,
+    kanal,
 };
 use crate::run::{Case, Entrant};
 
@@ -19,6 +20,7 @@ fn entrants<T: Message>(setup: Setup, each: usize) -> Vec<Entrant> {
     let threads = Threads { senders: each, receivers: each };
     vec![
         counter(setup),
+        entrant(setup, threads, "chaski", chaski::many::<T>),
         entrant(setup, threads, "gil", gil::many::<T>),
         entrant(setup, threads, "gil sharded", gil::sharded_to_many::<T>),
         entrant(setup, threads, "crossbeam-queue", array_queue::many::<T>),

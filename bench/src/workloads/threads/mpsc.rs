@@ -13,8 +13,8 @@ use super::limits::{Padded, claim};
 use super::pair::together;
 use super::{Setup, case, pace};
 use crate::rivals::threads::{
-    BlockingRecv, BlockingSend, Ends, Line, Message, array_queue, async_channel, crossbeam_channel,
-    crossfire, disruptor, flume, gil, kanal, standard, thingbuf, tokio,
+    BlockingRecv, BlockingSend, Ends, Line, Message, array_queue, async_channel, chaski,
+    crossbeam_channel, crossfire, disruptor, flume, gil, kanal, standard, thingbuf, tokio,
 };
 use crate::run::{Case, Entrant};
 
@@ -30,6 +30,8 @@ fn entrants<T: Message>(setup: Setup, senders: usize) -> Vec<Entrant> {
     let threads = Threads { senders, receivers: 1 };
     vec![
         counter(setup),
+        entrant(setup, threads, "chaski", chaski::many_to_one::<T>),
+        entrant(setup, threads, "chaski fan-in", chaski::lanes_to_one::<T>),
         entrant(setup, threads, "gil sharded", gil::sharded_to_one::<T>),
         entrant(setup, threads, "gil sharded parking", gil::sharded_parking_to_one::<T>),
         entrant(setup, threads, "gil", gil::many_to_one::<T>),

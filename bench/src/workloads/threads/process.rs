@@ -41,6 +41,7 @@ pub(super) fn apart(case: Case, setup: Setup) -> Case {
 
 /// Takes the one turn and prints what it measured.
 pub fn turn(args: &TurnArgs) -> Result<()> {
+    end_with_the_first_panic();
     let cores = if args.no_pin { None } else { Cores::split() };
     let setup = Setup { quick: args.quick, cores };
     let mut cases = super::cases_in_this_process(setup);
@@ -51,6 +52,14 @@ pub fn turn(args: &TurnArgs) -> Result<()> {
         println!("{} {value}", metric.name);
     }
     Ok(())
+}
+
+/// A turn of which one thread has panicked would never end, or not be the whole turn.
+fn end_with_the_first_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        std::process::exit(1);
+    }));
 }
 
 fn turn_apart(case: &str, who: &str, setup: Setup) -> Result<Samples> {

@@ -9,8 +9,9 @@ use super::limits::PingPong;
 use super::pair::together;
 use super::{P50_NS, P99_NS, Setup, case};
 use crate::rivals::threads::{
-    BlockingRecv, BlockingSend, TryRecv, TrySend, array_queue, async_channel, crossbeam_channel,
-    crossfire, disruptor, flume, gil, kanal, ringbuf, rtrb, standard, thingbuf, tokio,
+    BlockingRecv, BlockingSend, TryRecv, TrySend, array_queue, async_channel, chaski,
+    crossbeam_channel, crossfire, disruptor, flume, gil, kanal, ringbuf, rtrb, standard, thingbuf,
+    tokio,
 };
 use crate::run::{Case, Entrant, Samples, quantile};
 
@@ -33,6 +34,8 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
 fn spinning(setup: Setup) -> Vec<Entrant> {
     vec![
         line(setup),
+        spins(setup, "chaski", chaski::pair),
+        spins(setup, "chaski slices", chaski::pair_of_slices),
         spins(setup, "disruptor", disruptor::pair),
         spins(setup, "gil", gil::pair),
         spins(setup, "ringbuf", ringbuf::pair),
@@ -52,6 +55,7 @@ fn spinning(setup: Setup) -> Vec<Entrant> {
 fn sleeping(setup: Setup) -> Vec<Entrant> {
     vec![
         line(setup),
+        blocks(setup, "chaski", chaski::pair),
         blocks(setup, "gil", gil::pair_that_parks),
         blocks(setup, "crossfire", crossfire::pair),
         blocks(setup, "crossfire mpsc", crossfire::pair_of_mpsc),

@@ -7,7 +7,7 @@ use super::limits::Handoff;
 use super::pair::together;
 use super::{Setup, case, pace};
 use crate::rivals::threads::{
-    BatchRecv, BatchSend, Line, Message, TryRecv, TrySend, array_queue, async_channel,
+    BatchRecv, BatchSend, Line, Message, TryRecv, TrySend, array_queue, async_channel, chaski,
     crossbeam_channel, crossfire, disruptor, flume, gil, kanal, ringbuf, rtrb, standard, thingbuf,
     tokio,
 };
@@ -29,6 +29,8 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
 fn one_by_one<T: Message>(setup: Setup) -> Vec<Entrant> {
     vec![
         handoff::<T>(setup),
+        single(setup, "chaski", chaski::pair::<T>),
+        single(setup, "chaski slices", chaski::pair_of_slices::<T>),
         single(setup, "gil", gil::pair::<T>),
         single(setup, "rtrb", rtrb::pair::<T>),
         single(setup, "ringbuf", ringbuf::pair::<T>),
@@ -48,6 +50,8 @@ fn one_by_one<T: Message>(setup: Setup) -> Vec<Entrant> {
 fn batches<T: Message>(setup: Setup) -> Vec<Entrant> {
     vec![
         handoff::<T>(setup),
+        batched(setup, "chaski", chaski::pair_with_drain::<T>),
+        batched(setup, "chaski slices", chaski::pair_of_slices::<T>),
         batched(setup, "rtrb", rtrb::pair::<T>),
         batched(setup, "gil", gil::pair::<T>),
         batched(setup, "ringbuf", ringbuf::pair::<T>),
@@ -59,6 +63,8 @@ fn batches<T: Message>(setup: Setup) -> Vec<Entrant> {
 fn eager(setup: Setup) -> Vec<Entrant> {
     vec![
         handoff::<u64>(setup),
+        single_to_batch(setup, "chaski", chaski::pair_with_drain::<u64>),
+        single_to_batch(setup, "chaski slices", chaski::pair_of_slices::<u64>),
         single_to_batch(setup, "rtrb", rtrb::pair::<u64>),
         single_to_batch(setup, "gil", gil::pair::<u64>),
         single_to_batch(setup, "ringbuf", ringbuf::pair::<u64>),

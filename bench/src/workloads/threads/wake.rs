@@ -11,8 +11,8 @@ use super::pair::together;
 use super::round_trip::{STOP, quantiles};
 use super::{Setup, case};
 use crate::rivals::threads::{
-    BlockingRecv, BlockingSend, async_channel, crossbeam_channel, crossfire, flume, gil, kanal,
-    standard, thingbuf, tokio,
+    BlockingRecv, BlockingSend, async_channel, chaski, crossbeam_channel, crossfire, flume, gil,
+    kanal, standard, thingbuf, tokio,
 };
 use crate::run::{Case, Entrant, Samples};
 
@@ -28,6 +28,7 @@ const TURNS: u32 = 2;
 pub(super) fn cases(setup: Setup) -> Vec<Case> {
     let entrants = vec![
         bell(setup),
+        entrant(setup, "chaski", chaski::pair),
         entrant(setup, "gil", gil::pair_that_parks),
         entrant(setup, "crossfire", crossfire::pair),
         entrant(setup, "crossfire mpsc", crossfire::pair_of_mpsc),
