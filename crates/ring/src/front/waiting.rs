@@ -16,18 +16,31 @@ pub(crate) fn until<S: Side, R>(
     deadline: Option<Instant>,
     mut attempt: impl FnMut(&mut S) -> Option<R>,
 ) -> Option<R> {
+    match attempt(side) {
+        Some(result) => Some(result),
+        None => wait_until(side, deadline, attempt),
+    }
+}
+
+/// The first attempt was in vain. Apart from it, so that a call that need not wait carries nothing
+/// of the waiting with it: that made it twice as long.
+#[inline(never)]
+fn wait_until<S: Side, R>(
+    side: &mut S,
+    deadline: Option<Instant>,
+    mut attempt: impl FnMut(&mut S) -> Option<R>,
+) -> Option<R> {
     let mut backoff = Backoff::new(side.wait());
     loop {
-        if let Some(result) = attempt(side) {
-            backoff.paid(side.waiters());
-            return Some(result);
-        }
-        let passed = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if passed {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return None;
         }
         if backoff.next(side.waiters()) == Next::Sleep {
             break;
+        }
+        if let Some(result) = attempt(side) {
+            backoff.paid(side.waiters());
+            return Some(result);
         }
     }
     drop(backoff);
