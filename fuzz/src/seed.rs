@@ -9,7 +9,14 @@ use chaski_kafka::{ApiKey, api_versions, fetch, frame_request, join_group, metad
 
 fn main() -> io::Result<()> {
     write("batch", &batches())?;
-    write("kafka_request", &requests())
+    write("kafka_request", &requests())?;
+    write("region", &regions())
+}
+
+/// Rings in several states, each with a program.
+fn regions() -> Vec<(String, Vec<u8>)> {
+    let seeds = chaski_ring::region::exercise::seeds();
+    seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
 }
 
 /// A request of several APIs in each version, without the length in front.
