@@ -10,6 +10,7 @@ pub mod mpsc;
 pub mod oneshot;
 mod padded;
 pub mod region;
+pub mod rendezvous;
 pub mod select;
 mod shared;
 mod slots;

@@ -54,6 +54,7 @@ source!(crate::mpmc::Receiver<T>);
 source!(crate::spsc::slices::Receiver<T>);
 source!(crate::fan_in::Receiver<T>);
 source!(crate::unbounded::Receiver<T>);
+source!(crate::rendezvous::Receiver<T>);
 
 /// It has one cell for a waker and no queue: a wait leaves its waker there, and two that wait at
 /// once wake each other. Once ready it stays so for everyone, so no wake-up needs passing on.
