@@ -7,11 +7,11 @@
 //! ```text
 //!   head, head.block --.                        .-- tail, tail.block
 //!                      v                        v
-//!                 | 0 1 2 ... 62 | hop -> | 0 1 2 ... 62 | hop -> null
-//!                       a block                 laps are powers of two: 64 positions, 63 slots
+//!                 | 0 1 2 ... 30 | hop -> | 0 1 2 ... 30 | hop -> null
+//!                       a block                 laps are powers of two: 32 positions, 31 slots
 //!
-//!   a slot's stamp == position + 1              written, for the receiver that claimed it
-//!                  anything else                not yet
+//!   a slot: | message | written | read |        written: for the receiver that claimed it
+//!                                               read: nobody looks at this slot any more
 //! ```
 //!
 //! **The step.** Whoever claims the last slot of a block alone moves its end on: the tail and its
@@ -19,16 +19,18 @@
 //! wait. A sender makes the next block before it claims, so nothing that takes long or can fail
 //! happens in between.
 //!
-//! **Who may touch a block.** Only one who has claimed a slot in it, until that slot's message is
-//! counted in `done`. The receiver that completes the count frees the block: all its slots were
-//! claimed and read, and a claim by an address read before fails, since positions never come back.
-//! So no thread that lost a race ever follows a pointer, and neither hazard pointers nor epochs are
-//! needed. One free block is kept for the next step; the rest goes back to the allocator.
+//! **Who may touch a block.** Only one who has claimed a slot in it: a sender until it says that the
+//! slot is written, a receiver until it says that it is read. A claim by an address read before
+//! fails, since positions never come back, so no thread that lost a race ever follows a pointer, and
+//! neither hazard pointers nor epochs are needed. The receiver of a block's last message goes
+//! through the block. At a slot whose receiver is still at work it leaves word, and that one goes on
+//! from there; whoever comes through frees the block. One free block is kept for the next step; the
+//! rest goes back to the allocator.
 //!
 //! **Close.** A bit in the tail that every claim checks by its compare-and-swap, as in
 //! [`crate::mpmc`]: the close is exact.
 //!
-//! A sender that stops between its claim and its stamp holds up the receiver that claimed the same
+//! A sender that stops between its claim and its word holds up the receiver that claimed the same
 //! position; one that stops in the step holds up the senders. Both are a few instructions.
 //!
 //! How it can fail: a slot read before it was written (loom's cells see it), a block freed while
@@ -38,14 +40,20 @@ use std::ptr;
 
 use crate::error::TryRecvError;
 use crate::padded::Padded;
-use crate::slots::Slots;
 use crate::stats::Stats;
-use crate::sync::{self, AtomicPtr, AtomicU64, Ordering, Room};
+use crate::sync::{self, AtomicPtr, AtomicU32, AtomicU64, Ordering, Room};
 use crate::wait::Waiters;
 
 /// In the tail: no claim succeeds any more. Positions are 64 bits wide on every machine, so that
 /// they neither reach it nor come back.
 const CLOSED: u64 = 1 << 63;
+
+/// Positions a block; a model has small ones, so that it comes to the step.
+const LAP: u64 = if cfg!(loom) { 2 } else { 32 };
+/// Slots a block.
+const SLOTS: usize = LAP as usize - 1;
+/// The offset of the hop.
+const HOP: u64 = LAP - 1;
 
 /// The queue and those who wait at it.
 pub(crate) struct List<T> {
@@ -75,16 +83,25 @@ struct Head<T> {
 }
 
 struct Block<T> {
-    slots: Slots<Slot<T>>,
     next: AtomicPtr<Block<T>>,
-    /// Messages moved out.
-    done: Padded<AtomicU64>,
+    slots: [Slot<T>; SLOTS],
 }
 
 struct Slot<T> {
     room: Room<T>,
-    stamp: AtomicU64,
+    /// 1: the message is there.
+    written: AtomicU32,
+    /// [`READ`], [`RETIRE`] or 0.
+    read: AtomicU32,
 }
+
+/// The message was moved out, and its receiver is done with the block.
+const READ: u32 = 1;
+/// The receiver at this slot is to go on with the block's retirement when it has read.
+const RETIRE: u32 = 2;
+
+/// The pause after a lost claim is at most two to the power of this.
+const LOSSES_MAX: u32 = if cfg!(loom) { 0 } else { 6 };
 
 /// Slots that one thread claimed: `count` of them, from `position` on, in one block.
 struct Claim<T> {
@@ -100,17 +117,6 @@ unsafe impl<T: Send> Send for List<T> {}
 unsafe impl<T: Send> Sync for List<T> {}
 
 impl<T> List<T> {
-    /// Positions a block; a model has small ones, so that it comes to the step.
-    const LAP: u64 = if cfg!(loom) {
-        2
-    } else if size_of::<T>() <= 128 {
-        64
-    } else {
-        16
-    };
-    /// Slots a block.
-    const SLOTS: u64 = Self::LAP - 1;
-
     pub(crate) fn new() -> List<T> {
         let first = Self::new_block();
         let tail = Tail {
@@ -147,8 +153,8 @@ impl<T> List<T> {
         let slot = unsafe { claim.slot(claim.position) };
         // SAFETY: the claim made this slot ours alone, and it was never written in this lap.
         unsafe { slot.room.put(message) };
-        // ORDERING: release, pairs with the acquire of `pop`: the message is written.
-        slot.stamp.store(claim.position + 1, Ordering::Release);
+        // ORDERING: release, pairs with the acquire of `take`: the message is written.
+        slot.written.store(1, Ordering::Release);
         Ok(())
     }
 
@@ -165,17 +171,17 @@ impl<T> List<T> {
                 self.keep(next);
                 return None;
             }
-            let offset = position % Self::LAP;
-            if offset == Self::SLOTS {
+            let offset = position % LAP;
+            if offset == HOP {
                 pause.once();
                 continue;
             }
-            let last = offset + 1 == Self::SLOTS;
+            let last = offset + 1 == HOP;
             if last && next.is_null() {
                 next = self.fresh();
             }
             let block = self.tail.block.load(Ordering::Relaxed);
-            // ORDERING: relaxed: the message is published by its stamp. An exchange continues the
+            // ORDERING: relaxed: the message is published by its slot. An exchange continues the
             // release sequence of the last step.
             let claimed = self.tail.position.compare_exchange_weak(
                 position,
@@ -184,6 +190,7 @@ impl<T> List<T> {
                 Ordering::Relaxed,
             );
             if claimed.is_err() {
+                pause.after_a_loss();
                 continue;
             }
             // SAFETY: tails never are null.
@@ -220,9 +227,7 @@ impl<T> List<T> {
     #[inline]
     pub(crate) fn pop(&self) -> Result<T, TryRecvError> {
         let claim = self.claim_head(1)?;
-        let message = self.take(&claim, claim.position);
-        self.finish(&claim);
-        Ok(message)
+        Ok(self.take(&claim, claim.position))
     }
 
     /// Moves up to `max` messages out to the end of `into`, as many as lie in one block.
@@ -231,13 +236,12 @@ impl<T> List<T> {
             return Ok(0);
         }
         // Before the claim: an allocation that fails must not leave claimed slots behind.
-        let most = usize::try_from(Self::SLOTS).map_or(max, |slots| max.min(slots));
+        let most = max.min(SLOTS);
         into.reserve(most);
         let claim = self.claim_head(most as u64)?;
         for position in claim.position..claim.position + claim.count {
             into.push(self.take(&claim, position));
         }
-        self.finish(&claim);
         Ok(claim.count as usize)
     }
 
@@ -249,8 +253,8 @@ impl<T> List<T> {
             // ORDERING: acquire, pairs with the release of `step_head`, as for the tail; and with
             // that of the exchange below: the tail that let the head come here is seen next.
             let position = self.head.position.load(Ordering::Acquire);
-            let offset = position % Self::LAP;
-            if offset == Self::SLOTS {
+            let offset = position % LAP;
+            if offset == HOP {
                 pause.once();
                 continue;
             }
@@ -261,7 +265,7 @@ impl<T> List<T> {
             if seen <= position {
                 seen = self.look_at_the_tail(position)?;
             }
-            let count = (seen - position).min(max).min(Self::SLOTS - offset);
+            let count = (seen - position).min(max).min(HOP - offset);
             let claimed = self.head.position.compare_exchange_weak(
                 position,
                 position + count,
@@ -269,12 +273,13 @@ impl<T> List<T> {
                 Ordering::Relaxed,
             );
             if claimed.is_err() {
+                pause.after_a_loss();
                 continue;
             }
             // SAFETY: heads never are null.
             let block = unsafe { ptr::NonNull::new_unchecked(block) };
             let claim = Claim { block, position, count };
-            if offset + count == Self::SLOTS {
+            if offset + count == HOP {
                 self.step_head(&claim);
             }
             return Ok(claim);
@@ -298,7 +303,7 @@ impl<T> List<T> {
     /// Moves the head to the next block, for the receiver that claimed the last slot of its block.
     #[cold]
     fn step_head(&self, claim: &Claim<T>) {
-        // SAFETY: claimed and not yet done, so the block is alive.
+        // SAFETY: claimed and not yet read, so the block is alive.
         let block = unsafe { claim.block.as_ref() };
         let mut pause = Pause::default();
         let next = loop {
@@ -319,39 +324,47 @@ impl<T> List<T> {
     /// Moves the message at `position` out; waits the moment until it is written.
     #[inline(always)]
     fn take(&self, claim: &Claim<T>, position: u64) -> T {
-        // SAFETY: claimed and not yet done, so the block is alive.
+        // SAFETY: claimed and not yet read, so the block is alive.
         let slot = unsafe { claim.slot(position) };
         let mut pause = Pause::default();
         // ORDERING: acquire, pairs with the store of `push_quietly`.
-        while slot.stamp.load(Ordering::Acquire) != position + 1 {
+        while slot.written.load(Ordering::Acquire) == 0 {
             pause.once();
         }
         // SAFETY: written, and the claim made it ours alone.
-        unsafe { slot.room.take() }
-    }
-
-    /// The messages of `claim` were moved out; the last of the block frees it.
-    #[inline(always)]
-    fn finish(&self, claim: &Claim<T>) {
-        // SAFETY: not done until the next line.
-        let block = unsafe { claim.block.as_ref() };
-        // ORDERING: release, our reads come before; acquire, so do the others' for the one that
-        // frees.
-        let done = block.done.fetch_add(claim.count, Ordering::AcqRel) + claim.count;
-        if done == Self::SLOTS {
-            self.retire(claim.block);
+        let message = unsafe { slot.room.take() };
+        let index = (position % LAP) as usize;
+        if index + 1 == SLOTS {
+            self.retire(claim.block, 0);
+        // ORDERING: release: the message has been moved out before the slot is given up. Acquire,
+        // if it comes to that: all that was given up before is seen by the one who frees the block.
+        } else if slot.read.swap(READ, Ordering::AcqRel) == RETIRE {
+            slot.reset();
+            self.retire(claim.block, index + 1);
         }
+        message
     }
 
-    /// All messages of the block were moved out.
+    /// Goes through a block from slot `from` on, up to one whose receiver is still at work; that one
+    /// goes on. The receiver of the last message began.
     #[cold]
-    fn retire(&self, block: ptr::NonNull<Block<T>>) {
-        // SAFETY: all slots are done, so nobody else has the block any more. Stamps may stay: a
-        // later lap's are greater.
-        unsafe {
-            block.as_ref().next.store(ptr::null_mut(), Ordering::Relaxed);
-            block.as_ref().done.store(0, Ordering::Relaxed);
+    fn retire(&self, block: ptr::NonNull<Block<T>>, from: usize) {
+        // SAFETY: the slots from here on are given up only by the one who goes through the block.
+        let this = unsafe { block.as_ref() };
+        for index in from..SLOTS - 1 {
+            let slot = &this.slots[index];
+            // ORDERING: acquire, here and below, pairs with the swap of `take`; release, for the one
+            // who goes on.
+            if slot.read.load(Ordering::Acquire) != READ
+                && slot.read.swap(RETIRE, Ordering::AcqRel) != READ
+            {
+                return;
+            }
+            slot.reset();
         }
+        // The last: its receiver began all this.
+        this.slots[SLOTS - 1].reset();
+        this.next.store(ptr::null_mut(), Ordering::Relaxed);
         self.keep(block.as_ptr());
     }
 
@@ -375,13 +388,22 @@ impl<T> List<T> {
         unsafe { Self::free(other) };
     }
 
+    /// Made in place: a block of large messages does not fit on the stack.
     fn new_block() -> *mut Block<T> {
-        let slots = Slots::new(Self::SLOTS as usize, |_| Slot {
-            room: Room::empty(),
-            stamp: AtomicU64::new(0),
-        });
-        let (next, done) = (AtomicPtr::new(ptr::null_mut()), Padded(AtomicU64::new(0)));
-        Box::into_raw(Box::new(Block { slots, next, done }))
+        let mut block = Box::<Block<T>>::new_uninit();
+        let raw = block.as_mut_ptr();
+        // SAFETY: each field is written once, where it lies in the allocation; then all are.
+        unsafe {
+            (&raw mut (*raw).next).write(AtomicPtr::new(ptr::null_mut()));
+            let slots = (&raw mut (*raw).slots).cast::<Slot<T>>();
+            for index in 0..SLOTS {
+                let slot = slots.add(index);
+                (&raw mut (*slot).room).write(Room::empty());
+                (&raw mut (*slot).written).write(AtomicU32::new(0));
+                (&raw mut (*slot).read).write(AtomicU32::new(0));
+            }
+            Box::into_raw(block.assume_init())
+        }
     }
 
     /// # Safety
@@ -417,7 +439,7 @@ impl<T> List<T> {
     /// How many positions before this one have slots.
     fn number(position: u64) -> u64 {
         let position = position & !CLOSED;
-        position / Self::LAP * Self::SLOTS + position % Self::LAP
+        position / LAP * HOP + position % LAP
     }
 
     /// How far receivers have come, in messages.
@@ -474,29 +496,49 @@ impl<T> Drop for List<T> {
     }
 }
 
-impl<T> Claim<T> {
-    /// # Safety
-    /// `position` is within the claim, and its message is not counted in `done` yet.
-    #[inline(always)]
-    unsafe fn slot(&self, position: u64) -> &Slot<T> {
-        let index = (position % List::<T>::LAP) as usize;
-        // SAFETY: a claimed position is not the hop, so the index is below the count; the block is
-        // alive by the caller's word.
-        unsafe { self.block.as_ref().slots.at(index) }
+impl<T> Slot<T> {
+    /// As in a new block. For one whom nobody else looks at.
+    fn reset(&self) {
+        self.written.store(0, Ordering::Relaxed);
+        self.read.store(0, Ordering::Relaxed);
     }
 }
 
-/// Passes a moment until another thread has done its next step, which takes nanoseconds unless it
-/// was taken off its core.
+impl<T> Claim<T> {
+    /// # Safety
+    /// `position` is within the claim, and was not yet given up.
+    #[inline(always)]
+    unsafe fn slot(&self, position: u64) -> &Slot<T> {
+        let index = (position % LAP) as usize;
+        // SAFETY: a claimed position is not the hop, so the index is below the count; the block is
+        // alive by the caller's word.
+        unsafe { self.block.as_ref().slots.get_unchecked(index) }
+    }
+}
+
+/// Passes a moment.
 #[derive(Default)]
 struct Pause {
     count: u32,
+    losses: u32,
 }
 
 impl Pause {
+    /// Until another thread has done its next step, which takes nanoseconds unless it was taken off
+    /// its core.
     #[cold]
     fn once(&mut self) {
         self.count += 1;
         if self.count < 32 { sync::pause() } else { sync::yield_now() }
+    }
+
+    /// After a claim that another thread made first: longer each time, so that one thread makes
+    /// many claims while it has the line, instead of each taking it from the other for every one.
+    #[cold]
+    fn after_a_loss(&mut self) {
+        for _ in 0..1 << self.losses {
+            sync::pause();
+        }
+        self.losses = (self.losses + 1).min(LOSSES_MAX);
     }
 }

@@ -13,8 +13,7 @@
 //! A channel without a bound hides a receiver that is too slow until memory is gone. It is right
 //! where the number of messages is bounded by something else, or where a sender must not wait: in a
 //! `Drop`, under a lock, towards one's own thread. What a burst took goes back to the allocator as
-//! it is received, in blocks of 63 messages (15 of those larger than 128 bytes); an empty channel
-//! holds two.
+//! it is received, in blocks of 31 messages; an empty channel holds one or two.
 
 mod list;
 
