@@ -132,6 +132,12 @@ impl Words {
         self.place(at).store(value, Ordering::Release);
     }
 
+    /// Asks the processor for the line of the word at `at`, to be written soon.
+    #[inline]
+    pub(super) fn fetch(&self, at: usize) {
+        copy::fetch(self.place(at));
+    }
+
     /// The address of the word at `at`.
     #[cfg(not(loom))]
     pub(super) fn address(&self, at: usize) -> *mut u8 {
