@@ -8,6 +8,7 @@
 pub mod array_queue;
 pub mod async_channel;
 pub mod chaski;
+pub mod chaski_pool;
 pub mod crossbeam_channel;
 pub mod crossfire;
 pub mod disruptor;
@@ -30,7 +31,8 @@ use std::thread;
 const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
 
 /// Those who take part, by the names of their packages.
-const PACKAGES: [&str; 15] = [
+const PACKAGES: [&str; 16] = [
+    "chaski-pool",
     "chaski-ring",
     "async-channel",
     "crossbeam-channel",

@@ -14,6 +14,7 @@ use super::round_trip::{STOP, quantiles};
 use super::wake::send_now_and_then;
 use super::{NS_PER_MSG, SPEEDUP, Setup, case, pace};
 use crate::machine::Pinned;
+use crate::rivals::threads::chaski_pool::Pooled;
 use crate::rivals::threads::crossbeam_channel::ChannelPerWorker;
 use crate::rivals::threads::rayon::{Collecting, Spawning};
 use crate::rivals::threads::{IdleWorker, Job, Message, Workers};
@@ -35,6 +36,7 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
             "pool-1us",
             vec![
                 scaling::<Independent>(setup, "limit"),
+                scaling::<Pooled>(setup, "chaski"),
                 scaling::<Spawning>(setup, "rayon"),
                 scaling::<Collecting>(setup, "rayon par_chunks"),
                 scaling::<ChannelPerWorker>(setup, "crossbeam-channel"),
@@ -43,6 +45,7 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
         case(
             "pool-0us",
             vec![
+                overhead::<Pooled>(setup, "chaski"),
                 overhead::<Spawning>(setup, "rayon"),
                 overhead::<Collecting>(setup, "rayon par_chunks"),
                 overhead::<ChannelPerWorker>(setup, "crossbeam-channel"),
@@ -52,6 +55,7 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
             "pool-idle-wake",
             vec![
                 idle::<Bell>(setup, "limit"),
+                idle::<Pooled>(setup, "chaski"),
                 idle::<Spawning>(setup, "rayon"),
                 idle::<ChannelPerWorker>(setup, "crossbeam-channel"),
             ],

@@ -6,11 +6,11 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::{METRICS, Setup};
 use crate::machine::Cores;
-use crate::run::{Case, Entrant, Samples};
+use crate::run::{Case, Entrant, Metric, Samples};
 
 /// The slowest turn takes two seconds.
 const TURN_MAX: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
@@ -42,6 +42,8 @@ pub(super) fn apart(case: Case, setup: Setup) -> Case {
 /// Takes the one turn and prints what it measured.
 pub fn turn(args: &TurnArgs) -> Result<()> {
     end_with_the_first_panic();
+    // A turn may spin for ever, and nobody else would end it.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let cores = if args.no_pin { None } else { Cores::split() };
     let setup = Setup { quick: args.quick, cores };
     let mut cases = super::cases_in_this_process(setup);
@@ -89,8 +91,23 @@ fn ends_in_time(child: &Child) -> Result<bool> {
 }
 
 /// `NAME VALUE` of a known metric.
-fn sample(line: &str) -> Result<(crate::run::Metric, f64)> {
+fn sample(line: &str) -> Result<(Metric, f64)> {
     let (name, value) = line.split_once(' ').context("a turn answered without a value")?;
     let metric = METRICS.iter().find(|metric| metric.name == name);
     Ok((*metric.with_context(|| format!("no metric {name}"))?, value.parse()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NS_PER_MSG;
+    use super::*;
+
+    #[test]
+    fn answers_are_known_metrics_with_values() {
+        let answer = sample("ns_per_msg 3.25").expect("name and value");
+        assert_eq!(answer, (NS_PER_MSG, 3.25));
+        assert!(sample("ns_per_msg").is_err());
+        assert!(sample("ns_per_msg fast").is_err());
+        assert!(sample("ns_per_message 3.25").is_err());
+    }
 }
