@@ -8,10 +8,17 @@
 //! ```
 
 use std::alloc::{self, Layout};
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+use std::arch::asm;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::padded::Padded;
+
+/// How far ahead of itself an end asks for lines, in bytes. A line takes 50 to 200 ns to cross; an
+/// end that waits for each, or has only those under way that its reordering reaches, is slower by
+/// half (measured for 8 and for 64 bytes a message).
+pub(crate) const AHEAD: usize = 512;
 
 /// A row of `S` that is allocated once and never moves. Alignment: that of a padded line.
 pub(crate) struct Slots<S, const DENSE: bool = false> {
@@ -84,6 +91,33 @@ impl<S, const DENSE: bool> Slots<S, DENSE> {
 }
 
 impl<S> Slots<S, true> {
+    /// Asks for the cache line of the slot that lies [`AHEAD`] behind the one at `index`: to read it
+    /// soon, or to write it.
+    #[inline(always)]
+    pub(crate) fn expect<const WRITE: bool>(&self, index: usize) {
+        // May point behind the row: nothing is accessed.
+        let _line = self.base.as_ptr().wrapping_add(index * size_of::<S>() + AHEAD);
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: a prefetch of any address has no effect but on the caches. `prefetchw` is in
+        // every x86-64 processor since 2014, and does nothing in those before.
+        unsafe {
+            if WRITE {
+                asm!("prefetchw [{}]", in(reg) _line, options(nostack, readonly, preserves_flags));
+            } else {
+                asm!("prefetcht0 [{}]", in(reg) _line, options(nostack, readonly, preserves_flags));
+            }
+        }
+        #[cfg(all(target_arch = "aarch64", not(miri)))]
+        // SAFETY: as above.
+        unsafe {
+            if WRITE {
+                asm!("prfm pstl1keep, [{}]", in(reg) _line, options(nostack, readonly));
+            } else {
+                asm!("prfm pldl1keep, [{}]", in(reg) _line, options(nostack, readonly));
+            }
+        }
+    }
+
     /// Where the first slot lies. The others follow as in a slice.
     #[inline(always)]
     pub(crate) fn base(&self) -> *mut S {

@@ -111,7 +111,6 @@ macro_rules! promises {
 }
 
 promises!(spsc: spsc);
-promises!(slices: spsc::slices);
 promises!(mpsc: mpsc);
 promises!(fan_in: fan_in);
 promises!(mpmc: mpmc);

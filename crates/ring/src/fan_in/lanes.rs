@@ -26,12 +26,12 @@
 
 use crate::error::TryRecvError;
 use crate::front::{Measure, Pop, Side};
-use crate::spsc::{Rx, Stamped, Tx, ring};
+use crate::spsc::{Rx, Tx, ring};
 use crate::stats::Stats;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
 use crate::wait::{Wait, Waiters};
 
-type Lane<T> = Rx<T, Stamped>;
+type Lane<T> = Rx<T>;
 
 /// Messages that are taken from a lane before the next is looked at, if it has any.
 const BURST: usize = 64;
@@ -59,7 +59,7 @@ impl<T> Registry<T> {
     }
 
     /// A new lane; its other end is registered.
-    pub(super) fn add(&self) -> Tx<T, Stamped> {
+    pub(super) fn add(&self) -> Tx<T> {
         let (tx, mut rx) = ring::ring(self.capacity, Arc::clone(&self.items));
         let mut new = lock(&self.new);
         if new.closed {
@@ -165,7 +165,7 @@ impl<T> Lanes<T> {
     #[cold]
     fn remove(&mut self) {
         let lane = self.lanes.remove(self.at);
-        lane.ring().count(&mut self.gone);
+        lane.ring().count_into(&mut self.gone);
         (self.gone.capacity, self.gone.depth) = (0, 0);
         self.at = self.at.checked_sub(1).unwrap_or(self.lanes.len().saturating_sub(1));
     }
@@ -278,7 +278,7 @@ impl<T> Measure for &Lanes<T> {
         stats.receiver_wakes = self.registry.items.wakes();
         let mut add = |lanes: &[Lane<T>]| {
             for lane in lanes {
-                lane.ring().count(&mut stats);
+                lane.ring().count_into(&mut stats);
             }
         };
         add(&self.lanes);

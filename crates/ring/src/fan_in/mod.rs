@@ -36,7 +36,7 @@
 mod lanes;
 
 use crate::front::{end_methods, receiver_methods, sender_methods, sole_sender_methods};
-use crate::spsc::{Stamped, Tx};
+use crate::spsc::Tx;
 use crate::sync::Arc;
 use crate::wait::Wait;
 use lanes::{Lanes, Registry};
@@ -59,7 +59,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 ///
 /// Length, capacity and statistics are those of its lane.
 pub struct Sender<T> {
-    tx: Tx<T, Stamped>,
+    tx: Tx<T>,
     registry: Arc<Registry<T>>,
 }
 
@@ -76,11 +76,11 @@ impl<T> Sender<T> {
     sole_sender_methods!(self);
     end_methods!(self);
 
-    fn port(&mut self) -> &mut Tx<T, Stamped> {
+    fn port(&mut self) -> &mut Tx<T> {
         &mut self.tx
     }
 
-    fn measured(&self) -> &Tx<T, Stamped> {
+    fn measured(&self) -> &Tx<T> {
         &self.tx
     }
 

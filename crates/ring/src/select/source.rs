@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use crate::front::Watch;
 use crate::shared::Shared;
+use crate::sync::Ordering;
 use crate::wait::{Place, Waiters};
 
 /// A receiver that [`crate::select`] can wait for: every receiver of this crate is one, and nothing
@@ -51,7 +52,6 @@ macro_rules! source {
 source!(crate::spsc::Receiver<T>);
 source!(crate::mpsc::Receiver<T>);
 source!(crate::mpmc::Receiver<T>);
-source!(crate::spsc::slices::Receiver<T>);
 source!(crate::fan_in::Receiver<T>);
 source!(crate::unbounded::Receiver<T>);
 source!(crate::rendezvous::Receiver<T>);
@@ -70,6 +70,29 @@ impl<T: Send> sealed::Waits for crate::oneshot::Receiver<T> {
     }
 
     fn leave(&self, _place: &mut Place) {}
+}
+
+impl<T: Send + Sync> Source for crate::broadcast::Receiver<T> {
+    fn is_ready(&self) -> bool {
+        self.arrival().is_ready()
+    }
+}
+
+impl<T: Send + Sync> sealed::Waits for crate::broadcast::Receiver<T> {
+    fn register(&self, place: &mut Place, waker: &Waker) {
+        // Another select of this very receiver has the one place: this one comes back at once.
+        if place.is_none() && self.selecting().swap(true, Ordering::Acquire) {
+            return waker.wake_by_ref();
+        }
+        self.arrival().join(place, waker);
+    }
+
+    fn leave(&self, place: &mut Place) {
+        if place.is_some() {
+            self.arrival().quit(place);
+            self.selecting().store(false, Ordering::Release);
+        }
+    }
 }
 
 impl<T> Watch for Shared<T> {

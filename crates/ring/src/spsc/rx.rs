@@ -1,109 +1,143 @@
-//! The receiving end of a ring.
+//! The receiving end of a ring of slices. One message is a batch of one.
 
-use super::publication::Publication;
+use std::ptr;
+
 use super::ring::Ring;
+use super::tx::drop_parts;
 use crate::error::TryRecvError;
-use crate::front::{Pop, Side};
+use crate::front::{Measure, Pop, Side};
+use crate::stats::Stats;
 use crate::sync::{Arc, Ordering, lock};
 use crate::wait::{Wait, Waiters};
 
 /// The receiving end.
-pub(crate) struct Rx<T, P: Publication<T>> {
-    ring: Arc<Ring<T, P>>,
-    items: Arc<Waiters>,
+pub(crate) struct Rx<T> {
+    ring: Arc<Ring<T>>,
     head: usize,
     index: usize,
     /// What `released` says.
     released: usize,
-    /// What is known of the producer's tail, see [`Publication::is_published`].
+    /// The newest tail this end has seen; the cut, once it has closed.
     seen: usize,
-    /// Where this end closed.
-    cut: Option<usize>,
+    closed: bool,
+    /// The last look at the tail was not in vain.
+    steady: bool,
     pub(crate) wait: Wait,
 }
 
-// SAFETY: as for the sending end: one thread's at a time, and messages pass to it.
-unsafe impl<T: Send, P: Publication<T>> Send for Rx<T, P> {}
-// SAFETY: a shared end lets one look at counters and at whether a message is there, never at one.
-unsafe impl<T: Send, P: Publication<T>> Sync for Rx<T, P> {}
-
-impl<T, P: Publication<T>> Rx<T, P> {
-    pub(super) fn new(ring: Arc<Ring<T, P>>, items: Arc<Waiters>) -> Rx<T, P> {
+impl<T> Rx<T> {
+    pub(super) fn new(ring: Arc<Ring<T>>) -> Rx<T> {
         let wait = Wait::default();
-        Rx { ring, items, head: 0, index: 0, released: 0, seen: 0, cut: None, wait }
+        Rx { ring, head: 0, index: 0, released: 0, seen: 0, closed: false, steady: false, wait }
     }
 
-    pub(crate) fn ring(&self) -> &Arc<Ring<T, P>> {
-        &self.ring
-    }
-
-    pub(crate) fn items(&self) -> &Arc<Waiters> {
-        &self.items
-    }
-
-    /// Whether the slot at the head may be read.
+    /// How many messages there are, as far as is known. If none are known, the producer's line is
+    /// looked at.
     #[inline(always)]
-    fn is_published(&mut self) -> bool {
-        if self.cut == Some(self.head) {
-            return false;
+    pub(super) fn look(&mut self) -> Result<usize, TryRecvError> {
+        match self.seen.wrapping_sub(self.head) {
+            0 => self.refresh(),
+            known => Ok(known),
         }
-        // SAFETY: the index is below the count.
-        let slot = unsafe { self.ring.slots.at(self.index) };
-        P::is_published(slot, &self.ring.producer.tail, self.head, &mut self.seen)
     }
 
-    /// # Safety
-    /// The slot at the head is published and before the cut.
     #[inline(always)]
-    unsafe fn take(&mut self) -> T {
-        // SAFETY: the index is below the count; the slot was published and is not read again.
-        let message = unsafe { P::room(self.ring.slots.at(self.index)).take() };
-        self.head = self.head.wrapping_add(1);
-        self.index = self.ring.after(self.index);
-        message
-    }
-
-    /// Nothing was there. Ok: there is now.
-    #[inline(never)]
-    fn why_none(&mut self) -> Result<(), TryRecvError> {
-        if self.cut == Some(self.head) {
+    fn refresh(&mut self) -> Result<usize, TryRecvError> {
+        if self.closed {
             return Err(TryRecvError::Closed);
+        }
+        if let Some(unread) = self.look_at_the_tail() {
+            return Ok(unread);
         }
         if !self.ring.space.is_closed() {
             return Err(TryRecvError::Empty);
         }
         // The sender is gone, and whatever it sent before it went is visible now.
-        if self.is_published() { Ok(()) } else { Err(TryRecvError::Closed) }
+        self.look_at_the_tail().ok_or(TryRecvError::Closed)
     }
 
-    /// Shows the room of what was taken, if it is much.
     #[inline(always)]
-    fn release_some(&mut self) {
+    fn look_at_the_tail(&mut self) -> Option<usize> {
+        self.seen = self.ring.look_for_messages(self.head, self.steady);
+        let unread = self.seen.wrapping_sub(self.head);
+        self.steady = unread > 0;
+        (unread > 0).then_some(unread)
+    }
+
+    /// `count` slots from the head on.
+    #[inline(always)]
+    pub(super) fn parts(&self, count: usize) -> [(*mut T, usize); 2] {
+        self.ring.parts(self.index, count)
+    }
+
+    /// Goes past `count` messages, whose slots may be written again once that is shown.
+    ///
+    /// # Safety
+    /// They are unread and known, and were moved out or dropped, or are so before the next call
+    /// that shows room.
+    #[inline(always)]
+    pub(super) unsafe fn pass(&mut self, count: usize) {
+        debug_assert!(count <= self.seen.wrapping_sub(self.head));
+        self.ring.taken(self.index, count);
+        self.head = self.head.wrapping_add(count);
+        self.index = self.ring.after(self.index, count);
+    }
+
+    /// Shows how far this end has come: to statistics, and to the sender, if there is much room.
+    #[inline(always)]
+    pub(super) fn show(&mut self) {
+        self.ring.received.store(self.head, Ordering::Relaxed);
         if self.head.wrapping_sub(self.released) >= self.ring.quantum {
             self.release();
         }
     }
 
     /// Shows the room of all that was taken.
-    #[inline(never)]
-    pub(crate) fn release(&mut self) {
-        if self.released == self.head {
-            return;
-        }
-        let freed = self.head.wrapping_sub(self.released);
+    #[inline(always)]
+    fn release(&mut self) {
+        self.ring.release(self.released, self.head);
         self.released = self.head;
-        // ORDERING: release, pairs with the load of `refresh`.
-        self.ring.consumer.released.store(self.head, Ordering::Release);
-        self.ring.space.notify(freed);
-        self.items.awake_at(self.head);
+    }
+
+    /// Moves the next message out.
+    ///
+    /// # Safety
+    /// There is one, and it is known.
+    #[inline(always)]
+    pub(super) unsafe fn take(&mut self) -> T {
+        // SAFETY: published and unread, so it is initialised and ours; the head moves past it.
+        unsafe {
+            let message = self.ring.slot(self.index).read();
+            self.pass(1);
+            message
+        }
+    }
+
+    /// Drops the next `count` messages; all of them, also if the drop of one panics.
+    ///
+    /// # Safety
+    /// There are so many, and they are known.
+    pub(super) unsafe fn drop_next(&mut self, count: usize) {
+        struct Passed<'a, T>(&'a mut Rx<T>, usize);
+        impl<T> Drop for Passed<'_, T> {
+            fn drop(&mut self) {
+                // SAFETY: dropped, by the time that this guard is.
+                unsafe { self.0.pass(self.1) };
+                self.0.show();
+            }
+        }
+        let passed = Passed(self, count);
+        // SAFETY: published and unread, so they are initialised and ours; the guard moves the head
+        // past them whatever happens.
+        unsafe { drop_parts(passed.0.parts(count)) };
     }
 
     /// Refuses what is sent from now on; what was sent before can still be received.
     pub(crate) fn close(&mut self) {
-        if self.cut.is_some() {
+        if self.closed {
             return;
         }
-        self.items.close();
+        self.ring.items.close();
         self.find_cut();
         self.ring.space.wake(usize::MAX);
     }
@@ -112,86 +146,42 @@ impl<T, P: Publication<T>> Rx<T, P> {
     /// closes them itself.
     pub(crate) fn find_cut(&mut self) {
         let mut cut = lock(&self.ring.cut);
-        let (mut position, mut index) = (self.head, self.index);
-        // SAFETY: the index is below the count.
-        while P::is_published(
-            unsafe { self.ring.slots.at(index) },
-            &self.ring.producer.tail,
-            position,
-            &mut self.seen,
-        ) {
-            position = position.wrapping_add(1);
-            index = self.ring.after(index);
-        }
-        *cut = Some(position);
-        self.cut = Some(position);
+        // ORDERING: acquire, as in `look_at_the_tail`. That the tail is not older than what a
+        // producer published without seeing the close is the work of the fence in `close`.
+        self.seen = self.ring.producer.tail.load(Ordering::Acquire);
+        *cut = Some(self.seen);
+        drop(cut);
+        self.closed = true;
+    }
+
+    pub(crate) fn ring(&self) -> &Arc<Ring<T>> {
+        &self.ring
     }
 
     /// Drops everything that was sent; goes on if a message's drop panics.
     pub(crate) fn drain(&mut self) {
-        struct Rest<'a, T, P: Publication<T>>(&'a mut Rx<T, P>);
-        impl<T, P: Publication<T>> Drop for Rest<'_, T, P> {
+        struct Rest<'a, T>(&'a mut Rx<T>);
+        impl<T> Rest<'_, T> {
+            fn drop_all(&mut self) {
+                while let Ok(count) = self.0.look() {
+                    // SAFETY: `look` says so.
+                    unsafe { self.0.drop_next(count) };
+                }
+            }
+        }
+        impl<T> Drop for Rest<'_, T> {
             fn drop(&mut self) {
-                while self.0.try_pop().is_ok() {}
+                self.drop_all();
             }
         }
-        let rest = Rest(self);
-        while let Ok(message) = rest.0.try_pop() {
-            drop(message);
-        }
+        Rest(self).drop_all();
     }
 }
 
-impl<T, P: Publication<T>> Pop for Rx<T, P> {
-    type Item = T;
-
-    #[inline(always)]
-    fn try_pop(&mut self) -> Result<T, TryRecvError> {
-        if !self.is_published() {
-            self.why_none()?;
-        }
-        // SAFETY: published and before the cut, so it is this end's; the head moves past it.
-        let message = unsafe { self.take() };
-        self.ring.received.store(self.head, Ordering::Relaxed);
-        self.release_some();
-        Ok(message)
-    }
-
-    fn pop_many(&mut self, into: &mut Vec<T>, max: usize) -> Result<usize, TryRecvError> {
-        if max == 0 {
-            return Ok(0);
-        }
-        if !self.is_published() {
-            self.why_none()?;
-        }
-        let mut count = 0;
-        while count < max && self.is_published() {
-            if into.len() == into.capacity() {
-                into.reserve((max - count).min(self.ring.quantum));
-            }
-            // SAFETY: published and before the cut.
-            into.push(unsafe { self.take() });
-            count += 1;
-            self.release_some();
-        }
-        self.ring.received.store(self.head, Ordering::Relaxed);
-        Ok(count)
-    }
-
-    fn is_ready(&self) -> bool {
-        if self.cut == Some(self.head) || self.ring.space.is_closed() {
-            return true;
-        }
-        // SAFETY: the index is below the count.
-        let slot = unsafe { self.ring.slots.at(self.index) };
-        P::is_published(slot, &self.ring.producer.tail, self.head, &mut self.seen.clone())
-    }
-}
-
-impl<T, P: Publication<T>> Side for Rx<T, P> {
+impl<T> Side for Rx<T> {
     #[inline(always)]
     fn waiters(&self) -> &Waiters {
-        &self.items
+        &self.ring.items
     }
 
     fn position(&self) -> usize {
@@ -204,5 +194,77 @@ impl<T, P: Publication<T>> Side for Rx<T, P> {
 
     fn settle(&mut self) {
         self.release();
+    }
+}
+
+impl<T> Pop for Rx<T> {
+    type Item = T;
+
+    #[inline(always)]
+    fn try_pop(&mut self) -> Result<T, TryRecvError> {
+        self.look()?;
+        self.ring.expect::<false>(self.index);
+        // SAFETY: `look` says that there is one.
+        let message = unsafe { self.take() };
+        self.show();
+        Ok(message)
+    }
+
+    fn pop_many(&mut self, into: &mut Vec<T>, max: usize) -> Result<usize, TryRecvError> {
+        if max == 0 {
+            return Ok(0);
+        }
+        let mut count = 0;
+        let mut unread = self.look()?;
+        loop {
+            let run = unread.min(max - count);
+            into.reserve(run);
+            for (from, length) in self.parts(run) {
+                // SAFETY: published and unread; there is room behind the vector's end, which lies
+                // nowhere in the ring; the head moves past them below.
+                unsafe {
+                    let end = into.as_mut_ptr().add(into.len());
+                    ptr::copy_nonoverlapping(from, end, length);
+                    into.set_len(into.len() + length);
+                }
+            }
+            // SAFETY: moved out just now.
+            unsafe { self.pass(run) };
+            self.show();
+            count += run;
+            if count == max {
+                return Ok(count);
+            }
+            match self.look() {
+                Ok(more) => unread = more,
+                Err(_) => return Ok(count),
+            }
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        // ORDERING: acquire, as in `look_at_the_tail`.
+        self.closed
+            || self.seen != self.head
+            || self.ring.space.is_closed()
+            || self.ring.producer.tail.load(Ordering::Acquire) != self.head
+    }
+}
+
+impl<T> Measure for &Rx<T> {
+    fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        Some(self.ring.capacity)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.ring.items.is_closed() || self.ring.space.is_closed()
+    }
+
+    fn stats(&self) -> Stats {
+        self.ring.stats()
     }
 }

@@ -1,17 +1,18 @@
-//! The sending end of a ring.
+//! The sending end of a ring of slices. One message is a batch of one.
 
-use super::publication::Publication;
+use std::ptr;
+
+use super::reserve::Reserve;
 use super::ring::Ring;
 use crate::error::{SendError, TrySendError};
-use crate::front::{Push, Side};
+use crate::front::{Measure, Push, Side};
+use crate::stats::Stats;
 use crate::sync::{Arc, Ordering, lock};
 use crate::wait::{Wait, Waiters};
 
 /// The sending end.
-pub(crate) struct Tx<T, P: Publication<T>> {
-    ring: Arc<Ring<T, P>>,
-    /// The receiver waits here. Closed when the receiver is.
-    items: Arc<Waiters>,
+pub(crate) struct Tx<T> {
+    ring: Arc<Ring<T>>,
     tail: usize,
     index: usize,
     /// The newest `released` this end has seen.
@@ -19,109 +20,88 @@ pub(crate) struct Tx<T, P: Publication<T>> {
     pub(crate) wait: Wait,
 }
 
-// SAFETY: each end is one thread's at a time (`&mut self`), and moves messages between the two.
-unsafe impl<T: Send, P: Publication<T>> Send for Tx<T, P> {}
-// SAFETY: a shared end lets one look at counters only.
-unsafe impl<T: Send, P: Publication<T>> Sync for Tx<T, P> {}
-
-impl<T, P: Publication<T>> Tx<T, P> {
-    pub(super) fn new(ring: Arc<Ring<T, P>>, items: Arc<Waiters>) -> Tx<T, P> {
-        Tx { ring, items, tail: 0, index: 0, released: 0, wait: Wait::default() }
+impl<T> Tx<T> {
+    pub(super) fn new(ring: Arc<Ring<T>>) -> Tx<T> {
+        Tx { ring, tail: 0, index: 0, released: 0, wait: Wait::default() }
     }
 
-    pub(crate) fn ring(&self) -> &Arc<Ring<T, P>> {
-        &self.ring
-    }
-
-    pub(crate) fn items(&self) -> &Arc<Waiters> {
-        &self.items
-    }
-
+    /// Free slots: as many as are known, if that is `wanted`; all of them, if not.
     #[inline(always)]
-    pub(crate) fn is_closed(&self) -> bool {
-        self.items.is_closed()
-    }
-
-    /// Free slots, as far as known; if none are known, the consumer's line is looked at.
-    #[inline(always)]
-    fn room(&mut self) -> usize {
-        let room = self.known_room();
-        if room > 0 { room } else { self.refresh() }
+    pub(super) fn room(&mut self, wanted: usize) -> usize {
+        if self.known_room() < wanted {
+            self.released = self.ring.look_for_room(self.tail);
+        }
+        self.known_room()
     }
 
     #[inline(always)]
     fn known_room(&self) -> usize {
-        self.ring.slots.count() - self.tail.wrapping_sub(self.released)
+        self.ring.count() - self.tail.wrapping_sub(self.released)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn refresh(&mut self) -> usize {
-        // ORDERING: acquire, pairs with the store of `release`: the consumer is done with the slots
-        // before `released`.
-        self.released = self.ring.consumer.released.load(Ordering::Acquire);
-        let depth = self.tail.wrapping_sub(self.released);
-        let producer = &self.ring.producer;
-        if depth > producer.high_water.load(Ordering::Relaxed) {
-            producer.high_water.store(depth, Ordering::Relaxed);
-        }
-        self.ring.space.awake_at(self.tail);
-        let room = self.known_room();
-        if room == 0 {
-            let stalls = producer.full_stalls.load(Ordering::Relaxed);
-            producer.full_stalls.store(stalls + 1, Ordering::Relaxed);
-        }
-        room
+    /// Whether sending is in vain.
+    #[inline(always)]
+    pub(super) fn is_closed(&self) -> bool {
+        self.ring.items.is_closed()
     }
 
+    /// Where the slot lies that is `offset` behind the tail.
+    #[inline(always)]
+    pub(super) fn slot(&self, offset: usize) -> *mut T {
+        self.ring.slot(self.ring.after(self.index, offset))
+    }
+
+    /// `count` slots from `offset` behind the tail on.
+    #[inline(always)]
+    pub(super) fn parts(&self, offset: usize, count: usize) -> [(*mut T, usize); 2] {
+        self.ring.parts(self.ring.after(self.index, offset), count)
+    }
+
+    /// Publishes `count` messages that were written from the tail on. If the receiver closed before
+    /// it could see the last of them, returns how many: they lie from the tail on, initialised, and
+    /// are the caller's again.
+    ///
     /// # Safety
-    /// The slot at the tail is free.
+    /// That many slots were free, and are initialised.
     #[inline(always)]
-    unsafe fn put(&self, message: T) {
-        // SAFETY: the index is below the count, and the slot is free: nobody else looks at it.
-        unsafe { P::room(self.ring.slots.at(self.index)).put(message) };
+    pub(super) unsafe fn publish(&mut self, count: usize) -> usize {
+        if count == 0 {
+            return 0;
+        }
+        self.ring.written(self.index, count);
+        self.tail = self.tail.wrapping_add(count);
+        self.index = self.ring.after(self.index, count);
+        // ORDERING: release, pairs with the load of `Rx::refresh`: everything before is written.
+        self.ring.producer.tail.store(self.tail, Ordering::Release);
+        if self.ring.items.notify(count) { self.take_back(count) } else { 0 }
     }
 
-    /// Publishes the slot at this end's index, whose position is `position`.
-    #[inline(always)]
-    fn publish(&self, position: usize) {
-        // SAFETY: the index is below the count.
-        let slot = unsafe { self.ring.slots.at(self.index) };
-        P::publish(slot, &self.ring.producer.tail, position);
-    }
-
-    /// The receiver closed. If it did before it saw the last `count` messages, they come back: the
-    /// first as the error; the others, there are none but in a batch, are dropped.
+    /// The receiver closed: of the last `count` messages, those behind its cut are not sent.
     #[cold]
-    fn take_back(&mut self, count: usize) -> Result<(), T> {
+    fn take_back(&mut self, count: usize) -> usize {
         let cut = *lock(&self.ring.cut);
         // Not cut yet: the closer will look after it has this lock, and see what was published.
-        let Some(cut) = cut else { return Ok(()) };
+        let Some(cut) = cut else { return 0 };
         let behind = self.tail.wrapping_sub(cut);
-        let first = self.tail.wrapping_sub(count);
-        if behind == 0 || behind > self.ring.slots.count() {
-            return Ok(());
+        if behind > self.ring.count() {
+            return 0;
         }
-        let mut back = None;
-        for _ in 0..behind.min(count) {
-            self.tail = self.tail.wrapping_sub(1);
-            self.index = self.index.checked_sub(1).unwrap_or(self.ring.slots.count() - 1);
-            // SAFETY: behind the cut the consumer reads nothing, and this end wrote it just now.
-            back = Some(unsafe { P::room(self.ring.slots.at(self.index)).take() });
-        }
-        debug_assert!(self.tail.wrapping_sub(first) <= count);
+        let back = behind.min(count);
+        self.tail = self.tail.wrapping_sub(back);
+        self.index = self.ring.before(self.index, back);
+        self.ring.taken(self.index, back);
         self.ring.producer.tail.store(self.tail, Ordering::Relaxed);
-        back.map_or(Ok(()), Err)
+        back
     }
 
     /// No more will be sent.
     pub(crate) fn close(&mut self) {
         self.ring.space.close();
-        self.items.notify(usize::MAX);
+        self.ring.items.notify(usize::MAX);
     }
 }
 
-impl<T, P: Publication<T>> Side for Tx<T, P> {
+impl<T> Side for Tx<T> {
     #[inline(always)]
     fn waiters(&self) -> &Waiters {
         &self.ring.space
@@ -136,23 +116,28 @@ impl<T, P: Publication<T>> Side for Tx<T, P> {
     }
 }
 
-impl<T, P: Publication<T>> Push for Tx<T, P> {
+impl<T> Push for Tx<T> {
     type Item = T;
 
     #[inline(always)]
     fn try_push(&mut self, message: T) -> Result<(), TrySendError<T>> {
-        if self.items.is_closed() {
+        if self.is_closed() {
             return Err(TrySendError::Closed(message));
         }
-        if self.room() == 0 {
+        if self.room(1) == 0 {
             return Err(TrySendError::Full(message));
         }
-        // SAFETY: `room` says that the slot at the tail is free, and only this end writes slots.
-        unsafe { self.put(message) };
-        self.publish(self.tail);
-        self.tail = self.tail.wrapping_add(1);
-        self.index = self.ring.after(self.index);
-        if self.items.notify(1) { self.take_back(1).map_err(TrySendError::Closed) } else { Ok(()) }
+        self.ring.expect::<true>(self.index);
+        // SAFETY: the slot at the tail is free, so nobody else looks at it; then it is initialised.
+        let back = unsafe {
+            self.slot(0).write(message);
+            self.publish(1)
+        };
+        if back == 0 {
+            return Ok(());
+        }
+        // SAFETY: given back, initialised, at the tail.
+        Err(TrySendError::Closed(unsafe { self.slot(0).read() }))
     }
 
     fn push_many<I: Iterator<Item = T>>(
@@ -160,71 +145,76 @@ impl<T, P: Publication<T>> Push for Tx<T, P> {
         messages: &mut I,
         _held: &mut Option<T>,
     ) -> Result<usize, SendError<T>> {
-        if self.items.is_closed() {
-            return match messages.next() {
-                Some(message) => Err(SendError(message)),
-                None => Ok(0),
-            };
+        if self.is_closed() {
+            return messages.next().map_or(Ok(0), |message| Err(SendError(message)));
         }
-        let mut batch = Batch { room: self.room(), tx: self, count: 0 };
-        batch.fill(messages);
-        let count = batch.count;
-        let closed = batch.finish();
-        drop(batch);
-        if closed {
-            self.take_back(count).map_err(SendError)?;
-        }
-        Ok(count)
+        let room = self.room(1);
+        let mut batch = Batch(Reserve::new(self, room));
+        let count = batch.0.extend_from_iter(messages);
+        let first = batch.publish();
+        first.map_or(Ok(count), |first| Err(SendError(first)))
     }
 }
 
-/// Messages written and not yet published: the first is published last, so that the consumer, which
-/// goes by order, sees all or none.
-struct Batch<'a, T, P: Publication<T>> {
-    tx: &'a mut Tx<T, P>,
-    room: usize,
-    count: usize,
-}
+/// Messages of a batch that are shown at its end; also if the program's iterator panics.
+struct Batch<'a, T>(Reserve<'a, T>);
 
-impl<T, P: Publication<T>> Batch<'_, T, P> {
-    fn fill<I: Iterator<Item = T>>(&mut self, messages: &mut I) {
-        while self.count < self.room {
-            // The program's code: if it panics, the drop publishes what was written before.
-            let Some(message) = messages.next() else { return };
-            // SAFETY: `room` slots are free from the tail on.
-            unsafe { self.tx.put(message) };
-            self.tx.index = self.tx.ring.after(self.tx.index);
-            self.count += 1;
+impl<T> Batch<'_, T> {
+    /// Of those that came back, the first. The others are dropped.
+    fn publish(&mut self) -> Option<T> {
+        let tx = self.0.publish();
+        let (tx, back) = tx;
+        if back == 0 {
+            return None;
+        }
+        // SAFETY: `back` messages were given back and lie from the tail on; each is moved or
+        // dropped once.
+        unsafe {
+            let first = tx.slot(0).read();
+            drop_parts(tx.parts(1, back - 1));
+            Some(first)
         }
     }
 }
 
-impl<T, P: Publication<T>> Batch<'_, T, P> {
-    /// Publishes what was written. True: the receiver has closed.
-    fn finish(&mut self) -> bool {
-        let count = std::mem::take(&mut self.count);
-        if count == 0 {
-            return false;
-        }
-        let ring = &self.tx.ring;
-        let tail = self.tx.tail.wrapping_add(count);
-        if P::EACH {
-            let (mut position, mut index) = (tail, self.tx.index);
-            for _ in 0..count {
-                position = position.wrapping_sub(1);
-                index = index.checked_sub(1).unwrap_or(ring.slots.count() - 1);
-                // SAFETY: the index is below the count.
-                P::publish(unsafe { ring.slots.at(index) }, &ring.producer.tail, position);
-            }
-        }
-        ring.producer.tail.store(tail, P::TAIL);
-        self.tx.tail = tail;
-        self.tx.items.notify(count)
-    }
-}
-
-impl<T, P: Publication<T>> Drop for Batch<'_, T, P> {
+impl<T> Drop for Batch<'_, T> {
     fn drop(&mut self) {
-        self.finish();
+        drop(self.publish());
+    }
+}
+
+/// Drops the messages in both parts, those in the second also if one in the first panics.
+///
+/// # Safety
+/// They are initialised, and the caller's alone.
+pub(super) unsafe fn drop_parts<T>([first, second]: [(*mut T, usize); 2]) {
+    struct Part<T>((*mut T, usize));
+    impl<T> Drop for Part<T> {
+        fn drop(&mut self) {
+            // SAFETY: by the word of the caller of `drop_parts`.
+            unsafe { ptr::slice_from_raw_parts_mut(self.0.0, self.0.1).drop_in_place() };
+        }
+    }
+    if std::mem::needs_drop::<T>() {
+        let _second = Part(second);
+        drop(Part(first));
+    }
+}
+
+impl<T> Measure for &Tx<T> {
+    fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        Some(self.ring.capacity)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.ring.items.is_closed()
+    }
+
+    fn stats(&self) -> Stats {
+        self.ring.stats()
     }
 }

@@ -4,8 +4,8 @@
 //! whoever spins on a core that another thread needs makes that thread, perhaps the very one it
 //! waits for, wait for the scheduler. [`Wait::Adaptive`] therefore spins only
 //!
-//! - on machines with more than one core, and with at most so many spinning threads in the process
-//!   that one core is left for whoever is to end the wait;
+//! - with at most as many spinning threads in the process as there are cores, and never with one
+//!   core;
 //! - while it was not taken off its core: a gap between two looks at the clock says that more
 //!   threads want to run than there are cores, and nobody spins for a while after;
 //! - as long as spinning has paid here of late: each wait that spun in vain halves the next.
@@ -13,7 +13,6 @@
 use std::time::{Duration, Instant};
 
 use super::Waiters;
-use crate::sync::Ordering;
 
 /// How an end of a channel waits when it blocks. Each end has its own; the default is
 /// [`Wait::Adaptive`]. Tasks that await are not concerned.
@@ -40,6 +39,9 @@ const CROWDED: Duration = Duration::from_millis(2);
 /// Spinning in vain halves it, spinning with success doubles it; the spin is [`SPIN`] times this
 /// over [`FULL_LUCK`].
 pub(crate) const FULL_LUCK: u32 = 64;
+/// Of so many waits in vain, one spins in full all the same. Two threads that have both come to
+/// sleep would else go on so: by the time that a sleeper answers, a short spin is over.
+const PROBE: u32 = 16;
 /// Pauses between two looks at the clock.
 const PAUSES_PER_LOOK: u32 = 32;
 /// Looks at the channel that [`Wait::Yield`] makes before it yields.
@@ -116,8 +118,7 @@ impl Backoff {
         if now < spin.until {
             return Next::Look;
         }
-        let luck = waiters.luck().load(Ordering::Relaxed);
-        waiters.luck().store((luck / 2).max(1), Ordering::Relaxed);
+        luck::bad(waiters.luck());
         Next::Sleep
     }
 
@@ -125,16 +126,48 @@ impl Backoff {
     #[inline]
     pub(crate) fn paid(&mut self, waiters: &Waiters) {
         if self.spin.take().is_some() {
-            let luck = waiters.luck().load(Ordering::Relaxed);
-            waiters.luck().store((luck * 2).min(FULL_LUCK), Ordering::Relaxed);
+            luck::good(waiters.luck());
         }
     }
 }
 
 fn begin(waiters: &Waiters, now: Instant) -> Option<Spin> {
     let _permit = crowd::permit(now)?;
-    let luck = waiters.luck().load(Ordering::Relaxed);
+    let luck = luck::now(waiters.luck());
     Some(Spin { until: now + SPIN * luck / FULL_LUCK, last: now, _permit })
+}
+
+mod luck {
+    //! How well spinning has paid: the luck, and above it how often it has been the least.
+
+    use std::cmp::min;
+
+    use super::{FULL_LUCK, PROBE};
+    use crate::sync::{AtomicU32, Ordering};
+
+    const TIMES: u32 = 256;
+
+    /// Of [`FULL_LUCK`] parts, how many to spin.
+    pub(super) fn now(word: &AtomicU32) -> u32 {
+        let word_now = word.load(Ordering::Relaxed);
+        let (luck, times) = (word_now % TIMES, word_now / TIMES);
+        if times >= PROBE { FULL_LUCK } else { luck }
+    }
+
+    pub(super) fn good(word: &AtomicU32) {
+        let luck = word.load(Ordering::Relaxed) % TIMES;
+        word.store(min(luck * 2, FULL_LUCK), Ordering::Relaxed);
+    }
+
+    pub(super) fn bad(word: &AtomicU32) {
+        let word_now = word.load(Ordering::Relaxed);
+        let (luck, times) = (word_now % TIMES, word_now / TIMES);
+        let next = match luck {
+            1 if times < PROBE => 1 + (times + 1) * TIMES,
+            _ => (luck / 2).max(1),
+        };
+        word.store(next, Ordering::Relaxed);
+    }
 }
 
 mod crowd {
@@ -160,12 +193,12 @@ mod crowd {
     }
 
     pub(super) fn permit(now: Instant) -> Option<Permit> {
-        if since_start(now) < CROWDED_UNTIL.load(Ordering::Relaxed) {
+        if cores() == 1 || since_start(now) < CROWDED_UNTIL.load(Ordering::Relaxed) {
             return None;
         }
         let others = SPINNING.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(());
-        (others + 1 < cores()).then_some(permit)
+        (others < cores()).then_some(permit)
     }
 
     /// A thread found that it had been taken off its core.

@@ -55,5 +55,5 @@ pub(crate) fn heavy() {
 /// Notifier: keeps the compiler from moving the look before the publish. Free.
 #[inline(always)]
 pub(crate) fn light() {
-    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
