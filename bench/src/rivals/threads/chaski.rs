@@ -1,12 +1,15 @@
 //! `chaski-ring`: the product's own channels, driven like everyone else's.
 
-use chaski_ring::spsc::slices;
 use chaski_ring::{TrySendError, fan_in, mpmc, mpsc, spsc};
 
 use super::{
     AsyncRecv, AsyncSend, BatchRecv, BatchSend, BlockingRecv, BlockingSend, CAPACITY, Ends,
     Message, TryRecv, TrySend, copies, copies_of_sender,
 };
+
+/// A pair that moves batches by iterator and vector, where the plain one writes and reads in place.
+#[derive(Debug)]
+pub struct Sending<T>(spsc::Sender<T>);
 
 /// The receiver keeps the vector that the channel receives into.
 #[derive(Debug)]
@@ -19,14 +22,9 @@ pub fn pair<T: Message>() -> (spsc::Sender<T>, spsc::Receiver<T>) {
     spsc::channel(CAPACITY)
 }
 
-pub fn pair_with_drain<T: Message>() -> (spsc::Sender<T>, Draining<T>) {
+pub fn pair_with_drain<T: Message>() -> (Sending<T>, Draining<T>) {
     let (tx, receiver) = pair();
-    (tx, Draining { receiver, drained: Vec::with_capacity(CAPACITY) })
-}
-
-/// Messages that lie side by side, for those who write and read them in place.
-pub fn pair_of_slices<T: Message>() -> (slices::Sender<T>, slices::Receiver<T>) {
-    slices::channel(CAPACITY)
+    (Sending(tx), Draining { receiver, drained: Vec::with_capacity(CAPACITY) })
 }
 
 pub fn many_to_one<T: Message>(
@@ -108,19 +106,23 @@ macro_rules! receives {
 }
 
 sends!(spsc::Sender<T>);
-sends!(slices::Sender<T>);
 sends!(fan_in::Sender<T>);
 sends!(mpsc::Sender<T>);
 sends!(mpmc::Sender<T>);
 receives!(spsc::Receiver<T>);
-receives!(slices::Receiver<T>);
 receives!(fan_in::Receiver<T>);
 receives!(mpsc::Receiver<T>);
 receives!(mpmc::Receiver<T>);
 
-impl<T: Message> BatchSend<T> for spsc::Sender<T> {
+impl<T: Message> TrySend<T> for Sending<T> {
+    fn offer(&mut self, message: T) -> Result<(), T> {
+        self.0.try_send(message).map_err(TrySendError::into_inner)
+    }
+}
+
+impl<T: Message> BatchSend<T> for Sending<T> {
     fn fill(&mut self, count: usize, message: impl Fn(usize) -> T) -> usize {
-        let sent = self.try_send_all(&mut (0..count).map(message));
+        let sent = self.0.try_send_all(&mut (0..count).map(message));
         sent.unwrap_or_else(|_| panic!("closed"))
     }
 }
@@ -134,7 +136,7 @@ impl<T: Message> BatchRecv<T> for Draining<T> {
     }
 }
 
-impl<T: Message> BatchSend<T> for slices::Sender<T> {
+impl<T: Message> BatchSend<T> for spsc::Sender<T> {
     fn fill(&mut self, count: usize, message: impl Fn(usize) -> T) -> usize {
         let Ok(mut room) = self.try_reserve(count) else { return 0 };
         let filled = room.extend_from_iter((0..count).map(message));
@@ -143,7 +145,7 @@ impl<T: Message> BatchSend<T> for slices::Sender<T> {
     }
 }
 
-impl<T: Message> BatchRecv<T> for slices::Receiver<T> {
+impl<T: Message> BatchRecv<T> for spsc::Receiver<T> {
     fn drain(&mut self, mut show: impl FnMut(&T)) -> usize {
         let Ok(unread) = self.try_peek() else { return 0 };
         let (first, second) = unread.as_slices();

@@ -20,7 +20,6 @@ pub(super) fn cases(setup: Setup) -> Vec<Case> {
 fn entrants<T: Message>(setup: Setup) -> Vec<Entrant> {
     vec![
         entrant(setup, "chaski", chaski::pair::<T>),
-        entrant(setup, "chaski slices", chaski::pair_of_slices::<T>),
         entrant(setup, "gil", gil::pair_that_parks::<T>),
         entrant(setup, "crossfire", crossfire::pair::<T>),
         entrant(setup, "crossfire mpsc", crossfire::pair_of_mpsc::<T>),

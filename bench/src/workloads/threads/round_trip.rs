@@ -35,7 +35,6 @@ fn spinning(setup: Setup) -> Vec<Entrant> {
     vec![
         line(setup),
         spins(setup, "chaski", chaski::pair),
-        spins(setup, "chaski slices", chaski::pair_of_slices),
         spins(setup, "disruptor", disruptor::pair),
         spins(setup, "gil", gil::pair),
         spins(setup, "ringbuf", ringbuf::pair),

@@ -30,7 +30,6 @@ fn one_by_one<T: Message>(setup: Setup) -> Vec<Entrant> {
     vec![
         handoff::<T>(setup),
         single(setup, "chaski", chaski::pair::<T>),
-        single(setup, "chaski slices", chaski::pair_of_slices::<T>),
         single(setup, "gil", gil::pair::<T>),
         single(setup, "rtrb", rtrb::pair::<T>),
         single(setup, "ringbuf", ringbuf::pair::<T>),
@@ -50,8 +49,8 @@ fn one_by_one<T: Message>(setup: Setup) -> Vec<Entrant> {
 fn batches<T: Message>(setup: Setup) -> Vec<Entrant> {
     vec![
         handoff::<T>(setup),
-        batched(setup, "chaski", chaski::pair_with_drain::<T>),
-        batched(setup, "chaski slices", chaski::pair_of_slices::<T>),
+        batched(setup, "chaski", chaski::pair::<T>),
+        batched(setup, "chaski send_all", chaski::pair_with_drain::<T>),
         batched(setup, "rtrb", rtrb::pair::<T>),
         batched(setup, "gil", gil::pair::<T>),
         batched(setup, "ringbuf", ringbuf::pair::<T>),
@@ -64,7 +63,7 @@ fn eager(setup: Setup) -> Vec<Entrant> {
     vec![
         handoff::<u64>(setup),
         single_to_batch(setup, "chaski", chaski::pair_with_drain::<u64>),
-        single_to_batch(setup, "chaski slices", chaski::pair_of_slices::<u64>),
+        single_to_batch(setup, "chaski peek", chaski::pair::<u64>),
         single_to_batch(setup, "rtrb", rtrb::pair::<u64>),
         single_to_batch(setup, "gil", gil::pair::<u64>),
         single_to_batch(setup, "ringbuf", ringbuf::pair::<u64>),
