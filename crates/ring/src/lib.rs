@@ -1,5 +1,6 @@
 //! Lock-free queues between threads, and how to wait on them.
 
+pub mod broadcast;
 pub mod doze;
 pub mod error;
 pub mod fan_in;

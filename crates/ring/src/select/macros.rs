@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Source, ready, try_ready, wait};
+use crate::broadcast;
 use crate::error::{RecvError, TryRecvError};
 
 /// How long `select!` waits.
@@ -49,6 +50,21 @@ impl<T> Answer for Result<T, TryRecvError> {
             Ok(message) => Some(Ok(message)),
             Err(TryRecvError::Closed) => Some(Err(RecvError)),
             Err(TryRecvError::Empty) => None,
+        }
+    }
+}
+
+impl<T> Answer for Result<T, broadcast::TryRecvError> {
+    type Received = Result<T, broadcast::RecvError>;
+
+    fn received(self) -> Option<Result<T, broadcast::RecvError>> {
+        match self {
+            Ok(message) => Some(Ok(message)),
+            Err(broadcast::TryRecvError::Lagged(missed)) => {
+                Some(Err(broadcast::RecvError::Lagged(missed)))
+            }
+            Err(broadcast::TryRecvError::Closed) => Some(Err(broadcast::RecvError::Closed)),
+            Err(broadcast::TryRecvError::Empty) => None,
         }
     }
 }
