@@ -213,8 +213,25 @@ mod crowd {
         u64::try_from(now.saturating_duration_since(*start).as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// How many cores the process has: what the thread that asks first may use, or the first thread
+    /// of the process, whichever is more, because the one that asks may be pinned.
     fn cores() -> usize {
         static CORES: OnceLock<usize> = OnceLock::new();
-        *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+        *CORES.get_or_init(|| {
+            let own = std::thread::available_parallelism().map_or(1, usize::from);
+            own.max(cores_of_the_process())
+        })
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn cores_of_the_process() -> usize {
+        use rustix::process::getpid;
+        use rustix::thread::sched_getaffinity;
+        sched_getaffinity(Some(getpid())).map_or(1, |set| set.count() as usize)
+    }
+
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    fn cores_of_the_process() -> usize {
+        1
     }
 }
