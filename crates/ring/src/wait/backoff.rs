@@ -193,12 +193,13 @@ mod crowd {
     }
 
     pub(super) fn permit(now: Instant) -> Option<Permit> {
-        if cores() == 1 || since_start(now) < CROWDED_UNTIL.load(Ordering::Relaxed) {
+        let cores = cores();
+        if cores == 1 || since_start(now) < CROWDED_UNTIL.load(Ordering::Relaxed) {
             return None;
         }
         let others = SPINNING.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(());
-        (others < cores()).then_some(permit)
+        (others < cores).then_some(permit)
     }
 
     /// A thread found that it had been taken off its core.
@@ -213,25 +214,32 @@ mod crowd {
         u64::try_from(now.saturating_duration_since(*start).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// How many cores the process has: what the thread that asks first may use, or the first thread
-    /// of the process, whichever is more, because the one that asks may be pinned.
-    fn cores() -> usize {
-        static CORES: OnceLock<usize> = OnceLock::new();
-        *CORES.get_or_init(|| {
-            let own = std::thread::available_parallelism().map_or(1, usize::from);
-            own.max(cores_of_the_process())
-        })
-    }
-
+    /// How many cores the threads that ever waited may use between them. Each thread's own answer
+    /// would be one for all that are pinned.
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn cores_of_the_process() -> usize {
-        use rustix::process::getpid;
-        use rustix::thread::sched_getaffinity;
-        sched_getaffinity(Some(getpid())).map_or(1, |set| set.count() as usize)
+    fn cores() -> usize {
+        use std::cell::Cell;
+
+        use rustix::thread::{CpuSet, sched_getaffinity};
+
+        const WORDS: usize = CpuSet::MAX_CPU / 64;
+        static CORES: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
+        thread_local! {
+            static TOLD: Cell<bool> = const { Cell::new(false) };
+        }
+        if !TOLD.replace(true)
+            && let Ok(mine) = sched_getaffinity(None)
+        {
+            for core in (0..CpuSet::MAX_CPU).filter(|core| mine.is_set(*core)) {
+                CORES[core / 64].fetch_or(1 << (core % 64), Ordering::Relaxed);
+            }
+        }
+        CORES.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum()
     }
 
     #[cfg(not(all(target_os = "linux", not(miri))))]
-    fn cores_of_the_process() -> usize {
-        1
+    fn cores() -> usize {
+        static CORES: OnceLock<usize> = OnceLock::new();
+        *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 }
