@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use crate::machine::Facts;
-use crate::run::{Better, Outcome, Row};
+use crate::run::{Outcome, Row};
 
 /// Width of a line that is made of several facts.
 const COLUMNS: usize = 100;
@@ -124,18 +124,12 @@ fn transposed(grid: &[Vec<String>]) -> Vec<Vec<String>> {
 }
 
 fn cell(rows: &[Row], who: &str, metric: &str) -> String {
-    let of = |name: &str| rows.iter().find(|row| row.who == name && row.metric == metric);
-    let Some(row) = of(who) else { return "-".to_owned() };
+    let row = rows.iter().find(|row| row.who == who && row.metric == metric);
+    let Some(row) = row else { return "-".to_owned() };
     let value = format!("{} +-{:.0}%", engineering(row.value), row.spread * 50.0);
-    match of("limit") {
-        Some(limit) if who != "limit" && limit.value > 0.0 && row.value > 0.0 => {
-            let ratio = match row.better {
-                Better::Higher => limit.value / row.value,
-                Better::Lower => row.value / limit.value,
-            };
-            format!("{value} ({ratio:.2}x)")
-        }
-        _ => value,
+    match row.over_limit {
+        Some(factor) => format!("{value} ({factor:.2}x)"),
+        None => value,
     }
 }
 
@@ -193,6 +187,7 @@ pub fn engineering(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Better;
 
     fn row(who: &str, value: f64) -> Row {
         Row {
@@ -205,6 +200,7 @@ mod tests {
             better: Better::Lower,
             rounds: 5,
             spread: 0.08,
+            over_limit: (who != "limit").then_some(value / 2.0),
         }
     }
 

@@ -72,6 +72,9 @@ pub struct Row {
     pub rounds: usize,
     /// (largest - smallest) / median over the rounds.
     pub spread: f64,
+    /// By which factor it was worse than the limit; see [`worse_than`].
+    #[serde(skip)]
+    pub over_limit: Option<f64>,
 }
 
 /// A contestant that could not finish, and why.
@@ -119,26 +122,22 @@ pub fn run(mut case: Case, rounds: Rounds) -> Outcome {
         }
     }
     progress_end();
-    let rows =
-        turns.iter().flat_map(|(who, kept)| rows(case.distance, case.name, who, kept)).collect();
+    let limit = turns.iter().find(|(who, _)| who == "limit").map_or(&[][..], |(_, kept)| kept);
+    let rows = turns.iter().flat_map(|(who, kept)| rows(&case, who, kept, limit)).collect();
     Outcome { case: case.name, rows, dropouts }
 }
 
-fn rows(distance: &'static str, case: &'static str, who: &str, turns: &[Samples]) -> Vec<Row> {
+fn rows(case: &Case, who: &str, turns: &[Samples], limit: &[Samples]) -> Vec<Row> {
     let Some(first) = turns.first() else { return Vec::new() };
     first
         .iter()
         .map(|(metric, _)| {
-            let values: Vec<f64> = turns
-                .iter()
-                .flatten()
-                .filter(|(other, _)| other == metric)
-                .map(|(_, value)| *value)
-                .collect();
+            let (values, limits) = (values_of(turns, *metric), values_of(limit, *metric));
+            let over_limit = worse_than(&limits, &values, metric.better);
             let (value, spread) = median_and_spread(values);
             Row {
-                distance,
-                case,
+                distance: case.distance,
+                case: case.name,
                 who: who.to_owned(),
                 metric: metric.name,
                 unit: metric.unit,
@@ -146,9 +145,32 @@ fn rows(distance: &'static str, case: &'static str, who: &str, turns: &[Samples]
                 better: metric.better,
                 rounds: turns.len(),
                 spread,
+                over_limit: over_limit.filter(|_| who != "limit"),
             }
         })
         .collect()
+}
+
+fn values_of(turns: &[Samples], metric: Metric) -> Vec<f64> {
+    turns.iter().flatten().filter(|(other, _)| *other == metric).map(|(_, value)| *value).collect()
+}
+
+/// The median of the factors by which `values` are worse than the `limits` of the same rounds.
+///
+/// A machine, a virtual one most of all, may be another from one minute to the next: neighbours
+/// come and go, cores are moved apart. What was measured within one round has the same machine
+/// below it; medians that are taken apart may not.
+fn worse_than(limits: &[f64], values: &[f64], better: Better) -> Option<f64> {
+    let comparable = |(limit, value): (&f64, &f64)| *limit > 0.0 && *value > 0.0;
+    let rounds = || limits.iter().zip(values);
+    if limits.is_empty() || limits.len() != values.len() || !rounds().all(comparable) {
+        return None;
+    }
+    let factor = |(limit, value): (&f64, &f64)| match better {
+        Better::Higher => limit / value,
+        Better::Lower => value / limit,
+    };
+    Some(median_and_spread(rounds().map(factor).collect()).0)
 }
 
 /// The median of `values`, and (largest - smallest) / median.
@@ -202,6 +224,17 @@ mod tests {
         assert_eq!(outcome.rows.len(), 1);
         assert_eq!((outcome.rows[0].value, outcome.rows[0].spread), (2.0, 1.5));
         assert_eq!(outcome.dropouts[0].who, "broken");
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_same_round() {
+        // The machine was three times slower in the last two rounds.
+        let (limits, values) = ([1.0, 1.0, 3.0, 3.0, 3.0], [2.0, 2.0, 2.0, 6.0, 6.0]);
+        assert_eq!(worse_than(&limits, &values, Better::Lower), Some(2.0));
+        assert_eq!(worse_than(&limits, &values, Better::Higher), Some(0.5));
+        assert_eq!(worse_than(&limits[..4], &values, Better::Lower), None);
+        assert_eq!(worse_than(&[], &[], Better::Lower), None);
+        assert_eq!(worse_than(&[0.0], &[1.0], Better::Lower), None);
     }
 
     #[test]
