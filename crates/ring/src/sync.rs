@@ -33,6 +33,14 @@ pub(crate) fn pause() {
     loom::thread::yield_now();
 }
 
+/// Passes so many times what [`pause`] does; none in a model, where time is nothing.
+pub(crate) fn pause_for(_pauses: u32) {
+    #[cfg(not(loom))]
+    for _ in 0.._pauses {
+        std::hint::spin_loop();
+    }
+}
+
 /// Gives the rest of the time slice away.
 pub(crate) fn yield_now() {
     #[cfg(not(loom))]

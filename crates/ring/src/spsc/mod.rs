@@ -52,6 +52,7 @@ mod peek;
 mod reserve;
 pub(crate) mod ring;
 mod rx;
+mod slip;
 mod tx;
 
 use std::time::{Duration, Instant};

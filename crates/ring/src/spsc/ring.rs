@@ -19,8 +19,7 @@
 //! - **Room** is shown every `quantum` messages (an eighth of the capacity) and before the consumer
 //!   sleeps: a producer without room then finds much at once. To keep the promise that a full
 //!   channel holds `capacity` unread messages, there are `quantum - 1` slots more than that.
-//! - **Slip**: a consumer close behind its producer waits a moment, see
-//!   [`Ring::look_for_messages`]: one message at a time is 30 ns and more if each one takes the
+//! - **Slip**: a consumer close behind its producer waits a moment, see [`super::slip`]: one message at a time is 30 ns and more if each one takes the
 //!   tail's line from the producer, and 3 ns if many come with one look.
 //! - **Ahead**: both ends ask for the lines of the slots they come to soon, see
 //!   [`crate::slots::AHEAD`].
@@ -42,17 +41,13 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
 use super::rx::Rx;
+use super::slip::{SLIP, Slip};
 use super::tx::Tx;
 use crate::padded::Padded;
 use crate::slots::Slots;
 use crate::stats::Stats;
 use crate::sync::{self, Arc, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::wait::Waiters;
-
-/// A consumer that finds fewer messages than this is close behind its producer.
-const MUCH: usize = 64;
-/// What it waits then, in pauses of the processor: a third to one microsecond.
-const SLIP: usize = if cfg!(loom) { 0 } else { 32 };
 
 /// What both ends share.
 pub(crate) struct Ring<T> {
@@ -198,25 +193,18 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Consumer: how far the producer has come. It asks when its copy of that says empty, which it
-    /// did not find at its last look if `steady`.
-    ///
-    /// Whoever is close behind a producer takes the line with the tail away from it for every
-    /// message, and both are slow: a steady consumer that finds little waits a moment, and then has
-    /// much (J. Giacomoni et al., "FastForward for efficient pipeline parallelism", PPoPP 2008,
-    /// call it slip). A message that comes alone is not kept waiting.
+    /// Consumer: how far the producer has come. It asks when its copy of that says empty.
     #[inline(never)]
-    pub(super) fn look_for_messages(&self, head: usize, steady: bool) -> usize {
+    pub(super) fn look_for_messages(&self, head: usize, mut slip: Slip) -> (usize, Slip) {
         // ORDERING: acquire, pairs with the store of `Tx::publish`: everything before is written.
         let tail = self.producer.tail.load(Ordering::Acquire);
-        let found = tail.wrapping_sub(head);
-        if !steady || found == 0 || found >= MUCH {
-            return tail;
+        if !slip.is_due(tail.wrapping_sub(head)) {
+            return (tail, slip);
         }
-        for _ in 0..SLIP {
-            sync::pause();
-        }
-        self.producer.tail.load(Ordering::Acquire)
+        sync::pause_for(SLIP);
+        let later = self.producer.tail.load(Ordering::Acquire);
+        slip.gave(later.wrapping_sub(tail));
+        (later, slip)
     }
 
     /// Messages sent and not received, about.

@@ -3,6 +3,7 @@
 use std::ptr;
 
 use super::ring::Ring;
+use super::slip::Slip;
 use super::tx::drop_parts;
 use crate::error::TryRecvError;
 use crate::front::{Measure, Pop, Side};
@@ -20,15 +21,23 @@ pub(crate) struct Rx<T> {
     /// The newest tail this end has seen; the cut, once it has closed.
     seen: usize,
     closed: bool,
-    /// The last look at the tail was not in vain.
-    steady: bool,
+    slip: Slip,
     pub(crate) wait: Wait,
 }
 
 impl<T> Rx<T> {
     pub(super) fn new(ring: Arc<Ring<T>>) -> Rx<T> {
         let wait = Wait::default();
-        Rx { ring, head: 0, index: 0, released: 0, seen: 0, closed: false, steady: false, wait }
+        Rx {
+            ring,
+            head: 0,
+            index: 0,
+            released: 0,
+            seen: 0,
+            closed: false,
+            slip: Slip::default(),
+            wait,
+        }
     }
 
     /// How many messages there are, as far as is known. If none are known, the producer's line is
@@ -58,9 +67,8 @@ impl<T> Rx<T> {
 
     #[inline(always)]
     fn look_at_the_tail(&mut self) -> Option<usize> {
-        self.seen = self.ring.look_for_messages(self.head, self.steady);
+        (self.seen, self.slip) = self.ring.look_for_messages(self.head, self.slip);
         let unread = self.seen.wrapping_sub(self.head);
-        self.steady = unread > 0;
         (unread > 0).then_some(unread)
     }
 

@@ -33,7 +33,8 @@ pub enum Wait {
 /// The longest adaptive spin.
 const SPIN: Duration = Duration::from_micros(20);
 /// A thread that was away from its core for so long was not alone on it.
-const AWAY: Duration = Duration::from_micros(50);
+/// A hypervisor takes a core away for less.
+const AWAY: Duration = Duration::from_micros(400);
 /// How long nobody spins after that.
 const CROWDED: Duration = Duration::from_millis(2);
 /// Spinning in vain halves it, spinning with success doubles it; the spin is [`SPIN`] times this
