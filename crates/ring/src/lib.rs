@@ -25,6 +25,8 @@ pub use doze::Doze;
 pub use error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
+#[cfg(feature = "futures")]
+pub use front::stream::{RecvStream, SendSink};
 pub use mailbox::Mailbox;
 pub use padded::Padded;
 pub use stats::Stats;

@@ -96,7 +96,7 @@ pub struct Sender<T> {
 /// As a future it is cancel-safe: drop a `&mut` borrow of it that was pending, and the message is
 /// still to come. Dropped itself, it drops a message that was sent, and the sender learns of it.
 pub struct Receiver<T> {
-    /// Valid until this end has said RECEIVER_GONE or freed it; `None` from then on.
+    /// Valid until this end has said its last word; `None` from then on.
     shared: Option<NonNull<Shared<T>>>,
     wait: Wait,
 }
@@ -261,16 +261,15 @@ impl<T> Receiver<T> {
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         let Some(shared) = self.shared else { return Err(TryRecvError::Closed) };
         let state = self.state();
-        if state & SENT == 0 {
-            let closed = state & (UNSENT | CLOSED) != 0;
-            return Err(if closed { TryRecvError::Closed } else { TryRecvError::Empty });
+        if state & DECIDED == 0 {
+            return Err(TryRecvError::Empty);
         }
-        // SAFETY: SENT, and taken once: the line below forgets the address.
-        let message = unsafe { shared.as_ref().message.take() };
         self.shared = None;
-        // SAFETY: this end's last word, and the message is out.
+        // SAFETY: SENT, and taken once: the line above forgets the address.
+        let message = (state & SENT != 0).then(|| unsafe { shared.as_ref().message.take() });
+        // SAFETY: this end's last word; the message is out, or there is none and will be none.
         unsafe { let_go(shared) };
-        Ok(message)
+        message.ok_or(TryRecvError::Closed)
     }
 
     /// Receives the message, and blocks until it is there.
@@ -337,7 +336,13 @@ impl<T> Receiver<T> {
         self
     }
 
-    /// As one that ended without a message, once the message was received.
+    /// Whether it has answered that the message was received or will not come.
+    #[cfg(feature = "futures")]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.is_none()
+    }
+
+    /// As one that ended without a message, once that was told or the message was received.
     fn state(&self) -> u32 {
         let Some(shared) = self.shared else { return UNSENT };
         // ORDERING: acquire, pairs with the exchange of `last_word`: SENT comes with the message.
@@ -467,7 +472,7 @@ impl<T> Shared<T> {
 ///
 /// # Safety
 /// `shared` is valid and used no more by the receiver; a message that was SENT has been taken, and
-/// one that was not is refused by CLOSED.
+/// if none was, UNSENT or CLOSED says that none will be.
 unsafe fn let_go<T>(shared: NonNull<Shared<T>>) {
     // SAFETY: valid by the caller's word; the reference is not used after RECEIVER_GONE.
     let this = unsafe { shared.as_ref() };
@@ -493,14 +498,9 @@ unsafe fn let_go<T>(shared: NonNull<Shared<T>>) {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let Some(shared) = self.shared else { return };
         self.close();
-        // What was sent before the close is this end's to drop.
-        match self.try_recv() {
-            Ok(message) => drop(message),
-            // SAFETY: this end's last word; nothing was sent, and nothing will be.
-            Err(_) => unsafe { let_go(shared) },
-        }
+        // It is decided now: this takes what was sent, and lets go.
+        let _ = self.try_recv();
     }
 }
 

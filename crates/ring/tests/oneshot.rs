@@ -11,7 +11,7 @@ use std::time::Duration;
 use chaski_ring::{RecvError, RecvTimeoutError, SendError, TryRecvError, Wait, oneshot};
 
 /// Small under miri, which runs a few thousand times slower.
-const MANY: usize = if cfg!(miri) { 50 } else { 20_000 };
+const MANY: usize = if cfg!(miri) { 50 } else { 3_000 };
 
 #[derive(Default)]
 struct Count(AtomicUsize);

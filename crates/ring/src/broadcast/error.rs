@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// So many messages were overwritten before this receiver came to them: what a stream gives in
+/// their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lagged(pub u64);
+
 /// Why no message was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecvError {
@@ -40,6 +45,12 @@ fn lagged(f: &mut fmt::Formatter<'_>, missed: u64) -> fmt::Result {
 
 const CLOSED: &str = "the channel is closed";
 
+impl fmt::Display for Lagged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        lagged(f, self.0)
+    }
+}
+
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -69,6 +80,7 @@ impl fmt::Display for RecvTimeoutError {
     }
 }
 
+impl std::error::Error for Lagged {}
 impl std::error::Error for RecvError {}
 impl std::error::Error for TryRecvError {}
 impl std::error::Error for RecvTimeoutError {}

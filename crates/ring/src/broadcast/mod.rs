@@ -35,6 +35,8 @@ mod rx;
 mod slot;
 
 use std::future::Future;
+#[cfg(feature = "futures")]
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::error::{SendError, TrySendError};
@@ -42,7 +44,7 @@ use crate::front::{Measure, Push, RecvFuture, Side, debug_ends, end_methods, sen
 use crate::stats::Stats;
 use crate::sync::{Arc, AtomicBool, Ordering};
 use crate::wait::{Wait, Waiters};
-pub use error::{RecvError, RecvTimeoutError, TryRecvError};
+pub use error::{Lagged, RecvError, RecvTimeoutError, TryRecvError};
 use ring::Ring;
 use rx::{Arrival, Rx, answered};
 
@@ -245,6 +247,27 @@ impl<T: Clone> Receiver<T> {
         }
     }
 
+    /// For a stream.
+    #[cfg(feature = "futures")]
+    pub(crate) fn poll_recv(
+        &mut self,
+        place: &mut Option<u64>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<T, Lagged>>> {
+        loop {
+            match self.try_recv() {
+                Ok(message) => return Poll::Ready(Some(Ok(message))),
+                Err(TryRecvError::Lagged(missed)) => return Poll::Ready(Some(Err(Lagged(missed)))),
+                Err(TryRecvError::Closed) => return Poll::Ready(None),
+                Err(TryRecvError::Empty) => {}
+            }
+            let mut arrival = Arrival(&self.rx);
+            if crate::front::stream::poll_pop(&mut arrival, place, context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
     /// The messages as they come, blocking while there is none, until the channel is closed and
     /// drained. Missed messages are passed over; see [`Receiver::recv`] for one who must know.
     pub fn iter(&mut self) -> impl Iterator<Item = T> {
@@ -280,6 +303,12 @@ impl<T> Receiver<T> {
     /// still be received.
     pub fn close(&mut self) {
         self.rx.ring.close();
+    }
+
+    /// The stream gives up its place.
+    #[cfg(feature = "futures")]
+    pub(crate) fn leave_recv(&mut self, place: &mut Option<u64>) {
+        crate::front::stream::leave(&mut Arrival(&self.rx), place);
     }
 
     fn new(rx: Rx<T>) -> Receiver<T> {

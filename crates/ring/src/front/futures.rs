@@ -10,7 +10,7 @@ use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::wait::Place;
 
 /// One end and, while its operation is pending, its place among those who wait.
-struct Pending<S: Side> {
+pub(super) struct Pending<S: Side> {
     side: S,
     place: Place,
 }
@@ -20,9 +20,21 @@ impl<S: Side> Pending<S> {
         Pending { side, place: None }
     }
 
+    /// Goes on with an operation that keeps its place itself between polls.
+    #[cfg(feature = "futures")]
+    pub(super) fn resume(side: S, place: &mut Place) -> Pending<S> {
+        Pending { side, place: place.take() }
+    }
+
+    /// Leaves the place to the operation until it is polled again.
+    #[cfg(feature = "futures")]
+    pub(super) fn suspend(mut self) -> Place {
+        self.place.take()
+    }
+
     /// Ready with what `attempt` gives, or registered and pending.
     #[inline]
-    fn poll<R>(
+    pub(super) fn poll<R>(
         &mut self,
         context: &mut Context<'_>,
         mut attempt: impl FnMut(&mut S) -> Option<R>,
@@ -75,7 +87,7 @@ impl<S: Side, R, F: FnMut(&mut S) -> Option<R>> Future for UntilFuture<S, F> {
     }
 }
 
-fn push_from<P: Push>(
+pub(super) fn push_from<P: Push>(
     port: &mut P,
     slot: &mut Option<P::Item>,
 ) -> Option<Result<(), SendError<P::Item>>> {

@@ -108,6 +108,25 @@ macro_rules! sender_methods {
         ) -> impl Future<Output = Result<usize, $crate::SendError<T>>> {
             $crate::front::SendAllFuture::new($self.port(), messages.into_iter())
         }
+
+        /// For a sink, see [`super::stream`].
+        #[cfg(feature = "futures")]
+        #[allow(dead_code, reason = "for a channel without `into_sink`")]
+        pub(crate) fn poll_send(
+            &mut $self,
+            place: &mut Option<u64>,
+            slot: &mut Option<T>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), $crate::SendError<T>>> {
+            $crate::front::stream::poll_push(&mut $self.port(), place, slot, context)
+        }
+
+        /// The sink gives up its place.
+        #[cfg(feature = "futures")]
+        #[allow(dead_code, reason = "for a channel without `into_sink`")]
+        pub(crate) fn leave_send(&mut $self, place: &mut Option<u64>, _slot: &mut Option<T>) {
+            $crate::front::stream::leave(&mut $self.port(), place);
+        }
     };
 }
 
@@ -250,6 +269,24 @@ macro_rules! receiver_methods {
         }
 
         $crate::front::watched_method!($self, $($reference)+);
+
+        /// For a stream, see [`super::stream`].
+        #[cfg(feature = "futures")]
+        #[allow(dead_code, reason = "for a channel without `into_stream`")]
+        pub(crate) fn poll_recv(
+            &mut $self,
+            place: &mut Option<u64>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<T>> {
+            $crate::front::stream::poll_pop(&mut $self.port(), place, context)
+        }
+
+        /// The stream gives up its place.
+        #[cfg(feature = "futures")]
+        #[allow(dead_code, reason = "for a channel without `into_stream`")]
+        pub(crate) fn leave_recv(&mut $self, place: &mut Option<u64>) {
+            $crate::front::stream::leave(&mut $self.port(), place);
+        }
     };
 }
 

@@ -11,6 +11,8 @@
 mod futures;
 mod methods;
 mod spin;
+#[cfg(feature = "futures")]
+pub(crate) mod stream;
 mod waiting;
 
 pub(crate) use futures::{

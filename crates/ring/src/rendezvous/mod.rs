@@ -33,18 +33,20 @@ mod offering;
 
 use std::fmt;
 use std::future::Future;
+#[cfg(feature = "futures")]
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
-use crate::front::{
-    Measure, Pop, RecvFuture, RecvManyFuture, Side, end_methods, watched_method,
-};
+use crate::front::{Measure, Pop, RecvFuture, RecvManyFuture, Side, end_methods, watched_method};
 use crate::stats::Stats;
 use crate::sync::{Arc, AtomicUsize, Ordering};
 use crate::wait::{Wait, Waiters};
 use meeting::Meeting;
+#[cfg(feature = "futures")]
+use offering::Offering;
 use offering::{SendFromFuture, SendFuture};
 
 /// A channel of any number of senders and receivers that meet for every message.
@@ -168,6 +170,30 @@ impl<T> Sender<T> {
         Ok(sent)
     }
 
+    /// For a sink: the place is the offer's ticket.
+    #[cfg(feature = "futures")]
+    pub(crate) fn poll_send(
+        &mut self,
+        place: &mut Option<u64>,
+        slot: &mut Option<T>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        let mut offering = Offering::resume(self.meeting(), place);
+        let polled = offering.poll(slot, context.waker());
+        *place = offering.suspend();
+        polled.map_err(|SendError(())| {
+            SendError(slot.take().expect("what is refused is in the slot again"))
+        })
+    }
+
+    /// The sink takes its offer back.
+    #[cfg(feature = "futures")]
+    pub(crate) fn leave_send(&mut self, place: &mut Option<u64>, slot: &mut Option<T>) {
+        if let Some(message) = Offering::resume(self.meeting(), place).withdraw() {
+            *slot = Some(message);
+        }
+    }
+
     /// Refuses what is offered and not yet taken, by this and every other sender. It comes back.
     pub fn close(&self) {
         self.meeting().close();
@@ -285,6 +311,22 @@ impl<T> Receiver<T> {
     }
 
     watched_method!(self, &);
+
+    /// For a stream.
+    #[cfg(feature = "futures")]
+    pub(crate) fn poll_recv(
+        &mut self,
+        place: &mut Option<u64>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        crate::front::stream::poll_pop(&mut self.port(), place, context)
+    }
+
+    /// The stream gives up its place.
+    #[cfg(feature = "futures")]
+    pub(crate) fn leave_recv(&mut self, place: &mut Option<u64>) {
+        crate::front::stream::leave(&mut self.port(), place);
+    }
 
     fn port(&self) -> Port<'_, T> {
         Port { meeting: &self.shared.meeting, wait: self.wait }

@@ -98,7 +98,7 @@ fn until<T, R>(
 }
 
 /// A message on its way: with the future, offered, or received.
-struct Offering<'a, T> {
+pub(super) struct Offering<'a, T> {
     meeting: &'a Meeting<T>,
     ticket: Option<u64>,
 }
@@ -108,8 +108,24 @@ impl<'a, T> Offering<'a, T> {
         Offering { meeting, ticket: None }
     }
 
+    /// Goes on with an offer whose ticket was kept between polls.
+    #[cfg(feature = "futures")]
+    pub(super) fn resume(meeting: &'a Meeting<T>, ticket: &mut Option<u64>) -> Offering<'a, T> {
+        Offering { meeting, ticket: ticket.take() }
+    }
+
+    /// The ticket, if the message is offered.
+    #[cfg(feature = "futures")]
+    pub(super) fn suspend(self) -> Option<u64> {
+        self.ticket
+    }
+
     /// Brings the message in `slot`, or asks what became of it. Refused, it is in the slot again.
-    fn poll(&mut self, slot: &mut Option<T>, waker: &Waker) -> Poll<Result<(), SendError<()>>> {
+    pub(super) fn poll(
+        &mut self,
+        slot: &mut Option<T>,
+        waker: &Waker,
+    ) -> Poll<Result<(), SendError<()>>> {
         let polled = match (self.ticket, slot.take()) {
             (Some(ticket), _) => self.meeting.is_taken(ticket, waker),
             (None, None) => return Poll::Ready(Ok(())),
@@ -134,7 +150,7 @@ impl<'a, T> Offering<'a, T> {
     }
 
     /// The message, if it was offered and not taken.
-    fn withdraw(&mut self) -> Option<T> {
+    pub(super) fn withdraw(&mut self) -> Option<T> {
         self.meeting.withdraw(self.ticket.take()?)
     }
 }
