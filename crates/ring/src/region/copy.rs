@@ -8,6 +8,8 @@
 //! as relaxed atomic loads and stores of single bytes, some done twice. So is what may come of it:
 //! a mixture of old and new bytes.
 
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(any(loom, miri))))]
+use std::arch::asm;
 use std::mem::MaybeUninit;
 
 use super::record::WORD;
@@ -65,16 +67,12 @@ pub(super) fn fetch(word: &AtomicU64) {
     // nothing.
     #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
     unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) word, options(readonly, nostack, preserves_flags));
+        asm!("prefetchw [{}]", in(reg) word, options(readonly, nostack, preserves_flags));
     }
     // SAFETY: a hint that every AArch64 knows.
     #[cfg(all(target_arch = "aarch64", not(any(loom, miri))))]
     unsafe {
-        std::arch::asm!(
-            "prfm pstl1keep, [{}]",
-            in(reg) word,
-            options(readonly, nostack, preserves_flags),
-        );
+        asm!("prfm pstl1keep, [{}]", in(reg) word, options(readonly, nostack, preserves_flags));
     }
     let _ = word;
 }

@@ -305,8 +305,8 @@ impl<M: Memory> Producer<M> {
 
     /// Asks for the lines that the next record will be written to, which the consumer has had since
     /// their last lap, while there is nothing to wait for. Not for the line that the next header is
-    /// in: the consumer looks at that one now. Without this a round trip of 64 bytes costs 1.7 times
-    /// that of a bare line, with it 1.4 times.
+    /// in: the consumer looks at that one now. Without this a round trip of 64 bytes cost 1.7 times
+    /// that of a bare line, with it 1.4.
     #[inline]
     fn fetch_ahead(&self) {
         for line in 1..=LINES_AHEAD {

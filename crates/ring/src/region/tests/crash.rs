@@ -42,7 +42,7 @@ fn numbered(n: usize) -> Vec<u8> {
 }
 
 /// How many payloads the crash tests send: some laps.
-const NUMBERED: usize = if cfg!(miri) { 4 } else { 24 };
+const NUMBERED: usize = 24;
 
 #[test]
 fn a_producer_may_die_between_any_two_stores() {
