@@ -89,8 +89,8 @@ pub trait AsyncWorker: Send + Sync + 'static {
         context: &TaskContext,
     ) -> impl Future<Output = ()>;
 
-    /// Called every [`Builder::tick`](crate::Builder::tick), if that was set. It runs among the
-    /// handlers, and counts as one of them.
+    /// Called every [`Builder::tick`](crate::Builder::tick), if that was set, unless the last one
+    /// still runs. It runs among the handlers, and counts as one of them.
     fn tick(&self, state: &Self::State, context: &TaskContext) -> impl Future<Output = ()> {
         let _ = (state, context);
         ready(())

@@ -13,7 +13,7 @@ use chaski_pool::{
     BoxError, Context, Event, Handle, Placement, Pool, Refusal, Seat, StartError, Status, Topology,
     Wait, Worker, WorkerId, worker,
 };
-use common::{Holder, Job, LONG, Ledger, Notebook, Wholesale, events, hold, next};
+use common::{Holder, Job, LONG, Ledger, Notebook, Wholesale, drain, events, hold, next};
 
 fn id(number: u32) -> WorkerId {
     WorkerId::new(number)
@@ -142,7 +142,7 @@ fn an_idle_pool_drains_and_drops() {
     for wait in [Wait::Park, Wait::Adaptive, Wait::Yield, Wait::Spin] {
         let builder = || Pool::builder().workers(2).wait(wait);
         let idle: Pool<u32, Job> = builder().start(Notebook::default()).unwrap();
-        assert_eq!(idle.drain(LONG).left, 0);
+        drain(idle);
         drop(builder().start::<_, u32>(Notebook::default()).unwrap());
     }
 }
@@ -161,7 +161,7 @@ fn a_pool_may_be_dropped_by_its_own_handler() {
     let inner = Pool::builder().workers(1).start(worker(|_| (), |(), (), _| ())).unwrap();
     pool.handle().send(&0, inner).unwrap();
     seen.recv_timeout(LONG).unwrap();
-    assert_eq!(pool.drain(LONG).left, 0);
+    drain(pool);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn ticks_come_to_idle_and_to_busy_workers_and_only_if_asked_for() {
         let _ = busy.try_send(&0, ());
     }
     assert!(Instant::now() < until, "busy");
-    assert_eq!(pool.drain(LONG).left, 0);
+    drain(pool);
 
     let (sender, ticks) = mpsc::channel();
     let pool = Pool::builder().workers(1).start(Ticking(sender)).unwrap();
@@ -339,7 +339,7 @@ fn the_arena_is_empty_for_each_batch_and_counted() {
         |(), reply: chaski_pool::Reply<usize>, context: &Context| {
             let before = context.arena().used_bytes();
             context.arena().alloc_slice(&[7_u8; 5000]);
-            drop(reply.send(before));
+            let _ = reply.send(before);
         },
     );
     let pool = Pool::builder().workers(1).start(arenas).unwrap();
@@ -347,7 +347,7 @@ fn the_arena_is_empty_for_each_batch_and_counted() {
         assert_eq!(pool.handle().ask(&0_u32, |reply| reply), Ok(0));
     }
     let handle = pool.handle();
-    pool.drain(LONG);
+    drain(pool);
     let stats = handle.stats()[0];
     assert!((5000..10_000).contains(&stats.arena_high_water_bytes), "{stats:?}");
     assert!(stats.arena_bytes >= 5000, "{stats:?}");
@@ -368,7 +368,7 @@ fn figures_add_up() {
     let live = pool.stats();
     assert_eq!(live.len(), 2);
     assert!(live.worker(id(1)).is_some() && live.worker(id(2)).is_none());
-    assert_eq!(pool.drain(LONG).left, 0);
+    drain(pool);
     let stats = handle.stats();
     assert_eq!(stats.total(|worker| worker.received), 201);
     assert_eq!(stats.total(|worker| worker.handled), 200);
@@ -387,7 +387,7 @@ fn a_busy_worker_counts_its_time() {
     let pool = Pool::builder().workers(1).start(sleeper).unwrap();
     let handle: Handle<u32, ()> = pool.handle();
     (0..4).for_each(|_| handle.send(&0, ()).unwrap());
-    pool.drain(LONG);
+    drain(pool);
     let stats = handle.stats()[0];
     assert!(stats.busy >= Duration::from_millis(20) && stats.busy <= stats.uptime, "{stats:?}");
 }
@@ -437,7 +437,7 @@ fn the_state_is_handed_back_at_the_end() {
     let (sender, sums) = mpsc::channel();
     let pool = Pool::builder().workers(3).start(Summing(sender)).unwrap();
     (0..=1000_u64).for_each(|number| pool.handle().send(&number, number).unwrap());
-    assert_eq!(pool.drain(LONG).left, 0);
+    drain(pool);
     assert_eq!(sums.iter().sum::<u64>(), 500_500);
 }
 
@@ -449,6 +449,6 @@ fn workers_are_told_of_from_start_to_stop() {
     next(&events, |event| {
         matches!(event, Event::Started { worker, .. } if worker == id(0)).then_some(())
     });
-    pool.drain(LONG);
+    drain(pool);
     next(&events, |event| matches!(event, Event::Stopped { left: 0, .. }).then_some(()));
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use chaski_pool::{AskError, Handle, Policy, Pool, Refusal, WorkerId};
-use common::{Holder, Job, LONG, Ledger, Notebook, hold};
+use common::{Holder, Job, Ledger, Notebook, drain, hold};
 
 const CAPACITY: u32 = 16;
 
@@ -48,7 +48,7 @@ fn block_waits_for_room() {
     });
     drop(holder);
     sending.join().unwrap();
-    assert_eq!(pool.drain(LONG).left, 0);
+    drain(pool);
     assert!((0..1000).all(|number| ledger.handled(number) == 1));
 }
 
@@ -61,7 +61,7 @@ fn fail_gives_the_message_back() {
     assert_eq!(refused.reason, Refusal::Full(WorkerId::new(0)));
     assert_eq!(refused.to_string(), "the queue of worker 0 is full");
     drop(holder);
-    pool.drain(LONG);
+    drain(pool);
     assert!((0..first).all(|number| ledger.handled(number) == 1));
     assert_eq!(ledger.total_handled(), first);
 }
@@ -84,7 +84,7 @@ fn drop_oldest_keeps_the_newest_in_order() {
         thread::yield_now();
     };
     assert!(asked.into_iter().eq(1000 - kept..1000));
-    assert_eq!(pool.drain(LONG).left, 0);
+    drain(pool);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn under_drop_oldest_every_message_is_handled_or_dropped() {
         }
     });
     let handle = pool.handle();
-    assert_eq!(pool.drain(LONG).left, 0);
+    drain(pool);
     let stats = handle.stats();
     let dropped = stats.total(|worker| worker.dropped);
     assert_eq!(stats.total(|worker| worker.handled) + dropped, u64::from(PRODUCERS * EACH));

@@ -12,7 +12,7 @@ use chaski_pool::{
     AskError, BoxError, Context, During, Event, Handle, Pool, Refusal, Restart, Seat, Status,
     Worker, WorkerId, worker,
 };
-use common::{Bomb, Job, LONG, Ledger, Notebook, Wholesale, events, hold, next};
+use common::{Bomb, Job, LONG, Ledger, Notebook, Wholesale, drain, events, hold, next};
 
 fn died(event: Event) -> Option<(u32, u64)> {
     match event {
@@ -71,7 +71,7 @@ fn a_panic_costs_one_message_and_the_state() {
         _ => None,
     });
     assert_eq!(first, 1);
-    pool.drain(LONG);
+    drain(pool);
     assert!((0..200).all(|number| ledger.handled(number) == 1));
     let stats = handle.stats()[0];
     assert_eq!((stats.lost, stats.panics, stats.restarts, stats.left), (20, 20, 20, 0));
@@ -108,7 +108,7 @@ fn too_many_panics_end_the_worker_and_its_queue_comes_back() {
     assert_eq!(refused.reason, Refusal::Dead(WorkerId::new(0)));
     assert_eq!(refused.to_string(), "worker 0 is dead");
     assert_eq!(handle.stats()[0].status, Status::Dead);
-    assert_eq!(pool.drain(LONG).left, 0, "counted when it died");
+    drain(pool);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn panics_in_tick_stop_and_the_drop_of_the_state() {
     let (during, message, ..) = next(&events, panicked);
     assert_eq!((during, message.contains("the first tick")), (During::Tick, true), "{message}");
     assert_eq!(next(&events, panicked).0, During::Stop, "the old state's drop");
-    assert_eq!(pool.drain(LONG).stuck, 0);
+    drain(pool);
     let (during, message, ..) = next(&events, panicked);
     assert_eq!((during, &*message), (During::Stop, "at the end"));
     next(&events, |event| matches!(event, Event::Stopped { .. }).then_some(()));
@@ -308,6 +308,6 @@ fn payloads_without_a_text_and_listeners_that_panic() {
     let odd = worker(|_| (), |(), (), _| std::panic::panic_any(Bomb(true)));
     let pool = Pool::builder().workers(1).on_event(listener).start(odd).unwrap();
     (0..3_u32).for_each(|key| pool.handle().send(&key, ()).unwrap());
-    assert_eq!(pool.drain(LONG).stuck, 0);
+    drain(pool);
     assert_eq!(told.load(Ordering::Relaxed), 1 + 3 * 2 + 1);
 }

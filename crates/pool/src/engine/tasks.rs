@@ -75,7 +75,10 @@ struct Tasks<'a, A: AsyncWorker, F, S> {
     closed: bool,
     flight: Flight<F>,
     busy: BusyClock,
+    /// None from the close of the queue on.
     next_tick: Option<Instant>,
+    /// A tick runs; there is one at a time.
+    ticking: bool,
     turns: u32,
 }
 
@@ -108,6 +111,7 @@ where
             flight: Flight::new(ready, post.settings.concurrency),
             busy: BusyClock::start(),
             next_tick: post.settings.tick.map(|period| Instant::now() + period),
+            ticking: false,
             turns: 0,
             post,
         }
@@ -188,9 +192,14 @@ where
         }
         match self.queue.try_recv_many(&mut self.entries, limit) {
             Ok(_) => self.received(),
-            Err(TryRecvError::Closed) => self.closed = true,
+            Err(TryRecvError::Closed) => self.queue_closed(),
             Err(TryRecvError::Empty) => {}
         }
+    }
+
+    fn queue_closed(&mut self) {
+        self.closed = true;
+        self.next_tick = None;
     }
 
     fn received(&mut self) {
@@ -211,15 +220,20 @@ where
         self.poll(slot).await
     }
 
+    fn can_tick(&self) -> bool {
+        !self.ticking && self.flight.has_room()
+    }
+
     async fn begin_tick(&mut self) -> ControlFlow<End, bool> {
         let (Some(due), Some(period)) = (self.next_tick, self.post.settings.tick) else {
             return ControlFlow::Continue(false);
         };
         let now = Instant::now();
-        if now < due || !self.flight.has_room() {
+        if now < due || !self.can_tick() {
             return ControlFlow::Continue(false);
         }
         self.next_tick = Some(now + period);
+        self.ticking = true;
         self.begin(Job::Tick).await?;
         ControlFlow::Continue(true)
     }
@@ -238,6 +252,7 @@ where
         let Poll::Ready((is_message, outcome)) = self.flight.poll(slot) else {
             return Flow::Continue(());
         };
+        self.ticking &= is_message;
         let (counters, count) = (&self.post.shard.counters, u64::from(is_message));
         match outcome {
             Ok(()) => add(&counters.handled, count),
@@ -272,7 +287,7 @@ where
         self.busy.pause(&self.post.shard);
         let (ready, orders) = (&self.flight.ready, &self.post.shard.orders);
         let receives = !self.closed && self.flight.has_room();
-        let next_tick = self.next_tick.filter(|_| self.flight.has_room());
+        let next_tick = self.next_tick.filter(|_| self.can_tick());
         let received = {
             let mut message = pin!(self.queue.recv_async());
             let mut tick = pin!(self.reactor.sleep_until(next_tick));
@@ -294,7 +309,7 @@ where
                 self.entries.push(entry);
                 self.received();
             }
-            Some(Err(_)) => self.closed = true,
+            Some(Err(_)) => self.queue_closed(),
             None => {}
         }
         self.busy.resume();

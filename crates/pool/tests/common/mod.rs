@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use chaski_pool::{Batch, BoxError, Context, Event, Reply, Seat, Worker, WorkerId};
+use chaski_pool::{Batch, BoxError, Context, Event, Pool, Reply, Seat, Worker, WorkerId};
 
 /// Long enough for anything that is to happen at all.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -202,4 +202,10 @@ pub(crate) fn next<T>(events: &mpsc::Receiver<Event>, wanted: impl Fn(Event) -> 
             return found;
         }
     }
+}
+
+/// Ends a pool that is to end by itself, with nothing left.
+pub(crate) fn drain<K: ?Sized, M>(pool: Pool<K, M>) {
+    let report = pool.drain(LONG);
+    assert_eq!((report.left, report.stuck), (0, 0));
 }
