@@ -39,8 +39,10 @@ impl<S: Side> Pending<S> {
         context: &mut Context<'_>,
         mut attempt: impl FnMut(&mut S) -> Option<R>,
     ) -> Poll<R> {
+        // The attempt answers a wake-up that came before it, and none that comes behind it.
+        self.side.waiters().answer(&mut self.place);
         if let Some(result) = attempt(&mut self.side) {
-            self.side.waiters().leave(&mut self.place);
+            self.side.waiters().pass_on(&mut self.place);
             return Poll::Ready(result);
         }
         self.side.settle();
@@ -48,7 +50,7 @@ impl<S: Side> Pending<S> {
         self.side.waiters().register(&mut self.place, context.waker(), position);
         match attempt(&mut self.side) {
             Some(result) => {
-                self.side.waiters().leave(&mut self.place);
+                self.side.waiters().pass_on(&mut self.place);
                 Poll::Ready(result)
             }
             None => Poll::Pending,
@@ -58,9 +60,7 @@ impl<S: Side> Pending<S> {
 
 impl<S: Side> Drop for Pending<S> {
     fn drop(&mut self) {
-        if self.side.waiters().leave(&mut self.place) {
-            self.side.waiters().wake(1);
-        }
+        self.side.waiters().pass_on(&mut self.place);
     }
 }
 

@@ -100,9 +100,7 @@ pub(crate) trait Watch {
 
     /// Gives the place up. If it had been woken, wakes another in its stead.
     fn quit(&self, place: &mut Place) {
-        if self.waiters().leave(place) {
-            self.waiters().wake(1);
-        }
+        self.waiters().pass_on(place);
     }
 }
 

@@ -59,18 +59,18 @@ fn sleep_until<S: Side, R>(
             side.settle();
             side.waiters().register(&mut place, waker, side.position());
             if let Some(result) = attempt(side) {
-                side.waiters().leave(&mut place);
+                // A wake-up since was not for what this attempt took.
+                side.waiters().pass_on(&mut place);
                 return Some(result);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                if side.waiters().leave(&mut place) {
-                    side.waiters().wake(1);
-                }
+                side.waiters().pass_on(&mut place);
                 return None;
             }
             parker.park(deadline);
+            // Before the attempt, which answers this wake-up and could not answer a later one.
+            side.waiters().leave(&mut place);
             if let Some(result) = attempt(side) {
-                side.waiters().leave(&mut place);
                 return Some(result);
             }
         }

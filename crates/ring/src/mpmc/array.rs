@@ -178,6 +178,8 @@ impl<T> Array<T> {
         let mut pause = Pause::default();
         loop {
             if tail & CLOSED != 0 {
+                // ORDERING: acquire, pairs with `close`: who learns of it sees what came before it.
+                let _closed = self.tail.load(Ordering::Acquire);
                 return Err(TrySendError::Closed(message));
             }
             let slot = self.slot(tail);
@@ -257,7 +259,7 @@ impl<T> Array<T> {
         self.free(slot, position);
         let next = self.after(position, 1);
         if self.crosses(next) {
-            self.offer_room(next);
+            self.offer_room(next, 1);
         }
         Ok(message)
     }
@@ -271,9 +273,10 @@ impl<T> Array<T> {
         if max == 0 {
             return Ok(0);
         }
-        // Fewer than a quantum, so that a batch crosses one multiple of it at most.
         let (mut position, count) = self.claim::<SOLE>(max.min(self.quantum))?;
-        let mut crossed = None;
+        // Two are possible, as the last quantum of a lap may be a short one. Each is offered: room
+        // that sleeping senders are not told of now they are never told of.
+        let mut crossings = 0;
         into.reserve(count);
         for _ in 0..count {
             let slot = self.slot(position);
@@ -281,12 +284,10 @@ impl<T> Array<T> {
             into.push(unsafe { slot.room.take() });
             self.free(slot, position);
             position = self.after(position, 1);
-            if self.crosses(position) {
-                crossed = Some(position);
-            }
+            crossings += usize::from(self.crosses(position));
         }
-        if let Some(position) = crossed {
-            self.offer_room(position);
+        if crossings > 0 {
+            self.offer_room(position, crossings);
         }
         Ok(count)
     }
@@ -316,7 +317,8 @@ impl<T> Array<T> {
                     Err(now) => head = now,
                 }
             } else {
-                let tail = self.tail.load(Ordering::Relaxed);
+                // ORDERING: acquire, pairs with `close`: who learns of it sees what came before it.
+                let tail = self.tail.load(Ordering::Acquire);
                 if tail & !CLOSED == head {
                     let closed = tail & CLOSED != 0;
                     return Err(if closed { TryRecvError::Closed } else { TryRecvError::Empty });
@@ -350,8 +352,8 @@ impl<T> Array<T> {
 
     /// A receiver, now and then: wakes senders, and notes that receivers are awake.
     #[inline(never)]
-    fn offer_room(&self, head: usize) {
-        self.space.notify(self.quantum);
+    fn offer_room(&self, head: usize, quanta: usize) {
+        self.space.notify(quanta * self.quantum);
         self.items.awake_at(head);
     }
 

@@ -43,9 +43,9 @@ const WAITING: u32 = 2;
 /// Nobody will ever wait here again: notifying is in vain.
 const CLOSED: u32 = 4;
 
-/// So many messages between two sleeps are worth a `heavy` fence: 1 to 4 us against 10 to 70 ns
-/// for each of them.
-const CALM: usize = 64;
+/// So many messages between two sleeps are worth a `heavy` fence: 1 to 20 us, most in virtual
+/// machines, against 10 to 70 ns for each of them.
+const CALM: usize = 1024;
 
 /// A place in the queue of waiters, held by an operation that waits.
 pub(crate) type Place = Option<u64>;
@@ -144,8 +144,12 @@ impl Waiters {
 
     /// Waiter: gives its place up. True: it had been woken, and if it does not act on that, another
     /// must be woken in its stead.
+    #[inline(always)]
     pub(crate) fn leave(&self, place: &mut Place) -> bool {
-        let Some(ticket) = place.take() else { return false };
+        place.take().is_some_and(|ticket| self.leave_place(ticket))
+    }
+
+    fn leave_place(&self, ticket: u64) -> bool {
         let mut queue = lock(&self.rest.queue);
         let Some(index) = queue.find(ticket) else { return true };
         let left = queue.waiting.remove(index);
@@ -153,6 +157,31 @@ impl Waiters {
         drop(queue);
         drop(left);
         false
+    }
+
+    /// Waiter, before an attempt: if it was woken, the attempt is its answer, and its place is gone.
+    #[inline(always)]
+    pub(crate) fn answer(&self, place: &mut Place) {
+        if let Some(ticket) = *place
+            && self.was_woken(ticket)
+        {
+            *place = None;
+        }
+    }
+
+    fn was_woken(&self, ticket: u64) -> bool {
+        lock(&self.rest.queue).find(ticket).is_none()
+    }
+
+    /// Waiter, at its end: gives its place up, and if it had been woken, wakes another in its stead.
+    ///
+    /// Not only after failure: who was woken between the attempt that succeeded and this call was
+    /// woken for something else, which stays where it is while another sleeps.
+    #[inline(always)]
+    pub(crate) fn pass_on(&self, place: &mut Place) {
+        if self.leave(place) {
+            self.wake(1);
+        }
     }
 
     /// Wakes up to `count` waiters, those who came first.
