@@ -43,7 +43,6 @@ fn wait_until<S: Side, R>(
             return Some(result);
         }
     }
-    drop(backoff);
     sleep_until(side, deadline, attempt)
 }
 

@@ -44,7 +44,7 @@ use super::rx::Rx;
 use super::slip::{SLIP, Slip};
 use super::tx::Tx;
 use crate::padded::Padded;
-use crate::slots::Slots;
+use crate::slots::{AHEAD, Slots};
 use crate::stats::Stats;
 use crate::sync::{self, Arc, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::wait::Waiters;
@@ -149,6 +149,11 @@ impl<T> Ring<T> {
         // SAFETY: below the count by the caller's word.
         unsafe { self.slots.base().cast::<T>().add(index) }
     }
+
+    /// How many slots ahead that is. A consumer must not ask for a line that the producer is about
+    /// to write.
+    pub(super) const AHEAD: usize =
+        AHEAD / if size_of::<T>() == 0 { 1 } else { size_of::<T>() } + 1;
 
     /// Asks for the line of a slot that comes soon after `index`, to read or to write.
     #[inline(always)]

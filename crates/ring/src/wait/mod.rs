@@ -1,6 +1,7 @@
 //! Waiting, apart from moving: fences, sleep, the queue of those who sleep, and what comes before.
 
 mod backoff;
+mod crowd;
 mod fence;
 mod park;
 mod waiters;

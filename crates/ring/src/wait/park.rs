@@ -22,6 +22,7 @@ pub(crate) struct Parker {
 impl Parker {
     /// Sleeps until a wake or the deadline; may return for no reason.
     pub(crate) fn park(&self, deadline: Option<Instant>) {
+        super::crowd::join();
         self.word.sleep(deadline);
     }
 }
@@ -72,6 +73,7 @@ mod futex {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Instant;
 
+    use super::super::crowd;
     use rustix::io::Errno;
     use rustix::thread::futex::Timespec;
     use rustix::thread::futex::{self, Flags};
@@ -89,6 +91,7 @@ mod futex {
             // before is seen after the sleep.
             let fresh = self.0.compare_exchange(IDLE, ASLEEP, Ordering::Acquire, Ordering::Acquire);
             if fresh.is_ok() {
+                crowd::fell_asleep();
                 loop {
                     let ended = self.wait(deadline);
                     if self.0.load(Ordering::Relaxed) == WOKEN || ended {
@@ -96,7 +99,10 @@ mod futex {
                     }
                 }
             }
-            self.0.swap(IDLE, Ordering::Acquire);
+            // Whoever wakes another counts it as awake.
+            if self.0.swap(IDLE, Ordering::Acquire) == ASLEEP {
+                crowd::woke();
+            }
         }
 
         /// True: the deadline passed.
@@ -111,6 +117,7 @@ mod futex {
         pub(super) fn wake(&self) {
             // ORDERING: release, pairs with the acquire of `sleep`.
             if self.0.swap(WOKEN, Ordering::Release) == ASLEEP {
+                crowd::woke();
                 // Failure means that nobody waits there any more.
                 let _ = futex::wake(&self.0, Flags::PRIVATE, 1);
             }
