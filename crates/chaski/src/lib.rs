@@ -2,11 +2,56 @@
 //!
 //! | feature | gives | |
 //! |---|---|---|
+//! | `channel` (default) | [`channel`] | channels between threads and tasks, and select over them |
+//! | `pool` (default) | [`pool`] | workers that each own a thread, a state and a queue |
 //! | `log` (default) | [`log`] | the durable log, in files or in memory |
 //! | `broker` | [`broker`] | the broker as a library |
 //! | `kafka` | [`kafka`] | the Kafka wire protocol, sans I/O |
+//! | `futures` | | `Stream` for receivers and `Sink` for senders of [`channel`] |
+//! | `tokio` | | workers of [`pool`] on a tokio runtime each |
 //!
-//! [`batch`] is the record batch they all share.
+//! [`batch`] is the record batch that logs, brokers and the wire share. The crate has more examples
+//! in its folder `examples`: a pipeline, logging from many threads, a sharded counter, requests with
+//! replies.
+//!
+//! # Between threads
+//!
+//! One thread to another; [`channel`] says which kind to take when.
+//!
+//! ```
+//! # #[cfg(feature = "channel")] {
+//! use chaski::channel::spsc;
+//! use std::thread;
+//!
+//! let (mut tx, mut rx) = spsc::channel(1024);
+//! let producer = thread::spawn(move || tx.send_all(1..=1000_u64));
+//! assert_eq!(rx.iter().sum::<u64>(), 500_500);
+//! assert_eq!(producer.join().unwrap(), Ok(1000));
+//! # }
+//! ```
+//!
+//! # Workers that share nothing
+//!
+//! A message goes straight into the queue of the worker that owns its key.
+//!
+//! ```
+//! # #[cfg(feature = "pool")] {
+//! use chaski::pool::{Pool, Reply, worker};
+//!
+//! enum Request { Add(u64), Sum(Reply<u64>) }
+//!
+//! let adder = worker(|_| 0_u64, |sum, request, _| match request {
+//!     Request::Add(number) => *sum += number,
+//!     Request::Sum(reply) => drop(reply.send(*sum)),
+//! });
+//! let pool = Pool::builder().workers(2).start(adder)?;
+//! let handle = pool.handle();
+//! handle.send("customer-17", Request::Add(3))?;
+//! handle.send("customer-17", Request::Add(4))?;
+//! assert_eq!(handle.ask("customer-17", Request::Sum)?, 7);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # A log of one's own
 //!
@@ -64,6 +109,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "channel")]
+pub mod channel;
+
 pub use chaski_batch as batch;
 #[cfg(feature = "broker")]
 pub use chaski_broker as broker;
@@ -71,3 +119,5 @@ pub use chaski_broker as broker;
 pub use chaski_kafka as kafka;
 #[cfg(feature = "log")]
 pub use chaski_log as log;
+#[cfg(feature = "pool")]
+pub use chaski_pool as pool;
