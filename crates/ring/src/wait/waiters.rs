@@ -23,11 +23,12 @@
 //! The waiter decides, by how far the queue moved since the last sleep. A change to *fenced* is
 //! itself made with `heavy`, after which no notifier can still hold the old state for the newest;
 //! the change back needs nothing, as the next sleep in calm pays `heavy` again. All writes to the
-//! state are made under the queue's lock.
+//! state are made under the queue's lock, and so is the fence of a change to *fenced*.
 //!
 //! How it can fail: a lost wake-up, which is a message in the queue, a sleeper, and nobody about to
-//! wake it. The loom models of every channel look for exactly that (in *fenced*: the model checker
-//! knows no `membarrier`; the calm half rests on the argument in [`super::fence`]).
+//! wake it. The loom models of every channel look for exactly that, in *fenced*, as the model checker
+//! knows no `membarrier`; `tests/loom/calm.rs` explores *calm* and the changes on a model of a
+//! machine with store buffers.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -138,8 +139,16 @@ impl Waiters {
         let was = self.state.load(Ordering::Relaxed);
         let fenced = if passed >= CALM && fence::asymmetric() { 0 } else { FENCED };
         self.state.store((was & CLOSED) | WAITING | fenced, Ordering::Relaxed);
+        // A change to fenced is fenced under the lock: the next waiter trusts what it reads there,
+        // and while a notifier may still hold the old state it would sleep beside its message.
+        let change = fenced & !was != 0;
+        if change {
+            fence::heavy();
+        }
         drop(queue);
-        barrier(was & fenced != 0);
+        if !change {
+            barrier(was & fenced != 0);
+        }
     }
 
     /// Waiter: gives its place up. True: it had been woken, and if it does not act on that, another
