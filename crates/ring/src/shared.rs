@@ -70,6 +70,10 @@ impl<T> Side for SenderPort<'_, T> {
         self.array.tail()
     }
 
+    fn backlog(&self) -> usize {
+        self.array.room()
+    }
+
     fn wait(&self) -> Wait {
         self.wait
     }
@@ -111,6 +115,10 @@ impl<T, const SOLE: bool> Side for ReceiverPort<'_, T, SOLE> {
 
     fn position(&self) -> usize {
         self.array.head()
+    }
+
+    fn backlog(&self) -> usize {
+        self.array.len()
     }
 
     fn wait(&self) -> Wait {

@@ -41,6 +41,11 @@ pub(crate) trait Side {
     /// How this end blocks.
     fn wait(&self) -> Wait;
 
+    /// How much there is of what this end waits for, or 0 if that is not easily told.
+    fn backlog(&self) -> usize {
+        0
+    }
+
     /// About to sleep: show the other end what was withheld from it so far.
     fn settle(&mut self) {}
 }
@@ -130,6 +135,10 @@ impl<S: Side> Side for &mut S {
 
     fn wait(&self) -> Wait {
         (**self).wait()
+    }
+
+    fn backlog(&self) -> usize {
+        (**self).backlog()
     }
 
     fn settle(&mut self) {

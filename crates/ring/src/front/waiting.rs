@@ -6,7 +6,7 @@ use super::{Pop, Push, Side};
 use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
-use crate::wait::{Backoff, Next, Place, with_parker};
+use crate::wait::{Backoff, Next, Place, Wait, wait_a_moment, with_parker};
 
 /// Tries until `attempt` gives something or the deadline passes. `attempt` runs no code of the
 /// program's, so it does not panic and leaves no waiter behind.
@@ -31,6 +31,12 @@ fn wait_until<S: Side, R>(
     mut attempt: impl FnMut(&mut S) -> Option<R>,
 ) -> Option<R> {
     let mut backoff = Backoff::new(side.wait());
+    if side.wait() != Wait::Park {
+        wait_a_moment(side.waiters(), || side.backlog());
+        if let Some(result) = attempt(side) {
+            return Some(result);
+        }
+    }
     loop {
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return None;

@@ -122,6 +122,11 @@ impl<T> Array<T> {
         self.number(tail).saturating_sub(self.number(head)).min(self.slots.count())
     }
 
+    /// Slots without a message.
+    pub(crate) fn room(&self) -> usize {
+        self.slots.count() - self.len()
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }

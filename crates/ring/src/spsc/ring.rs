@@ -41,13 +41,13 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
 use super::rx::Rx;
-use super::slip::{SLIP, Slip};
+use super::slip::Slip;
 use super::tx::Tx;
 use crate::padded::Padded;
 use crate::slots::{AHEAD, Slots};
 use crate::stats::Stats;
 use crate::sync::{self, Arc, AtomicU64, AtomicUsize, Mutex, Ordering};
-use crate::wait::Waiters;
+use crate::wait::{MOMENT, Waiters};
 
 /// What both ends share.
 pub(crate) struct Ring<T> {
@@ -206,7 +206,7 @@ impl<T> Ring<T> {
         if !slip.is_due(tail.wrapping_sub(head)) {
             return (tail, slip);
         }
-        sync::pause_for(SLIP);
+        sync::pause_for(MOMENT);
         let later = self.producer.tail.load(Ordering::Acquire);
         slip.gave(later.wrapping_sub(tail));
         (later, slip)

@@ -196,6 +196,11 @@ impl<T> Side for Rx<T> {
         self.head
     }
 
+    fn backlog(&self) -> usize {
+        // ORDERING: relaxed: an estimate.
+        self.ring.producer.tail.load(Ordering::Relaxed).wrapping_sub(self.head)
+    }
+
     fn wait(&self) -> Wait {
         self.wait
     }

@@ -7,24 +7,17 @@
 //! slips only after two looks in a row that found few messages but some, and if the moment brought
 //! no more, it does not try again for a while, each time for longer.
 
+use crate::wait::Patience;
+
 /// A consumer that finds fewer messages than this is close behind its producer.
 const MUCH: usize = 64;
-/// A moment that brings fewer than this was in vain.
-const WORTH: usize = 4;
-/// The longest time without a try, in looks.
-const LONGEST: u32 = 1023;
-/// The moment, in pauses of the processor: a third to one microsecond.
-pub(super) const SLIP: u32 = if cfg!(loom) { 0 } else { 32 };
 
 /// Whether it is time to slip.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Slip {
     /// The last look found messages.
     steady: bool,
-    /// Looks until the next try.
-    skip: u32,
-    /// How many looks it will be if that is in vain, too.
-    longer: u32,
+    patience: Patience,
 }
 
 impl Slip {
@@ -35,16 +28,13 @@ impl Slip {
         if !steady || found == 0 || found >= MUCH {
             return false;
         }
-        let due = self.skip == 0;
-        self.skip = self.skip.saturating_sub(1);
-        due
+        self.patience.is_due()
     }
 
     /// The moment brought so many more.
     #[inline]
     pub(super) fn gave(&mut self, more: usize) {
-        self.longer = if more < WORTH { (2 * self.longer + 1).min(LONGEST) } else { 0 };
-        self.skip = self.longer;
+        self.patience.gave(more);
     }
 }
 

@@ -111,6 +111,12 @@ impl<T> Side for Tx<T> {
         self.tail
     }
 
+    fn backlog(&self) -> usize {
+        // ORDERING: relaxed: an estimate.
+        let released = self.ring.consumer.released.load(Ordering::Relaxed);
+        self.ring.count() - self.tail.wrapping_sub(released)
+    }
+
     fn wait(&self) -> Wait {
         self.wait
     }

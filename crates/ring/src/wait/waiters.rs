@@ -65,6 +65,8 @@ struct Rest {
     wakes: AtomicU64,
     /// See [`super::Backoff`].
     luck: AtomicU32,
+    /// See [`super::Patience`].
+    patience: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +83,10 @@ impl Waiters {
         let state = if fence::asymmetric() { 0 } else { FENCED };
         let queue = Mutex::new(Queue::default());
         let (wakes, luck) = (AtomicU64::new(0), AtomicU32::new(super::backoff::FULL_LUCK));
-        Waiters { state: Padded(AtomicU32::new(state)), rest: Padded(Rest { queue, wakes, luck }) }
+        Waiters {
+            state: Padded(AtomicU32::new(state)),
+            rest: Padded(Rest { queue, wakes, luck, patience: AtomicU32::new(0) }),
+        }
     }
 
     /// Notifier, after it published: wakes up to `count` waiters, if any wait. True: closed, nobody
@@ -251,6 +256,11 @@ impl Waiters {
     /// Wake-ups given so far.
     pub(crate) fn wakes(&self) -> u64 {
         self.rest.wakes.load(Ordering::Relaxed)
+    }
+
+    /// How well a moment's patience has paid here of late.
+    pub(crate) fn patience(&self) -> &AtomicU32 {
+        &self.rest.patience
     }
 
     /// How well spinning has paid here of late.
