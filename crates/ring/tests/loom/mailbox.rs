@@ -1,7 +1,6 @@
 //! Every interleaving of small programs over the mailbox, by loom's model checker.
 //!
 //! A lost wake-up shows as a deadlock: loom fails a model in which no thread can go on.
-#![cfg(loom)]
 
 use chaski_ring::{Doze, Mailbox};
 use loom::cell::UnsafeCell;
