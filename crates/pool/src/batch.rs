@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::shard::{Entry, Shard, add};
+use crate::shard::{Entry, Orders, Shard, add};
 
 /// The messages a worker took from its queue at once, in their order.
 ///
@@ -19,13 +19,15 @@ pub struct Batch<M> {
     /// Taken, and neither handled nor lost yet.
     open: u64,
     interrupted: bool,
+    orders: Arc<Orders>,
     shard: Arc<Shard<M>>,
 }
 
 impl<M> Batch<M> {
     pub(crate) fn new(shard: Arc<Shard<M>>, capacity: usize) -> Batch<M> {
         let entries = Vec::with_capacity(capacity);
-        Batch { entries, next: 0, open: 0, interrupted: false, shard }
+        let orders = Arc::clone(&shard.orders);
+        Batch { entries, next: 0, open: 0, interrupted: false, orders, shard }
     }
 
     /// The messages that were not taken yet.
@@ -110,7 +112,7 @@ impl<M> Iterator for Batch<M> {
     #[inline(always)]
     fn next(&mut self) -> Option<M> {
         self.close_open();
-        if self.shard.orders.any() {
+        if self.orders.any() {
             self.interrupted = true;
             return None;
         }

@@ -23,13 +23,13 @@ use crate::stats::PoolStats;
 /// [`LeastLoaded`](crate::partition::LeastLoaded). A handle does not keep its pool alive.
 ///
 /// **When a worker is gone.** A message that was on its way to a worker that is being removed goes
-/// to the one that now has its key. A worker that died keeps its slot: who picks it is asked to pick
-/// again, so `RoundRobin` and `LeastLoaded` go on with the others, [`Consistent`] gives its keys to
-/// the others, and with [`Hash`] its keys answer [`Refusal::Dead`], until
+/// to the one that now has its key. A worker that died keeps its slot: who picks it is asked to
+/// pick again, so `RoundRobin` and `LeastLoaded` go on with the others, [`Consistent`] gives its
+/// keys to the others, and with [`Hash`] its keys answer [`Refusal::Dead`], until
 /// [`Pool::remove_worker`](crate::Pool::remove_worker) takes it out and all keys are dealt anew.
 ///
-/// **Cost.** One load, the pick, and the push. A handle that was made before a worker joined or left
-/// also loads the newest list of workers for each send, some tens of nanoseconds;
+/// **Cost.** One load, the pick, and the push. A handle that was made before a worker joined or
+/// left also loads the newest list of workers for each send, some tens of nanoseconds;
 /// [`refresh`](Self::refresh) or a clone ends that.
 ///
 /// [`Consistent`]: crate::partition::Consistent
@@ -166,8 +166,8 @@ impl<K: ?Sized, M> Handle<K, M> {
         self.broadcast_with(message, |worker, copy| self.send_to(worker, copy))
     }
 
-    /// Sends ahead of everything that is queued: the worker handles it as soon as the message in its
-    /// hands is done. For what controls a worker, not for data: a worker has room for
+    /// Sends ahead of everything that is queued: the worker handles it as soon as the message in
+    /// its hands is done. For what controls a worker, not for data: a worker has room for
     /// [`URGENT_CAPACITY`](crate::URGENT_CAPACITY) of them, and they are refused beyond that
     /// whatever the policy.
     ///

@@ -33,8 +33,8 @@ const STOP_GRACE: Duration = Duration::from_millis(10);
 ///
 /// **Dropped**, a pool takes no more messages and each worker stops after the message in its hands;
 /// what is still queued goes to [`Worker::undelivered`](crate::Worker::undelivered). The drop waits
-/// for them up to [`DROP_WAIT`]. A handler that takes longer is left behind: its thread ends when it
-/// returns.
+/// for them up to [`DROP_WAIT`]. A handler that takes longer is left behind: its thread ends when
+/// it returns.
 pub struct Pool<K: ?Sized, M> {
     core: Arc<Core<K, M>>,
     plan: Plan<M>,
@@ -161,6 +161,10 @@ impl<K: ?Sized + 'static, M: Send + 'static> Pool<K, M> {
 
     fn join(&self, shard: &Arc<Shard<M>>) {
         self.core.partitioner.joined(shard.id);
+        if shard.status() == Status::Dead {
+            // Its first tick was its last, and it may have left before it joined.
+            self.core.partitioner.left(shard.id);
+        }
         self.core.add(Arc::clone(shard));
     }
 }

@@ -32,10 +32,11 @@ pub struct Answer<R> {
 /// ```
 /// use chaski_pool::{Pool, Reply, reply, worker};
 ///
-/// let workers = worker(|seat| seat.worker, |id, reply: Reply<u32>, _| drop(reply.send(id.number())));
+/// let workers = worker(|seat| seat.worker, |id, reply: Reply<u32>, _| {
+///     let _ = reply.send(id.number());
+/// });
 /// let pool = Pool::builder().workers(3).start(workers)?;
-/// let handle = pool.handle();
-/// # let _: &chaski_pool::Handle<str, _> = &handle;
+/// let handle: chaski_pool::Handle<str, _> = pool.handle();
 /// let mut answers = Vec::new();
 /// for worker in pool.workers() {
 ///     let (reply, answer) = reply();

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Orders and urgent messages come first: the worker looks at the bits, one load, before each
-//! message. It sleeps on the data queue alone. Whoever gives an order therefore also rings a *bell*,
-//! an empty entry in the data queue, which wakes the worker as a message would:
+//! message. It sleeps on the data queue alone. Whoever gives an order therefore also rings a
+//! *bell*, an empty entry in the data queue, which wakes the worker as a message would:
 //!
 //! ```text
 //!   order                                  worker

@@ -12,8 +12,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// A pool shares one value of this type among its threads, so `self` holds what all of them need
 /// and none changes: a configuration, a handle to somewhere else. What changes is the
-/// [`State`](Self::State). Each worker builds its own, on its own thread after that was bound to its
-/// CPU, and keeps it there: a state is never sent and never shared, it may hold an `Rc` or a
+/// [`State`](Self::State). Each worker builds its own, on its own thread after that was bound to
+/// its CPU, and keeps it there: a state is never sent and never shared, it may hold an `Rc` or a
 /// `RefCell`, and its memory is on the worker's own NUMA node.
 ///
 /// ```

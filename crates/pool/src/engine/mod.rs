@@ -130,7 +130,11 @@ impl<M> Drop for Ending<M> {
     fn drop(&mut self) {
         // It changes nothing unless the end was not one of the ends of a worker's loop.
         self.0.close(Status::Dead);
-        self.0.close_urgent();
+        for message in self.0.rest() {
+            if let Err(payload) = contain(|| drop(message)) {
+                let _ = panic_text(payload);
+            }
+        }
         self.0.say_ended();
     }
 }
