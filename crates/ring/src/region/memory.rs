@@ -138,10 +138,11 @@ impl Words {
         copy::fetch(self.place(at));
     }
 
-    /// The address of the word at `at`.
+    /// The address of the word at `at`, good for all of the area.
     #[cfg(not(loom))]
     pub(super) fn address(&self, at: usize) -> *mut u8 {
-        self.place(at).as_ptr().cast()
+        assert!(at < self.count);
+        self.base.as_ptr().wrapping_add(at).cast()
     }
 
     /// Copies `bytes` to the words from `at` on, the last of which may be filled up with anything.
