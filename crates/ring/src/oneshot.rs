@@ -72,6 +72,7 @@ const REGISTERING: u32 = 128;
 const DECIDED: u32 = SENT | UNSENT | CLOSED;
 
 /// A channel for one message.
+#[inline]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Box::new(Shared {
         state: AtomicU32::new(0),
@@ -124,6 +125,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The message comes back if the receiver is gone or was closed.
+    #[inline]
     pub fn send(self, message: T) -> Result<(), SendError<T>> {
         let this = ManuallyDrop::new(self);
         // SAFETY: valid until this end's last word, below; only the sender touches the message
@@ -198,6 +200,7 @@ struct Refused;
 ///
 /// # Safety
 /// `shared` is valid, the sender has said neither outcome, and it uses `shared` no more after Ok.
+#[inline]
 unsafe fn last_word<T>(shared: NonNull<Shared<T>>, outcome: u32) -> Result<(), Refused> {
     // SAFETY: valid by the caller's word; the reference is not used after SENDER_GONE.
     let this = unsafe { shared.as_ref() };
@@ -221,28 +224,39 @@ unsafe fn last_word<T>(shared: NonNull<Shared<T>>, outcome: u32) -> Result<(), R
             Err(now) => state = now,
         }
     };
-    let (mut receiver, mut sender) = (None, None);
     if waiting != 0 {
-        if waiting & RECEIVER_WAITS != 0 {
-            // SAFETY: the exchange took the bit, and the cell with it.
-            receiver = Some(unsafe { this.receiver.take() });
-        }
-        if waiting & SENDER_WAITS != 0 {
-            // SAFETY: likewise.
-            sender = Some(unsafe { this.sender.take() });
-        }
-        // ORDERING: as above.
-        state = this.state.fetch_or(SENDER_GONE, Ordering::AcqRel);
+        // SAFETY: the exchange took these bits and did not say SENDER_GONE.
+        unsafe { wake_and_go(shared, waiting) };
+    } else if state & RECEIVER_GONE != 0 {
+        // SAFETY: both have said their last words, this one second.
+        unsafe { free(shared) };
     }
+    Ok(())
+}
+
+/// Sender: takes the wakers out, is gone, and wakes the receiver.
+///
+/// # Safety
+/// `shared` is valid, the sender took the bits in `waiting`, has said its outcome, and uses `shared`
+/// no more.
+unsafe fn wake_and_go<T>(shared: NonNull<Shared<T>>, waiting: u32) {
+    // SAFETY: valid by the caller's word; the reference is not used after SENDER_GONE.
+    let this = unsafe { shared.as_ref() };
+    // SAFETY: who took the bit has the cell.
+    let receiver = (waiting & RECEIVER_WAITS != 0).then(|| unsafe { this.receiver.take() });
+    // SAFETY: likewise.
+    let sender = (waiting & SENDER_WAITS != 0).then(|| unsafe { this.sender.take() });
+    // ORDERING: as in `last_word`.
+    let state = this.state.fetch_or(SENDER_GONE, Ordering::AcqRel);
     if state & RECEIVER_GONE != 0 {
         // SAFETY: both have said their last words, this one second.
         unsafe { free(shared) };
     }
+    // The program's own code, so at the end.
     if let Some(receiver) = receiver {
         receiver.wake();
     }
     drop(sender);
-    Ok(())
 }
 
 /// # Safety
@@ -258,6 +272,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// `Empty` if it has not been sent yet, `Closed` if it never will be or was received before.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         let Some(shared) = self.shared else { return Err(TryRecvError::Closed) };
         let state = self.state();
@@ -309,12 +324,11 @@ impl<T> Receiver<T> {
 
     /// Refuses the message if it has not been sent yet; one that was can still be received.
     pub fn close(&mut self) {
-        if let Some(shared) = self.shared {
-            // SAFETY: valid until this end's last word.
-            let waker = unsafe { shared.as_ref().close() };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        let Some(shared) = self.shared.filter(|_| self.state() & DECIDED == 0) else { return };
+        // SAFETY: valid until this end's last word.
+        let waker = unsafe { shared.as_ref().close() };
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -369,7 +383,7 @@ impl<T> Receiver<T> {
     #[cold]
     fn sleep_until(&mut self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         with_parker(|parker, waker| {
-            self.register(waker);
+            self.register_alone(waker);
             loop {
                 if let Some(result) = self.attempt() {
                     return result;
@@ -385,8 +399,15 @@ impl<T> Receiver<T> {
     /// Leaves `waker` to be woken by the sender. The caller must look at the state once more.
     pub(crate) fn register(&self, waker: &Waker) {
         if let Some(shared) = self.shared {
-            // SAFETY: valid until this end's last word.
-            unsafe { shared.as_ref() }.register(waker.clone());
+            // SAFETY: valid until this end's last word; it need not be alone.
+            unsafe { shared.as_ref().register(waker.clone(), false) };
+        }
+    }
+
+    fn register_alone(&mut self, waker: &Waker) {
+        if let Some(shared) = self.shared {
+            // SAFETY: valid until this end's last word; alone, by `&mut`.
+            unsafe { shared.as_ref().register(waker.clone(), true) };
         }
     }
 }
@@ -407,11 +428,18 @@ impl<T> Shared<T> {
 
     /// Receiver, and through shared references several at once: puts `waker` into the cell, unless
     /// there is nothing to wait for any more.
-    fn register(&self, waker: Waker) {
+    ///
+    /// # Safety
+    /// Nobody else registers meanwhile, if `alone`.
+    unsafe fn register(&self, waker: Waker, alone: bool) {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             if state & DECIDED != 0 {
                 return;
+            }
+            if alone && state & RECEIVER_WAITS == 0 {
+                // The cell is free and nobody else looks for it: it needs no lock.
+                break;
             }
             if state & REGISTERING != 0 {
                 sync::yield_now();
@@ -432,23 +460,23 @@ impl<T> Shared<T> {
         // SAFETY: the exchange took the bit, and the cell with it.
         let old = (state & RECEIVER_WAITS != 0).then(|| unsafe { self.receiver.take() });
         let replaced = old.filter(|old| !old.will_wake(&waker));
-        // SAFETY: under the lock, and with the bit clear the sender keeps away.
+        // SAFETY: alone or under the lock, and with the bit clear the sender keeps away.
         unsafe { self.receiver.put(waker) };
-        self.hand_over();
+        self.hand_over((state & !RECEIVER_WAITS) | if alone { 0 } else { REGISTERING });
         // Two that wait at once through shared references take turns, so neither is forgotten.
         if let Some(replaced) = replaced {
             replaced.wake();
         }
     }
 
-    /// Ends a registration: the cell goes to whoever takes RECEIVER_WAITS.
-    fn hand_over(&self) {
-        let mut state = self.state.load(Ordering::Relaxed);
+    /// Ends a registration: the cell goes to whoever takes RECEIVER_WAITS. `state` is the last that
+    /// was seen.
+    fn hand_over(&self, mut state: u32) {
         loop {
             let decided = state & DECIDED != 0;
             let waits = if decided { 0 } else { RECEIVER_WAITS };
             // A waker that nobody will call does not stay.
-            // SAFETY: REGISTERING is still set, and RECEIVER_WAITS never was.
+            // SAFETY: alone or under the lock, and RECEIVER_WAITS is not set yet.
             let unused = decided.then(|| unsafe { self.receiver.take() });
             // ORDERING: release, pairs with the acquire of `last_word`, which takes the waker.
             match self.state.compare_exchange(
@@ -473,6 +501,7 @@ impl<T> Shared<T> {
 /// # Safety
 /// `shared` is valid and used no more by the receiver; a message that was SENT has been taken, and
 /// if none was, UNSENT or CLOSED says that none will be.
+#[inline]
 unsafe fn let_go<T>(shared: NonNull<Shared<T>>) {
     // SAFETY: valid by the caller's word; the reference is not used after RECEIVER_GONE.
     let this = unsafe { shared.as_ref() };
@@ -507,10 +536,11 @@ impl<T> Drop for Receiver<T> {
 impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let receiver = self.get_mut();
         if receiver.state() & DECIDED == 0 {
-            receiver.register(context.waker());
+            receiver.register_alone(context.waker());
         }
         match receiver.try_recv() {
             Ok(message) => Poll::Ready(Ok(message)),
