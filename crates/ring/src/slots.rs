@@ -3,7 +3,7 @@
 //! ```text
 //!   size of a slot     stride       16-byte slots on 64-byte lines:  |0 |1 |2 |3 |4 |5 |6 |7 |
 //!   up to 64           the next power of two                         |<- a line ->|
-//!   more               its size, in multiples of its alignment
+//!   more               whole lines, so that neighbours, who may be written at once, share none
 //!   any, if dense      its size: slots side by side, as in a slice
 //! ```
 
@@ -37,7 +37,11 @@ impl<S, const DENSE: bool> Slots<S, DENSE> {
     /// Bytes from one slot to the next.
     const STRIDE: usize = {
         let size = size_of::<S>();
-        if size <= 64 && !DENSE { size.next_power_of_two() } else { size }
+        match size {
+            _ if DENSE => size,
+            0..=64 => size.next_power_of_two(),
+            _ => size.next_multiple_of(64),
+        }
     };
 
     /// `count` slots, each made by `make`.

@@ -45,8 +45,10 @@ const WAITING: u32 = 2;
 const CLOSED: u32 = 4;
 
 /// So many messages between two sleeps are worth a `heavy` fence: 1 to 20 us, most in virtual
-/// machines, against 10 to 70 ns for each of them.
-const CALM: usize = 1024;
+/// machines, against 10 to 100 ns for each of them, most where a message is several lines.
+const CALM: usize = 128;
+/// That is judged over so many sleeps: several that sleep at the same time are no conversation.
+const WINDOW: usize = 8;
 
 /// A place in the queue of waiters, held by an operation that waits.
 pub(crate) type Place = Option<u64>;
@@ -74,8 +76,10 @@ struct Queue {
     /// In order of arrival, so of tickets.
     waiting: VecDeque<(u64, Waker)>,
     next_ticket: u64,
-    /// Where the queue of messages stood at the last registration.
-    last_sleep: usize,
+    /// Where the queue of messages stood when the window began.
+    window: usize,
+    /// Sleeps since.
+    sleeps: usize,
 }
 
 impl Waiters {
@@ -139,10 +143,8 @@ impl Waiters {
         queue.next_ticket += 1;
         queue.waiting.push_back((ticket, waker));
         *place = Some(ticket);
-        let passed = position.wrapping_sub(queue.last_sleep);
-        queue.last_sleep = position;
         let was = self.state.load(Ordering::Relaxed);
-        let fenced = if passed >= CALM && fence::asymmetric() { 0 } else { FENCED };
+        let fenced = queue.judge(position).unwrap_or(was & FENCED);
         self.state.store((was & CLOSED) | WAITING | fenced, Ordering::Relaxed);
         // A change to fenced is fenced under the lock: the next waiter trusts what it reads there,
         // and while a notifier may still hold the old state it would sleep beside its message.
@@ -238,8 +240,9 @@ impl Waiters {
 
     #[cold]
     fn calm(&self, position: usize) {
-        let queue = lock(&self.rest.queue);
-        if position.wrapping_sub(queue.last_sleep) >= CALM && fence::asymmetric() {
+        let mut queue = lock(&self.rest.queue);
+        if fence::asymmetric() && queue.has_come_far(position) {
+            queue.begin_window(position);
             let was = self.state.load(Ordering::Relaxed);
             self.state.store(was & !FENCED, Ordering::Relaxed);
         }
@@ -280,6 +283,25 @@ fn barrier(fenced: bool) {
 }
 
 impl Queue {
+    /// One more sleep. At the end of a window: whether notifiers are to fence from now on.
+    fn judge(&mut self, position: usize) -> Option<u32> {
+        self.sleeps += 1;
+        if self.sleeps < WINDOW {
+            return None;
+        }
+        let calm = fence::asymmetric() && self.has_come_far(position);
+        self.begin_window(position);
+        Some(if calm { 0 } else { FENCED })
+    }
+
+    fn has_come_far(&self, position: usize) -> bool {
+        position.wrapping_sub(self.window) >= WINDOW * CALM
+    }
+
+    fn begin_window(&mut self, position: usize) {
+        (self.window, self.sleeps) = (position, 0);
+    }
+
     /// Where the holder of `ticket` stands, unless it was woken already.
     fn find(&self, ticket: u64) -> Option<usize> {
         self.waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()
@@ -353,15 +375,16 @@ mod tests {
             waiters.leave(&mut place);
         };
         assert!(!fenced());
-        sleep(1);
-        assert!(fenced(), "one message, one sleep");
-        waiters.awake_at(2);
+        (0..WINDOW).for_each(sleep);
+        assert!(fenced(), "a message, a sleep, and so on");
+        waiters.awake_at(WINDOW * CALM - 1);
         assert!(fenced());
-        waiters.awake_at(1 + CALM);
+        waiters.awake_at(WINDOW - 1 + WINDOW * CALM);
         assert!(!fenced(), "it has been awake for long");
-        sleep(2);
+        let far = 2 * WINDOW * CALM;
+        (0..WINDOW).for_each(|_| sleep(far));
         assert!(fenced());
-        sleep(2 + CALM);
+        (1..=WINDOW).for_each(|burst| sleep(far + burst * CALM));
         assert!(!fenced(), "many messages between two sleeps");
     }
 }
