@@ -220,12 +220,21 @@ struct Page(#[allow(dead_code, reason = "written through `Words`")] [AtomicU64; 
 /// Words of a page.
 const PAGE: usize = if cfg!(loom) { 1 } else { 512 };
 
+impl Page {
+    fn zeroed() -> Page {
+        #[cfg(not(loom))]
+        return Page([const { AtomicU64::new(0) }; PAGE]);
+        #[cfg(loom)]
+        return Page([AtomicU64::new(0)]);
+    }
+}
+
 impl Heap {
     /// A new, empty ring of the given layout.
     pub fn new(layout: Layout) -> Self {
         let pages = |len: usize| {
             let count = len.div_ceil(PAGE * WORD);
-            (0..count).map(|_| Page(std::array::from_fn(|_| AtomicU64::new(0)))).collect()
+            (0..count).map(|_| Page::zeroed()).collect()
         };
         let producer = pages(layout.producer_len());
         let heap = Heap(Arc::new(Pages { producer, consumer: pages(layout.consumer_len()) }));
