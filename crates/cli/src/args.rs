@@ -2,6 +2,7 @@
 //!
 //! One file a command. Every command ends its help with examples, and a test parses each of them.
 
+mod bench;
 mod group;
 mod inspect;
 mod pages;
@@ -12,6 +13,9 @@ mod topic;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use bench::{
+    Bench, BenchChannel, BenchPool, ExtentArg, KindName, PartitionerName, Size, WaitName,
+};
 pub(crate) use group::{Group, GroupDelete, GroupDescribe, GroupList, GroupReset};
 pub(crate) use inspect::{Inspect, InspectSegment};
 pub(crate) use pages::{Completions, Man};
@@ -53,6 +57,8 @@ pub(crate) enum Command {
     Recv(Recv),
     #[command(subcommand)]
     Inspect(Inspect),
+    #[command(subcommand)]
+    Bench(Bench),
     Completions(Completions),
     Man(Man),
 }

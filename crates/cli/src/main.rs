@@ -6,6 +6,7 @@
 
 mod address;
 mod args;
+mod bench;
 mod client;
 mod failure;
 mod group;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Recv(args) => recv::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::man(&args),
     };

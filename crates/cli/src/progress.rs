@@ -61,6 +61,29 @@ impl Progress {
     }
 }
 
+/// A line that names what is under way, for work of known steps.
+#[derive(Debug)]
+pub(crate) struct Step {
+    seen: bool,
+}
+
+impl Step {
+    /// Shows itself if standard error is a terminal.
+    pub(crate) fn new() -> Step {
+        Step { seen: io::stderr().is_terminal() }
+    }
+
+    pub(crate) fn show(&mut self, step: &str) {
+        if self.seen {
+            let _ = write!(io::stderr(), "{CLEAR}{step}");
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.show("");
+    }
+}
+
 fn describe(tally: Tally, took: Duration) -> String {
     let Tally { records, bytes } = tally;
     let seconds = took.as_secs_f64();

@@ -23,6 +23,9 @@ const COMMANDS: &[&[&str]] = &[
     &["recv"],
     &["inspect"],
     &["inspect", "segment"],
+    &["bench"],
+    &["bench", "channel"],
+    &["bench", "pool"],
     &["completions"],
     &["man"],
 ];

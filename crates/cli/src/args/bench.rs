@@ -1,0 +1,234 @@
+//! `chaski bench`.
+
+use clap::{Subcommand, ValueEnum};
+
+use super::OutputArg;
+
+/// Measure this machine: what messages between threads cost, next to what the machine allows.
+///
+/// Throughput and latency are measured apart, and each comes with the machine's own limit, measured
+/// in the same run. Rounds of all that is measured take turns, and the median of the rounds is
+/// shown: what disturbs the machine for a moment disturbs one round of each. Use a release build
+/// and leave the machine alone meanwhile.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  chaski bench channel
+  chaski bench pool
+  chaski bench channel --kind spsc --size 64 --batch 256 -o json")]
+pub(crate) enum Bench {
+    Channel(BenchChannel),
+    Pool(BenchPool),
+}
+
+/// Measure channels between threads: nanoseconds a message, and round trips.
+///
+/// Throughput: producers send as fast as the channel takes it; every message is accounted for. The
+/// limit is memory that one core writes and another reads in blocks of 32 KiB, without any channel.
+///
+/// Latency: one message goes to another thread over one channel and back over a second one of the
+/// same kind. The limit is a bare cache line each way. Percentiles are exact to 1 %, and what a
+/// reading of the clock costs is taken off.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  chaski bench channel
+  chaski bench channel --kind spsc --size 64 --batch 256     slices of 256 messages
+  chaski bench channel --kind spsc --wait spin               the least latency two cores can have
+  chaski bench channel --kind mpsc --producers 4 --no-pin
+  chaski bench channel --messages 1000000 --rounds 9 -o json")]
+pub(crate) struct BenchChannel {
+    /// Which channel
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = KindName::All)]
+    pub(crate) kind: KindName,
+    /// Bytes of a message
+    #[arg(long, value_enum, value_name = "BYTES", default_value_t = Size::B8)]
+    pub(crate) size: Size,
+    /// Threads that send; spsc has one [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) producers: Option<u16>,
+    /// Threads that receive; only mpmc has several [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) consumers: Option<u16>,
+    /// Messages sent and received in one call
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) batch: u32,
+    /// Messages that the channel has room for; with fan-in, for each producer
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub(crate) capacity: u32,
+    #[command(flatten)]
+    pub(crate) wait: WaitArg,
+    #[command(flatten)]
+    pub(crate) pin: PinArg,
+    #[command(flatten)]
+    pub(crate) extent: ExtentArg,
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
+}
+
+/// Measure a pool of workers: throughput by number of workers, and how soon an idle one begins.
+///
+/// Throughput: one producer sends to 1, 2, .. workers, each of which works on every message for
+/// --work-ns. The limit is as many threads that do the same work and share nothing, not even a
+/// queue. Mind that the producer wants a core of its own, too.
+///
+/// Latency: the time from sending to the handler of a worker that has gone to sleep. The limit is a
+/// bare wake: a thread that is unparked, which on Linux is a futex.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  chaski bench pool
+  chaski bench pool --workers 8 --work-ns 500 --partitioner hash
+  chaski bench pool --work-ns 0                 what the pool itself costs
+  chaski bench pool --idle --seconds 1 -o json  only the latency")]
+pub(crate) struct BenchPool {
+    /// Most workers [default: as many as this process has CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
+    /// Nanoseconds of work for each message
+    #[arg(long, value_name = "NS", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=1_000_000_000))]
+    pub(crate) work_ns: u32,
+    /// How the worker of a message is picked
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = PartitionerName::RoundRobin)]
+    pub(crate) partitioner: PartitionerName,
+    /// Messages that each worker's queue has room for
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub(crate) queue: u32,
+    /// Only the latency to an idle worker
+    #[arg(long)]
+    pub(crate) idle: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArg,
+    #[command(flatten)]
+    pub(crate) pin: PinArg,
+    #[command(flatten)]
+    pub(crate) extent: ExtentArg,
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
+}
+
+/// What blocked threads do.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WaitArg {
+    /// How a thread waits: spin, never gives its core away; yield, never sleeps; adaptive, spins
+    /// where that has paid, then sleeps; park, sleeps at once
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = WaitName::Adaptive)]
+    pub(crate) wait: WaitName,
+}
+
+/// Which thread runs where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PinArg {
+    /// Bind each thread to a CPU [default: if there is a CPU for each]
+    #[arg(long, overrides_with = "no_pin")]
+    pub(crate) pin: bool,
+    /// Let the kernel move threads
+    #[arg(long)]
+    pub(crate) no_pin: bool,
+}
+
+impl PinArg {
+    /// What was asked for, if anything was.
+    pub(crate) fn wanted(&self) -> Option<bool> {
+        (self.pin || self.no_pin).then_some(self.pin)
+    }
+}
+
+/// How long to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExtentArg {
+    /// How long each measurement takes in each round
+    #[arg(long, value_name = "S", default_value_t = 0.2, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// Instead of a time: messages of each measurement in each round; of those that sleep in
+    /// between, 1000 at most
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) messages: Option<u64>,
+    /// Rounds, of which the median is shown
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) rounds: u16,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is not a number")?;
+    if !(0.001..=3600.0).contains(&seconds) {
+        Err("it is not between 0.001 and 3600")?
+    }
+    Ok(seconds)
+}
+
+/// A channel by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindName {
+    Spsc,
+    Mpsc,
+    FanIn,
+    Mpmc,
+    All,
+}
+
+/// Bytes of a message. Each is a type of its own, so there are but these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Size {
+    #[value(name = "8")]
+    B8,
+    #[value(name = "64")]
+    B64,
+    #[value(name = "256")]
+    B256,
+    #[value(name = "1024")]
+    B1024,
+}
+
+/// A way to wait by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WaitName {
+    Spin,
+    Yield,
+    Adaptive,
+    Park,
+}
+
+/// A partitioner by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartitionerName {
+    Hash,
+    Consistent,
+    RoundRobin,
+    LeastLoaded,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn pin(flags: &[&str]) -> Option<bool> {
+        let args = [&["chaski", "bench", "channel"][..], flags].concat();
+        match Args::try_parse_from(args).unwrap().command {
+            Command::Bench(Bench::Channel(args)) => args.pin.wanted(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn pinning_is_decided_later_unless_it_is_asked_for() {
+        assert_eq!(pin(&[]), None);
+        assert_eq!(pin(&["--pin"]), Some(true));
+        assert_eq!(pin(&["--no-pin"]), Some(false));
+        assert_eq!(pin(&["--pin", "--no-pin"]), Some(false), "the last one counts");
+    }
+
+    #[test]
+    fn a_time_has_bounds() {
+        assert_eq!(seconds("0.5"), Ok(0.5));
+        for wrong in ["", "x", "0", "-1", "nan", "inf", "1e9"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}
