@@ -161,7 +161,7 @@ impl<K: ?Sized + 'static, M: Send + 'static> Pool<K, M> {
 
     fn join(&self, shard: &Arc<Shard<M>>) {
         self.core.partitioner.joined(shard.id);
-        if shard.status() == Status::Dead {
+        if shard.has_farewell() {
             // Its first tick was its last, and it may have left before it joined.
             self.core.partitioner.left(shard.id);
         }
@@ -205,9 +205,10 @@ impl<K: ?Sized, M> Pool<K, M> {
         let before = Before::of(&member.shard);
         // The view first: a producer that finds the queue closed finds a view without it.
         self.core.remove(worker);
-        if member.shard.close(Status::Leaving) {
+        if member.shard.take_farewell() {
             self.core.partitioner.left(worker);
         }
+        member.shard.close(Status::Leaving);
         drop(crew);
         Ok(settle(vec![(member, before)], Instant::now().checked_add(within)))
     }

@@ -27,7 +27,7 @@
 //!
 //! [`Policy::DropOldest`]: crate::Policy::DropOldest
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
@@ -137,6 +137,8 @@ pub(crate) struct Shard<M> {
     queued: mpmc::Receiver<Entry<M>>,
     queued_urgent: mpmc::Receiver<M>,
     status: AtomicU8,
+    /// Somebody has told the partitioner that it leaves, or is about to.
+    farewell: AtomicBool,
     /// By [`Policy::DropOldest`](crate::Policy::DropOldest); written by producers.
     dropped: AtomicU64,
     /// Of a worker that runs tasks.
@@ -159,6 +161,7 @@ impl<M> Shard<M> {
             queued,
             queued_urgent,
             status: AtomicU8::new(Status::Running as u8),
+            farewell: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             waker: OnceLock::new(),
             started: Instant::now(),
@@ -185,16 +188,24 @@ impl<M> Shard<M> {
         }
     }
 
-    /// Closes the queue to new messages, for a reason; the first reason stays. False: it had been
-    /// closed before.
-    pub(crate) fn close(&self, why: Status) -> bool {
+    /// Whether it falls to the caller to tell the partitioner that this worker leaves: once, to
+    /// whoever comes first.
+    pub(crate) fn take_farewell(&self) -> bool {
+        !self.farewell.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether somebody has taken the farewell.
+    pub(crate) fn has_farewell(&self) -> bool {
+        self.farewell.load(Ordering::Acquire)
+    }
+
+    /// Closes the queue to new messages, for a reason; the first reason stays.
+    pub(crate) fn close(&self, why: Status) {
         // ORDERING: release, pairs with the acquire of `status`: before the close, so that a
-        // producer that is refused finds the reason.
-        let running = Status::Running as u8;
-        let first =
-            self.status.compare_exchange(running, why as u8, Ordering::AcqRel, Ordering::Acquire);
+        // producer that is refused finds the reason. Failure means that there is a reason already.
+        let (running, why) = (Status::Running as u8, why as u8);
+        let _ = self.status.compare_exchange(running, why, Ordering::AcqRel, Ordering::Acquire);
         self.data.close();
-        first.is_ok()
     }
 
     /// Closes the lane for urgent messages. The worker does, when it has handled all others.
@@ -202,11 +213,11 @@ impl<M> Shard<M> {
         self.urgent.close();
     }
 
-    /// Marks a worker dead, also one that was leaving. True: it was running.
-    pub(crate) fn die(&self) -> bool {
-        let was = self.status.swap(Status::Dead as u8, Ordering::AcqRel);
+    /// Closes the queue of a worker that dies, also if it was leaving.
+    pub(crate) fn die(&self) {
+        // ORDERING: as in `close`.
+        self.status.store(Status::Dead as u8, Ordering::Release);
         self.data.close();
-        was == Status::Running as u8
     }
 
     /// Ends the worker as soon as the message in its hands is done.
@@ -358,11 +369,12 @@ mod tests {
     #[test]
     fn the_first_reason_for_a_close_stays_unless_it_dies() {
         let shard = shard(2);
-        assert!(shard.close(Status::Leaving));
-        assert!(!shard.close(Status::Dead));
+        shard.close(Status::Leaving);
+        shard.close(Status::Dead);
         assert_eq!(shard.status(), Status::Leaving);
-        assert!(!shard.die());
+        shard.die();
         assert_eq!(shard.status(), Status::Dead);
+        assert!(shard.take_farewell() && !shard.take_farewell());
         assert_eq!(shard.send_newest(7), Err(7));
     }
 

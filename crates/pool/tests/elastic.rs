@@ -133,7 +133,7 @@ fn a_worker_that_leaves_handles_its_queue_first_and_producers_go_elsewhere() {
     (0..50).for_each(|number| handle.send_to(id(0), Job::Note(number)).unwrap());
     thread::scope(|scope| {
         let removing = scope.spawn(|| pool.remove_worker(id(0), LONG).unwrap());
-        while pool.workers() != [id(1)] {
+        while handle.workers() != [id(1)] {
             thread::yield_now();
         }
         assert_eq!(

@@ -218,12 +218,14 @@ impl<M> Post<M> {
                 self.shard.close(Status::Leaving);
             }
             End::Dead => {
-                if self.shard.die()
+                // The partitioner first: whoever is refused and picks again picks another.
+                if self.shard.take_farewell()
                     && let Some(on_death) = self.on_death.take()
                     && let Err(payload) = contain(|| on_death(self.seat.worker))
                 {
                     let _ = panic_text(payload);
                 }
+                self.shard.die();
             }
         }
     }
