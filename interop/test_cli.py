@@ -119,7 +119,19 @@ def test_inspect_reads_the_segments_of_a_stopped_broker(make_broker, name):
     assert "19" in shown
 
 
+def test_bench_channel_reports_every_channel_and_the_limit():
+    small = ["--messages", "2000", "--rounds", "1", "-o", "json"]
+    report = json.loads(run("bench", "channel", *small))
+    assert report["machine"]["cpus"] >= 1
+    kinds = {"spsc", "fan-in", "mpsc", "mpmc"}
+    for part in ("throughput", "round_trip"):
+        assert kinds <= {row["who"] for row in report[part]} <= kinds | {"limit"}
+    assert all(row["ns_per_message"] > 0 for row in report["throughput"])
+    assert all(row["samples"] == 2000 for row in report["round_trip"])
+
+
 def test_help_and_version():
-    for command in ([], ["serve"], ["topic"], ["group"], ["send"], ["recv"], ["inspect"]):
+    commands = ([], ["serve"], ["topic"], ["group"], ["send"], ["recv"], ["inspect"], ["bench"])
+    for command in commands:
         assert "Usage" in run(*command, "--help")
     assert run("--version").startswith("chaski ")
