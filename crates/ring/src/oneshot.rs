@@ -32,19 +32,19 @@
 //!     CLOSED               receiver    a message not yet SENT never will be
 //!     SENDER_GONE          sender      its last word: it touches nothing any more
 //!     RECEIVER_GONE        receiver    its last word, likewise
-//!     RECEIVER_WAITS       receiver    its waker is in its cell; whoever takes the bit has the cell
+//!     RECEIVER_WAITS       receiver    its waker is in its cell; taking the bit takes the cell
 //!     SENDER_WAITS         sender      likewise: it awaits CLOSED
 //!     REGISTERING          receiver    a lock: the receiver's cell is being written
 //! ```
 //!
 //! A send to a receiver that does not wait is one compare-and-swap, which is also the last word; a
-//! receive of a message that is there is one load. If a waker has to be called, the sender says SENT
-//! and takes the waker, and only then says its last word. Wakers that a wait left behind stay in
-//! their cells until they are replaced or the channel ends: a wake in vain does no harm.
+//! receive of a message that is there is one load. If a waker has to be called, the sender says
+//! SENT and takes the waker, and only then says its last word. Wakers that a wait left behind stay
+//! in their cells until they are replaced or the channel ends: a wake in vain does no harm.
 //!
 //! How it can fail: a cell or the message touched by both (loom's cells see it), memory freed twice
-//! or never (drops are counted, miri looks), a wake that goes to a waker that was replaced: one that
-//! is replaced while SENT is said finds SENT when it hands its cell over.
+//! or never (drops are counted, miri looks), a wake that goes to a waker that was replaced: one
+//! that is replaced while SENT is said finds SENT when it hands its cell over.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -237,8 +237,8 @@ unsafe fn last_word<T>(shared: NonNull<Shared<T>>, outcome: u32) -> Result<(), R
 /// Sender: takes the wakers out, is gone, and wakes the receiver.
 ///
 /// # Safety
-/// `shared` is valid, the sender took the bits in `waiting`, has said its outcome, and uses `shared`
-/// no more.
+/// `shared` is valid, the sender took the bits in `waiting`, has said its outcome, and uses
+/// `shared` no more.
 unsafe fn wake_and_go<T>(shared: NonNull<Shared<T>>, waiting: u32) {
     // SAFETY: valid by the caller's word; the reference is not used after SENDER_GONE.
     let this = unsafe { shared.as_ref() };

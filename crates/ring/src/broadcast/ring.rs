@@ -15,12 +15,13 @@
 //!
 //! **Room**, under *Block*. Receivers wake senders only when they cross a multiple of `quantum` (a
 //! power of two, at most an eighth of the capacity). There are `quantum - 1` slots more than the
-//! capacity, so a sender never sleeps while all receivers have less than `capacity` messages unread.
+//! capacity, so a sender never sleeps while all receivers have less than `capacity` messages
+//! unread.
 //!
-//! **Wake-ups.** A publish wakes as many as there are receivers, no more: each waits at one place at
-//! most, and one that was woken and waits again must not keep the sender busy waking it for ever.
-//! The number is read under the lock under which receivers join, so it counts all who may wait for
-//! the message.
+//! **Wake-ups.** A publish wakes as many as there are receivers, no more: each waits at one place
+//! at most, and one that was woken and waits again must not keep the sender busy waking it for
+//! ever. The number is read under the lock under which receivers join, so it counts all who may
+//! wait for the message.
 //!
 //! How it can fail: a slot read while it is written (loom's cells see it); a receiver that joined
 //! unseen is written over under *Block* (it joins under the lock).

@@ -6,8 +6,8 @@
 //!
 //! A reader pins the slot: it adds one to the word, and what the word was before tells whether the
 //! message it wants is there and whole. A writer sets WRITING, which turns new readers away, waits
-//! for those inside, replaces the message, and shows the new stamp. So a clone is never of a torn or
-//! half-dropped message, readers do not exclude each other, and a writer waits for a reader only
+//! for those inside, replaces the message, and shows the new stamp. So a clone is never of a torn
+//! or half-dropped message, readers do not exclude each other, and a writer waits for a reader only
 //! while that clones the very message that is overwritten, a whole lap behind.
 //!
 //! Where no slot is overwritten before all have read it ([`super::Lag::Block`]) nobody pins: the

@@ -83,8 +83,8 @@ pub(crate) trait Pop: Side {
     fn is_ready(&self) -> bool;
 }
 
-/// What a receiver waits for, looked at through a shared reference: for [`crate::select`], which
-/// waits for several and takes from none.
+/// What a receiver waits for, looked at through a shared reference: for
+/// [select](mod@crate::select), which waits for several and takes from none.
 ///
 /// Every [`Pop`] is one. A receiver whose `port` takes `&mut self` is watched through what its
 /// `measured` refers to, so that must be a [`Pop`] or implement this.

@@ -18,15 +18,15 @@
 //!
 //! - A receiver is blocked in `recv`: the message is *handed* to it, and the send is over at once.
 //!   A blocked thread cannot turn away, so what was handed was received.
-//! - None is: the sender *offers* the message and waits. Whoever receives takes the oldest offer and
-//!   wakes its sender. A sender that gives up, because of a deadline or a dropped future, takes its
-//!   offer back; if it is gone, it was received. It is one or the other, since the lock has one
+//! - None is: the sender *offers* the message and waits. Whoever receives takes the oldest offer
+//!   and wakes its sender. A sender that gives up, because of a deadline or a dropped future, takes
+//!   its offer back; if it is gone, it was received. It is one or the other, since the lock has one
 //!   holder.
 //!
-//! A receiver that awaits can still be dropped, and one in [`crate::select`] can choose another
-//! channel. Neither is handed anything: they are woken by an offer and come to take it. That is why
-//! no message is ever lost in a cancelled receive, and why `try_send`, which cannot wait for them to
-//! come, succeeds only if a thread is blocked in `recv`.
+//! A receiver that awaits can still be dropped, and one in [select](mod@crate::select) can choose
+//! another channel. Neither is handed anything: they are woken by an offer and come to take it.
+//! That is why no message is ever lost in a cancelled receive, and why `try_send`, which cannot
+//! wait for them to come, succeeds only if a thread is blocked in `recv`.
 
 mod meeting;
 mod offering;

@@ -103,9 +103,9 @@ impl<T> Answer for Result<T, broadcast::TryRecvError> {
 /// `break`, `continue`, `return` and `?` in it mean what they mean around the macro.
 ///
 /// Where another receiver of the same channel takes the message between the wake and the receive,
-/// the macro waits again. See [`crate::select`] for that, and for fairness. In async code use
-/// [`ready_async`](crate::select::ready_async), or any select over `recv_async` futures, which are
-/// cancel-safe.
+/// the macro waits again. See [the module](mod@crate::select) for that, and for fairness. In async
+/// code use [`ready_async`](crate::select::ready_async), or any select over `recv_async` futures,
+/// which are cancel-safe.
 #[macro_export]
 macro_rules! select {
     (@arms $arms:tt $names:tt , $($rest:tt)*) => {

@@ -29,21 +29,21 @@
 //! assert_eq!(receivers[0].try_recv(), Ok("hello"));
 //! ```
 //!
-//! **Ready** means that `try_recv` would answer something other than `Empty`: a message, or that the
-//! channel is closed and drained. A closed receiver is ready for ever, so leave it out once it has
-//! said so.
+//! **Ready** means that `try_recv` would answer something other than `Empty`: a message, or that
+//! the channel is closed and drained. A closed receiver is ready for ever, so leave it out once it
+//! has said so.
 //!
-//! **The race.** Where a channel has several receivers, another of them may take the message between
-//! `ready` and `try_recv`. `try_recv` then answers `Empty`; wait again, as the macro does.
+//! **The race.** Where a channel has several receivers, another of them may take the message
+//! between `ready` and `try_recv`. `try_recv` then answers `Empty`; wait again, as the macro does.
 //!
 //! **Fairness.** Each call begins its look one source further than the one before on the same
 //! thread, so a busy source does not starve those behind it.
 //!
 //! **Wake-ups.** A wait has a place in the queue of waiters of every source, and may be woken by
-//! several of them. It answers with one, and all wake-ups it was given it passes on to whoever waits
-//! next at that source, even that of the chosen one, since nobody knows yet whether the caller will
-//! take the message. The price is a wake in vain now and then, where several receivers wait on one
-//! channel; what it buys is that no message rests while a receiver of it sleeps.
+//! several of them. It answers with one, and all wake-ups it was given it passes on to whoever
+//! waits next at that source, even that of the chosen one, since nobody knows yet whether the
+//! caller will take the message. The price is a wake in vain now and then, where several receivers
+//! wait on one channel; what it buys is that no message rests while a receiver of it sleeps.
 //!
 //! **Cost.** A look at each source, then a spin of up to 20 us where that has paid, and only then
 //! one lock and, in calm traffic, one heavy fence (1 to 4 us) per source before the sleep. It suits

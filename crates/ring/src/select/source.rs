@@ -7,8 +7,8 @@ use crate::shared::Shared;
 use crate::sync::Ordering;
 use crate::wait::{Place, Waiters};
 
-/// A receiver that [`crate::select`] can wait for: every receiver of this crate is one, and nothing
-/// else can be.
+/// A receiver that [select](mod@crate::select) can wait for: every receiver of this crate is one,
+/// and nothing else can be.
 pub trait Source: sealed::Waits + Sync {
     /// Whether `try_recv` would answer something other than `Empty`. By the time it is known
     /// another receiver may have taken the message.
