@@ -7,6 +7,7 @@
 mod bench;
 mod docs;
 mod process;
+mod proofs;
 mod tally;
 mod test;
 mod tidy;

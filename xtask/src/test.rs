@@ -5,7 +5,6 @@
 //! pytest counted. A step that fails without counting anything is one failure; a step that cannot
 //! run on this machine is one skipped.
 
-use std::env;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::process::{self, Failure};
 use crate::tally::Tally;
-use crate::{docs, tidy, venv};
+use crate::{docs, proofs, tidy, venv};
 
 /// Run every check: format, lints, tidy, tests, loom, interop with real Kafka clients.
 ///
@@ -38,19 +37,20 @@ pub(crate) struct Args {
 impl Args {
     fn selects(&self, step: &Step) -> bool {
         let named = |names: &[String]| names.iter().any(|name| name == step.name);
-        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+        let asked = if self.only.is_empty() { step.name != TSAN } else { named(&self.only) };
+        asked && !named(&self.skip)
     }
 }
 
 /// What a step that did not fail came to.
-enum Outcome {
+pub(crate) enum Outcome {
     /// It ran, and counted so many tests.
     Ran(Tally),
     /// It cannot run here, and this is why.
     Skipped(&'static str),
 }
 
-type StepResult = Result<Outcome, Failure>;
+pub(crate) type StepResult = Result<Outcome, Failure>;
 
 struct Step {
     name: &'static str,
@@ -59,6 +59,9 @@ struct Step {
     hint: &'static str,
     run: fn(&Args) -> StepResult,
 }
+
+/// The step that runs only when named: its cold build takes longer than everything else here.
+const TSAN: &str = "tsan";
 
 const STEPS: &[Step] = &[
     Step {
@@ -93,15 +96,21 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "loom",
-        about: "every interleaving of the queues in crates/ring",
+        about: "every interleaving of the channels in crates/ring, each within a bound",
         hint: "again, with more to see: LOOM_LOG=1 cargo xtask test --only loom",
-        run: |_| loom(),
+        run: |_| proofs::loom(),
     },
     Step {
         name: "miri",
         about: "crates/ring under the interpreter that sees undefined behaviour",
         hint: "again: cargo +nightly miri test -p chaski-ring",
-        run: |_| miri(),
+        run: |_| proofs::miri(),
+    },
+    Step {
+        name: TSAN,
+        about: "the ring's stress tests under ThreadSanitizer; only with --only, it builds std",
+        hint: "again: cargo xtask test --only tsan",
+        run: |_| proofs::tsan(),
     },
     Step {
         name: "bench",
@@ -206,36 +215,6 @@ fn clippy() -> Command {
     command
 }
 
-/// Model checking, in a target directory of its own: `--cfg loom` changes every crate.
-fn loom() -> StepResult {
-    if !process::root().join("crates/ring/tests/loom.rs").exists() {
-        return Ok(Outcome::Skipped("there is no crates/ring/tests/loom.rs"));
-    }
-    let mut command = process::cargo(["test", "--release", "--package", "chaski-ring"]);
-    command.args(["--test", "loom", "--target-dir"]).arg(process::target_dir().join("loom"));
-    command.env("RUSTFLAGS", with_flags("--cfg loom"));
-    // Optimising the linked test further costs minutes and finds nothing more.
-    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
-    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    counted(command)
-}
-
-/// The caller's `RUSTFLAGS` and these.
-fn with_flags(flags: &str) -> String {
-    let outer = env::var("RUSTFLAGS").unwrap_or_default();
-    format!("{outer} {flags}").trim_start().to_owned()
-}
-
-fn miri() -> StepResult {
-    // Not the cargo of this toolchain: the one on the PATH understands `+nightly`.
-    if !process::works(process::program("cargo").args(["+nightly", "miri", "--version"])) {
-        return Ok(Outcome::Skipped("miri is not installed (rustup +nightly component add miri)"));
-    }
-    let mut command = process::program("cargo");
-    command.args(["+nightly", "miri", "test", "--package", "chaski-ring", "--lib"]);
-    counted(command)
-}
-
 /// Rivals that need C libraries are default features of `bench`; without them it builds anywhere.
 fn bench() -> StepResult {
     if !process::root().join("bench/Cargo.toml").exists() {
@@ -276,7 +255,8 @@ mod tests {
 
     #[test]
     fn only_and_skip_choose_steps() {
-        assert_eq!(selected(&args(&[], &[])).len(), STEPS.len());
+        assert_eq!(selected(&args(&[], &[])).len(), STEPS.len() - 1, "all but the sanitizer");
+        assert_eq!(selected(&args(&["tsan"], &[])), ["tsan"]);
         assert_eq!(selected(&args(&["tidy", "fmt"], &[])), ["fmt", "tidy"]);
         assert_eq!(selected(&args(&["tidy", "fmt"], &["fmt"])), ["tidy"]);
         assert!(!selected(&args(&[], &["interop"])).contains(&"interop"));
