@@ -11,9 +11,9 @@
 //! | [`rendezvous`] | any number | any number | handing over without any room in between |
 //! | [`unbounded`] | any number | any number | senders that must never wait |
 //!
-//! They all work alike. What can be sent in one call can be tried (`try_send`), waited for (`send`),
-//! waited for in bounds (`send_timeout`, `send_deadline`), awaited (`send_async`), and done for many
-//! at once (`send_all`); the same goes for receiving. When all senders are gone, receivers drain
+//! They all work alike. A send can be tried (`try_send`), waited for (`send`), waited for so long
+//! (`send_timeout`, `send_deadline`), awaited (`send_async`), and made for many messages at once
+//! (`send_all`); the same goes for a receive. When all senders are gone, receivers drain
 //! what was sent and then learn that there is no more; when all receivers are gone, a sender learns
 //! it and gets its message back.
 //!

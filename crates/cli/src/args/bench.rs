@@ -78,8 +78,8 @@ pub(crate) struct BenchChannel {
 #[command(after_help = "Examples:
   chaski bench pool
   chaski bench pool --workers 8 --work-ns 500 --partitioner hash
-  chaski bench pool --work-ns 0                 what the pool itself costs
-  chaski bench pool --idle --seconds 1 -o json  only the latency")]
+  chaski bench pool --work-ns 0                   what the pool itself costs
+  chaski bench pool --idle --seconds 1 -o json    only the latency")]
 pub(crate) struct BenchPool {
     /// Most workers [default: as many as this process has CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
