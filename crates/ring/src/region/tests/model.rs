@@ -23,18 +23,25 @@ enum Step {
     ResumeConsumer,
 }
 
+/// Whether programs borrow. Not under miri, which (1.97 nightly) fails an assertion of its own where
+/// plain and atomic accesses to the same bytes alternate; one test in `tests` it bears.
+const LOANS: bool = cfg!(not(miri));
+
 fn step() -> impl Strategy<Value = Step> {
     let len = || 0..140_usize;
     prop_oneof![
         6 => len().prop_map(Step::Send),
         3 => len().prop_map(Step::Stage),
         3 => (len(), len()).prop_map(|(len, at)| Step::Parts(len, at)),
-        3 => (len(), len()).prop_map(|(len, less)| Step::Loan(len, less)),
+        3 => (len(), len()).prop_map(|(len, less)| match LOANS {
+            true => Step::Loan(len, less),
+            false => Step::Send(len),
+        }),
         2 => Just(Step::Publish),
         6 => Just(Step::Receive),
         2 => len().prop_map(Step::ReceiveSlice),
         2 => (0..4_usize).prop_map(Step::ReceiveMany),
-        2 => Just(Step::Peek),
+        2 => Just(if LOANS { Step::Peek } else { Step::Receive }),
         1 => Just(Step::Skip),
         1 => Just(Step::GiveBack),
         1 => Just(Step::ResumeProducer),
@@ -181,6 +188,9 @@ impl Model {
     }
 }
 
+/// Small under miri.
+const STEPS: usize = if cfg!(miri) { 40 } else { 200 };
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: if cfg!(miri) { 2 } else { 500 },
@@ -189,7 +199,7 @@ proptest! {
     })]
 
     #[test]
-    fn does_what_a_queue_does(steps in proptest::collection::vec(step(), 1..200)) {
+    fn does_what_a_queue_does(steps in proptest::collection::vec(step(), 1..STEPS)) {
         let mut model = Model::new();
         for step in steps {
             model.run(step);
