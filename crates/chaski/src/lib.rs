@@ -10,9 +10,9 @@
 //! | `futures` | | `Stream` for receivers and `Sink` for senders of [`channel`] |
 //! | `tokio` | | workers of [`pool`] on a tokio runtime each |
 //!
-//! [`batch`] is the record batch that logs, brokers and the wire share. There are more examples in
-//! the crate's folder `examples`: a pipeline, logging from many threads, a sharded counter, requests
-//! with replies.
+//! [`batch`] is the record batch that logs, brokers and the wire share. The crate's folder
+//! `examples` has more: a pipeline, logging from many threads, a sharded counter, requests with
+//! replies.
 //!
 //! # Between threads
 //!
