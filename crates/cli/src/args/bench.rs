@@ -70,7 +70,7 @@ pub(crate) struct BenchChannel {
 ///
 /// Throughput: one producer sends to 1, 2, .. workers, each of which works on every message for
 /// --work-ns. The limit is as many threads that do the same work and share nothing, not even a
-/// queue. Mind that the producer wants a core of its own, too.
+/// queue. Mind that the producer wants a CPU of its own, too; only the workers are bound to theirs.
 ///
 /// Latency: the time from sending to the handler of a worker that has gone to sleep. The limit is a
 /// bare wake: a thread that is unparked, which on Linux is a futex.

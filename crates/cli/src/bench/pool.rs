@@ -93,7 +93,7 @@ fn throughput(
     let mut costs = vec![(Vec::new(), Vec::new()); numbers.len()];
     for round in 1..=rounds {
         for (workers, (ours, limits)) in numbers.iter().zip(&mut costs) {
-            let pinning = machine.pinning(args.pin.wanted(), *workers);
+            let pinning = pinning(args, machine, *workers);
             let name = output::count(*workers as u64, "worker");
             step.show(&format!("round {round} of {rounds}: {name}"));
             limits.push(scaling::independent(*workers, work, extent, pinning).ns_per_message());
@@ -107,7 +107,7 @@ fn throughput(
     let one = medians.first().copied().unwrap_or((f64::NAN, f64::NAN));
     let row = |(workers, (ours, limit)): (&usize, &(f64, f64))| Throughput {
         workers: *workers,
-        pinned: machine.pinning(args.pin.wanted(), *workers).is_on(),
+        pinned: pinning(args, machine, *workers).is_on(),
         ns_per_message: *ours,
         messages_per_second: 1e9 / ours,
         speedup: one.0 / ours,
@@ -119,8 +119,7 @@ fn throughput(
 
 fn idle_wake(args: &BenchPool, machine: &Facts, step: &mut Step) -> Result<Vec<IdleWake>, Failure> {
     let (extent, rounds) = (Extent::of(&args.extent).of_wakes(), args.extent.rounds);
-    // One CPU for the worker, one for who sends.
-    let pinning = machine.pinning(args.pin.wanted(), 2);
+    let pinning = pinning(args, machine, 1);
     let (mut ours, mut limits) = (Histogram::new(), Histogram::new());
     for round in 1..=rounds {
         step.show(&format!("round {round} of {rounds}: a worker that sleeps"));
@@ -133,6 +132,11 @@ fn idle_wake(args: &BenchPool, machine: &Facts, step: &mut Step) -> Result<Vec<I
         percentiles: histogram.percentiles(),
     };
     Ok(vec![row("limit", &limits), row("pool", &ours)])
+}
+
+/// Of workers, and of the one who sends, who wants a CPU too.
+fn pinning(args: &BenchPool, machine: &Facts, workers: usize) -> Pinning {
+    machine.pinning(args.pin.wanted(), workers + 1)
 }
 
 /// 1, 2, 3, 4, 8, .. up to `most`, which is the last.
