@@ -49,7 +49,7 @@ use crate::wait::Waiters;
 const CLOSED: u64 = 1 << 63;
 
 /// Positions a block; a model has small ones, so that it comes to the step.
-const LAP: u64 = if cfg!(loom) { 2 } else { 32 };
+const LAP: u64 = if cfg!(loom) { 3 } else { 32 };
 /// Slots a block.
 const SLOTS: usize = LAP as usize - 1;
 /// The offset of the hop.
