@@ -23,25 +23,18 @@ enum Step {
     ResumeConsumer,
 }
 
-/// Whether programs borrow. Not under miri, which (1.97 nightly) fails an assertion of its own where
-/// plain and atomic accesses to the same bytes alternate; one test in `tests` it bears.
-const LOANS: bool = cfg!(not(miri));
-
 fn step() -> impl Strategy<Value = Step> {
     let len = || 0..140_usize;
     prop_oneof![
         6 => len().prop_map(Step::Send),
         3 => len().prop_map(Step::Stage),
         3 => (len(), len()).prop_map(|(len, at)| Step::Parts(len, at)),
-        3 => (len(), len()).prop_map(|(len, less)| match LOANS {
-            true => Step::Loan(len, less),
-            false => Step::Send(len),
-        }),
+        3 => (len(), len()).prop_map(|(len, less)| Step::Loan(len, less)),
         2 => Just(Step::Publish),
         6 => Just(Step::Receive),
         2 => len().prop_map(Step::ReceiveSlice),
         2 => (0..4_usize).prop_map(Step::ReceiveMany),
-        2 => Just(if LOANS { Step::Peek } else { Step::Receive }),
+        2 => Just(Step::Peek),
         1 => Just(Step::Skip),
         1 => Just(Step::GiveBack),
         1 => Just(Step::ResumeProducer),
@@ -188,18 +181,15 @@ impl Model {
     }
 }
 
-/// Small under miri.
-const STEPS: usize = if cfg!(miri) { 40 } else { 200 };
-
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 500 },
+        cases: 500,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn does_what_a_queue_does(steps in proptest::collection::vec(step(), 1..STEPS)) {
+    fn does_what_a_queue_does(steps in proptest::collection::vec(step(), 1..200)) {
         let mut model = Model::new();
         for step in steps {
             model.run(step);
