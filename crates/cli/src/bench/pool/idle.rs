@@ -1,7 +1,8 @@
 //! How soon a worker begins that has gone to sleep: from sending to its handler.
 //!
-//! Between messages the sender spins, much longer than any worker does before it sleeps; its own
-//! core stays awake, so that what is measured is the worker's way up.
+//! The sender waits until a message was handled, and then spins much longer than any worker does
+//! before it sleeps: no message finds another one before it, and the sender's own core stays awake,
+//! so that what is measured is the worker's way up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,10 +31,14 @@ pub(super) fn pool(
 ) -> Result<Histogram, Failure> {
     let epoch = Instant::now();
     let delays = Arc::new(Mutex::new(Histogram::new()));
-    let inside = Arc::clone(&delays);
-    let record = move |sent_ns| {
-        let delay = now_ns(epoch).saturating_sub(sent_ns);
-        inside.lock().unwrap_or_else(PoisonError::into_inner).record(delay);
+    let heard = Arc::new(Heard::default());
+    let record = {
+        let (delays, heard) = (Arc::clone(&delays), Arc::clone(&heard));
+        move |sent_ns| {
+            let delay = now_ns(epoch).saturating_sub(sent_ns);
+            delays.lock().unwrap_or_else(PoisonError::into_inner).record(delay);
+            heard.one_more();
+        }
     };
     let handler = worker(|_| (), move |(), sent_ns, _| record(sent_ns));
     let pool: Pool<u64, u64> = builder.start(handler).map_err(|e| start_failed(&e))?;
@@ -42,7 +47,13 @@ pub(super) fn pool(
         let sending = scope.spawn(|| {
             // The worker has the first seat.
             pinning.seats(2).take(1);
-            now_and_then(extent, |number| handle.send(&number, now_ns(epoch)).is_err())
+            now_and_then(extent, |number| {
+                let refused = handle.send(&number, now_ns(epoch)).is_err();
+                if !refused {
+                    heard.wait_beyond(number);
+                }
+                refused
+            })
         });
         sending.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
@@ -56,7 +67,7 @@ pub(super) fn pool(
 /// One round of the limit: a thread that is unparked.
 pub(super) fn bell(extent: Extent, pinning: Pinning) -> Histogram {
     let (epoch, bell, seats) = (Instant::now(), Bell::default(), pinning.seats(2));
-    let heard = AtomicU64::new(0);
+    let heard = Heard::default();
     thread::scope(|scope| {
         let sleeping = scope.spawn(|| {
             seats.take(0);
@@ -67,8 +78,7 @@ pub(super) fn bell(extent: Extent, pinning: Pinning) -> Histogram {
                     break;
                 }
                 delays.record(now_ns(epoch).saturating_sub(sent_ns));
-                // ORDERING: relaxed: a count that the sender waits for, nothing with it.
-                heard.store(rings + 1, Ordering::Relaxed);
+                heard.one_more();
             }
             delays
         });
@@ -78,10 +88,7 @@ pub(super) fn bell(extent: Extent, pinning: Pinning) -> Histogram {
             seats.take(1);
             now_and_then(extent, |number| {
                 bell.ring(&sleeper, now_ns(epoch));
-                // A bell has no queue: the next ring waits until this one was heard.
-                while heard.load(Ordering::Relaxed) <= number {
-                    thread::yield_now();
-                }
+                heard.wait_beyond(number);
                 false
             });
             bell.ring(&sleeper, STOP);
@@ -89,6 +96,24 @@ pub(super) fn bell(extent: Extent, pinning: Pinning) -> Histogram {
         sending.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         sleeping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// How many messages were handled.
+#[derive(Debug, Default)]
+struct Heard(AtomicU64);
+
+impl Heard {
+    fn one_more(&self) {
+        // ORDERING: relaxed, here and below: a count that is waited for, nothing with it.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Until more than `number` were handled. The core is not in anybody's way meanwhile.
+    fn wait_beyond(&self, number: u64) {
+        while self.0.load(Ordering::Relaxed) <= number {
+            thread::yield_now();
+        }
+    }
 }
 
 /// Calls `send` after each quiet time, until it says that it is over; whether it did.
