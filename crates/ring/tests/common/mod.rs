@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 /// Messages in a stress; few under miri, which runs a few thousand times slower.
-pub const MANY: u64 = if cfg!(miri) { 300 } else { 100_000 };
+pub(crate) const MANY: u64 = if cfg!(miri) { 300 } else { 100_000 };
 
 struct Unpark(Thread);
 
@@ -19,7 +19,7 @@ impl Wake for Unpark {
 }
 
 /// Runs a future on this thread, which sleeps while the future is pending.
-pub fn block_on<R>(future: impl Future<Output = R>) -> R {
+pub(crate) fn block_on<R>(future: impl Future<Output = R>) -> R {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
