@@ -8,7 +8,7 @@ use std::time::Duration;
 use loom::sync::{Arc, Condvar, Mutex};
 
 /// How long a model of three threads may take in an everyday run; those of two end by themselves.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Runs `program` in all its interleavings that have at most `preemptions` involuntary switches of
 /// thread. All of them are too many; those with few are where bugs are found (M. Musuvathi and
@@ -18,6 +18,8 @@ pub(crate) fn check(preemptions: usize, program: impl Fn() + Send + Sync + 'stat
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(preemptions);
     builder.max_duration.get_or_insert(PATIENCE);
+    // How often loom looks at the clock, in interleavings.
+    builder.checkpoint_interval = 500;
     builder.max_branches = 10_000;
     builder.check(program);
 }
