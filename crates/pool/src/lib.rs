@@ -198,3 +198,7 @@ pub use shard::{Status, URGENT_CAPACITY};
 pub use stats::{PoolStats, Report, WorkerStats};
 pub use topology::{Cpu, Placement, Topology};
 pub use worker::{BoxError, Seat, Worker, worker};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

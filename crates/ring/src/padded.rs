@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 ///
 /// | architecture | bytes | why |
 /// |---|---|---|
-/// | x86-64 | 128 | lines are 64, but fetched in pairs: Intel 64 and IA-32 Optimization Reference Manual, "Spatial Prefetcher" |
+/// | x86-64 | 128 | lines are 64, but fetched in pairs (Intel's "Spatial Prefetcher") |
 /// | aarch64 | 128 | some cores have lines of 128 |
 /// | riscv64 and others | 64 | the usual line |
 #[derive(Debug, Default)]

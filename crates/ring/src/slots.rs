@@ -95,8 +95,8 @@ impl<S, const DENSE: bool> Slots<S, DENSE> {
 }
 
 impl<S> Slots<S, true> {
-    /// Asks for the cache line of the slot that lies [`AHEAD`] behind the one at `index`: to read it
-    /// soon, or to write it.
+    /// Asks for the cache line of the slot that lies [`AHEAD`] behind the one at `index`: to read
+    /// it soon, or to write it.
     #[inline(always)]
     pub(crate) fn expect<const WRITE: bool>(&self, index: usize) {
         // May point behind the row: nothing is accessed.

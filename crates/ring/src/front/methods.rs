@@ -86,7 +86,8 @@ macro_rules! sender_methods {
         }
 
         /// Sends the message in `slot`, and waits while there is no room, on any executor. The slot
-        /// is empty once the message was sent, and not before: a future dropped early loses nothing.
+        /// is empty once the message was sent, and not before: a future dropped early loses
+        /// nothing.
         ///
         /// # Errors
         /// If nobody will receive the message. It is in the slot.
@@ -97,8 +98,9 @@ macro_rules! sender_methods {
             $crate::front::SendFromFuture::new($self.port(), slot)
         }
 
-        /// Sends all of `messages` and waits whenever there is no room, on any executor. Returns how
-        /// many were sent. Dropped early, the future drops with itself the one message it holds.
+        /// Sends all of `messages` and waits whenever there is no room, on any executor. Returns
+        /// how many were sent. Dropped early, the future drops with itself the one message it
+        /// holds.
         ///
         /// # Errors
         /// As `send_all`.
@@ -199,8 +201,8 @@ macro_rules! receiver_methods {
             $crate::front::recv(&mut port, Some(deadline))
         }
 
-        /// Receives up to `max` messages that are there now, to the end of `into`. Returns how many:
-        /// at least one, if `max` is not 0.
+        /// Receives up to `max` messages that are there now, to the end of `into`. Returns how
+        /// many: at least one, if `max` is not 0.
         ///
         /// # Errors
         /// As `try_recv`.

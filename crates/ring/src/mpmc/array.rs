@@ -4,8 +4,8 @@
 //! slot a stamp that says whose turn it is.
 //!
 //! ```text
-//!   a position       | lap | index |            laps go up by `one_lap`, a power of two; no bound on
-//!                                               the number of slots but that index < one_lap
+//!   a position       | lap | index |            laps go up by `one_lap`, a power of two; no bound
+//!                                               on the number of slots but that index < one_lap
 //!   a slot's stamp   == position                free for the sender that claims this position
 //!                    == position + 1            written, for the receiver that claims it
 //!                    == position + one_lap      free again, for the sender of the next lap
@@ -16,8 +16,9 @@
 //! no lock.
 //!
 //! **Room.** A receiver that frees slots wakes senders only when it crosses a multiple of `quantum`
-//! (a power of two, at most an eighth of the capacity), so that they find much room at once. There are `quantum - 1` slots
-//! more than the capacity, so a sender never sleeps with less than `capacity` messages unread.
+//! (a power of two, at most an eighth of the capacity), so that they find much room at once. There
+//! are `quantum - 1` slots more than the capacity, so a sender never sleeps with less than
+//! `capacity` messages unread.
 //!
 //! **Close.** A bit in the tail that every claim checks by its compare-and-swap: what was claimed
 //! before is sent, and what comes later is refused. The close is exact.

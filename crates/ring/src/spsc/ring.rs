@@ -19,8 +19,9 @@
 //! - **Room** is shown every `quantum` messages (an eighth of the capacity) and before the consumer
 //!   sleeps: a producer without room then finds much at once. To keep the promise that a full
 //!   channel holds `capacity` unread messages, there are `quantum - 1` slots more than that.
-//! - **Slip**: a consumer close behind its producer waits a moment, see [`super::slip`]: one message at a time is 30 ns and more if each one takes the
-//!   tail's line from the producer, and 3 ns if many come with one look.
+//! - **Slip**: a consumer close behind its producer waits a moment, see [`super::slip`]: one
+//!   message at a time is 30 ns and more if each one takes the tail's line from the producer, and 3
+//!   ns if many come with one look.
 //! - **Ahead**: both ends ask for the lines of the slots they come to soon, see
 //!   [`crate::slots::AHEAD`].
 //!
@@ -28,11 +29,11 @@
 //! send one line less for a message that comes alone. Measured, the round trip is the same here,
 //! and the stream of 56 bytes a message half as fast.
 //!
-//! **Close.** The receiver's close is exact: what is sent is received or given back. It says CLOSED,
-//! then looks under a lock how far the producer has published: the *cut*. A producer looks for
-//! CLOSED after each publish, as it looks for sleepers, so either the closer's look sees its message
-//! (before the cut: sent) or the producer sees CLOSED; then it takes the lock, and takes back what
-//! lies behind the cut, which the consumer never reads. The sender's close is its drop.
+//! **Close.** The receiver's close is exact: what is sent is received or given back. It says
+//! CLOSED, then looks under a lock how far the producer has published: the *cut*. A producer looks
+//! for CLOSED after each publish, as it looks for sleepers, so either the closer's look sees its
+//! message (before the cut: sent) or the producer sees CLOSED; then it takes the lock, and takes
+//! back what lies behind the cut, which the consumer never reads. The sender's close is its drop.
 //!
 //! How it can fail: a slot read before it is published or written before it is free (loom's cells
 //! see both); a message both given back and received, or neither (the torture test counts).

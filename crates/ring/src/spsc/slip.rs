@@ -3,9 +3,9 @@
 //! A consumer that is close behind its producer takes the line with the tail away from it for every
 //! message, and both are slow. If it waits a moment instead, it then has many messages for one look
 //! (J. Giacomoni et al., "FastForward for efficient pipeline parallelism", PPoPP 2008, call it
-//! slip). But a message that comes alone, in a conversation, must not be kept waiting. So a consumer
-//! slips only after two looks in a row that found few messages but some, and if the moment brought
-//! no more, it does not try again for a while, each time for longer.
+//! slip). But a message that comes alone, in a conversation, must not be kept waiting. So a
+//! consumer slips only after two looks in a row that found few messages but some, and if the moment
+//! brought no more, it does not try again for a while, each time for longer.
 
 use crate::wait::Patience;
 

@@ -19,13 +19,13 @@
 //! wait. A sender makes the next block before it claims, so nothing that takes long or can fail
 //! happens in between.
 //!
-//! **Who may touch a block.** Only one who has claimed a slot in it: a sender until it says that the
-//! slot is written, a receiver until it says that it is read. A claim by an address read before
-//! fails, since positions never come back, so no thread that lost a race ever follows a pointer, and
-//! neither hazard pointers nor epochs are needed. The receiver of a block's last message goes
-//! through the block. At a slot whose receiver is still at work it leaves word, and that one goes on
-//! from there; whoever comes through frees the block. One free block is kept for the next step; the
-//! rest goes back to the allocator.
+//! **Who may touch a block.** Only one who has claimed a slot in it: a sender until it says that
+//! the slot is written, a receiver until it says that it is read. A claim by an address read before
+//! fails, since positions never come back, so no thread that lost a race ever follows a pointer,
+//! and neither hazard pointers nor epochs are needed. The receiver of a block's last message goes
+//! through the block. At a slot whose receiver is still at work it leaves word, and that one goes
+//! on from there; whoever comes through frees the block. One free block is kept for the next step;
+//! the rest goes back to the allocator.
 //!
 //! **Close.** A bit in the tail that every claim checks by its compare-and-swap, as in
 //! [`crate::mpmc`]: the close is exact.
@@ -259,8 +259,8 @@ impl<T> List<T> {
                 continue;
             }
             let block = self.head.block.load(Ordering::Relaxed);
-            // ORDERING: acquire, pairs with the store of `look_at_the_tail`, so that whoever goes by
-            // the head that is made of it sees a tail at least as new.
+            // ORDERING: acquire, pairs with the store of `look_at_the_tail`, so that whoever goes
+            // by the head that is made of it sees a tail at least as new.
             let mut seen = self.head.seen.load(Ordering::Acquire);
             if seen <= position {
                 seen = self.look_at_the_tail(position)?;
@@ -345,16 +345,16 @@ impl<T> List<T> {
         message
     }
 
-    /// Goes through a block from slot `from` on, up to one whose receiver is still at work; that one
-    /// goes on. The receiver of the last message began.
+    /// Goes through a block from slot `from` on, up to one whose receiver is still at work; that
+    /// one goes on. The receiver of the last message began.
     #[cold]
     fn retire(&self, block: ptr::NonNull<Block<T>>, from: usize) {
         // SAFETY: the slots from here on are given up only by the one who goes through the block.
         let this = unsafe { block.as_ref() };
         for index in from..SLOTS - 1 {
             let slot = &this.slots[index];
-            // ORDERING: acquire, here and below, pairs with the swap of `take`; release, for the one
-            // who goes on.
+            // ORDERING: acquire, here and below, pairs with the swap of `take`; release, for the
+            // one who goes on.
             if slot.read.load(Ordering::Acquire) != READ
                 && slot.read.swap(RETIRE, Ordering::AcqRel) != READ
             {

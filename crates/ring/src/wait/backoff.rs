@@ -1,11 +1,11 @@
 //! What a side does before it sleeps.
 //!
-//! A sleep costs 7 to 40 us of latency and two system calls, so it pays to look a little longer; but
-//! whoever spins on a core that another thread needs makes that thread, perhaps the very one it
+//! A sleep costs 7 to 40 us of latency and two system calls, so it pays to look a little longer;
+//! but whoever spins on a core that another thread needs makes that thread, perhaps the very one it
 //! waits for, wait for the scheduler. [`Wait::Adaptive`] therefore spins only
 //!
-//! - while the threads that use channels and are awake are not more than the cores they may use, see
-//!   [`super::crowd`];
+//! - while the threads that use channels and are awake are not more than the cores they may use,
+//!   see [`super::crowd`];
 //! - while it was not taken off its core: a gap between two looks at the clock says that other
 //!   threads want it, and nobody spins for a while after;
 //! - as long as spinning has paid here of late: each wait that spun in vain halves the next.

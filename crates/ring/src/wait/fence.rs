@@ -1,10 +1,11 @@
 //! A store-load fence whose whole price is paid by the side that is about to sleep.
 //!
 //! A waiter and a notifier must not miss each other (Dekker): the waiter says "I sleep", then looks
-//! at the queue once more; the notifier publishes, then looks whether someone sleeps. Each needs its
-//! store to be seen before its load is made, and a processor does not order a store before a later
-//! load by itself. The fence that does costs the notifier about ten times what the message costs
-//! (it exposes the transfer of the line that the store buffer otherwise hides), for every message.
+//! at the queue once more; the notifier publishes, then looks whether someone sleeps. Each needs
+//! its store to be seen before its load is made, and a processor does not order a store before a
+//! later load by itself. The fence that does costs the notifier about ten times what the message
+//! costs (it exposes the transfer of the line that the store buffer otherwise hides), for every
+//! message.
 //!
 //! [`heavy`] moves that price to the sleeper: `membarrier(PRIVATE_EXPEDITED)` runs a full fence on
 //! every core that runs a thread of this process (Linux 4.14; Desnoyers; the same means RCU and

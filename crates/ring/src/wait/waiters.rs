@@ -26,9 +26,9 @@
 //! state are made under the queue's lock, and so is the fence of a change to *fenced*.
 //!
 //! How it can fail: a lost wake-up, which is a message in the queue, a sleeper, and nobody about to
-//! wake it. The loom models of every channel look for exactly that, in *fenced*, as the model checker
-//! knows no `membarrier`; `tests/loom/calm.rs` explores *calm* and the changes on a model of a
-//! machine with store buffers.
+//! wake it. The loom models of every channel look for exactly that, in *fenced*, as the model
+//! checker knows no `membarrier`; `tests/loom/calm.rs` explores *calm* and the changes on a model
+//! of a machine with store buffers.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -175,7 +175,8 @@ impl Waiters {
         false
     }
 
-    /// Waiter, before an attempt: if it was woken, the attempt is its answer, and its place is gone.
+    /// Waiter, before an attempt: if it was woken, the attempt is its answer, and its place is
+    /// gone.
     #[inline(always)]
     pub(crate) fn answer(&self, place: &mut Place) {
         if let Some(ticket) = *place
@@ -189,7 +190,8 @@ impl Waiters {
         lock(&self.rest.queue).find(ticket).is_none()
     }
 
-    /// Waiter, at its end: gives its place up, and if it had been woken, wakes another in its stead.
+    /// Waiter, at its end: gives its place up, and if it had been woken, wakes another in its
+    /// stead.
     ///
     /// Not only after failure: who was woken between the attempt that succeeded and this call was
     /// woken for something else, which stays where it is while another sleeps.
@@ -272,7 +274,8 @@ impl Waiters {
     }
 }
 
-/// Makes what was stored before seen before what is loaded after. `fenced`: notifiers do their half.
+/// Makes what was stored before seen before what is loaded after. `fenced`: notifiers do their
+/// half.
 fn barrier(fenced: bool) {
     if fenced {
         // ORDERING: pairs with the fence of `notify_with`.

@@ -1,8 +1,8 @@
 //! The handshake of sleepers and notifiers, with its changes between *calm* and *fenced*, on a
 //! machine with store buffers, in every interleaving.
 //!
-//! No loom in here: it knows no `membarrier`, so the half of the waiting machinery that rests on it is
-//! rebuilt by hand and explored whole. The machine is x86-TSO (P. Sewell et al., "x86-TSO: a
+//! No loom in here: it knows no `membarrier`, so the half of the waiting machinery that rests on it
+//! is rebuilt by hand and explored whole. The machine is x86-TSO (P. Sewell et al., "x86-TSO: a
 //! rigorous and usable programmer's model for x86 multiprocessors", CACM 53(7), 2010):
 //!
 //! ```text
@@ -14,8 +14,8 @@
 //!
 //! Three programs run on it, the shape of `wait/waiters.rs` and of the calls that use it: waiters
 //! that want one message each, notifiers, and whoever turns *fenced* back to *calm*. Where the code
-//! decides by traffic, the model takes both ways. A state in which nothing can go on, a message lies
-//! there and a waiter sleeps is a lost wake-up.
+//! decides by traffic, the model takes both ways. A state in which nothing can go on, a message
+//! lies there and a waiter sleeps is a lost wake-up.
 //!
 //! What this proves: the protocol, for the sizes below, on processors of this kind. What it does
 //! not: that the code is the protocol (it was written by hand from it), nor anything of processors
