@@ -90,13 +90,14 @@ fn the_sender_waits_for_the_slowest() {
 #[test]
 fn a_receiver_that_goes_lets_the_sender_on() {
     check(3, || {
-        let (tx, rx) = broadcast::channel_with(1, Lag::Block);
+        let (tx, mut rx) = broadcast::channel_with(1, Lag::Block);
         let slow = rx.clone();
         tx.send(Token::new(1)).unwrap();
+        assert_eq!(rx.recv().unwrap().number(), 1);
         let sender = thread::spawn(move || tx.send(Token::new(2)).unwrap());
         drop(slow);
-        assert_eq!(drain(rx), [1, 2]);
         sender.join().unwrap();
+        assert_eq!(drain(rx), [2]);
     });
 }
 
@@ -150,5 +151,18 @@ fn awaiting_receivers_are_all_woken() {
         let _ = poll_once(pin!(rx.recv_async()));
         receiver.join().unwrap();
         drop(sender.join().unwrap());
+    });
+}
+
+#[test]
+fn blocked_receivers_are_all_woken() {
+    check(2, || {
+        let (tx, rx) = broadcast::channel::<Token>(1);
+        let receivers = [rx.clone(), rx]
+            .map(|mut rx| thread::spawn(move || assert_eq!(rx.recv().unwrap().number(), 1)));
+        tx.send(Token::new(1)).unwrap();
+        for receiver in receivers {
+            receiver.join().unwrap();
+        }
     });
 }

@@ -1,7 +1,9 @@
 //! The oneshot: both ends at once, in every way to end.
 
+use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::sync::Arc as Counted;
+use std::task::{Context, Poll, Wake, Waker};
 
 use chaski_ring::select::{self, Source};
 use chaski_ring::{RecvError, oneshot};
@@ -129,5 +131,23 @@ fn two_that_select_it_both_learn_of_it() {
         let _ = poll_once(pin!(select::ready_async(&sources)));
         tx.send(()).unwrap();
         waiting.join().unwrap();
+    });
+}
+
+#[test]
+fn no_waker_is_left_behind() {
+    struct Quiet;
+    impl Wake for Quiet {
+        fn wake(self: Counted<Self>) {}
+    }
+    check(3, || {
+        let count = Counted::new(Quiet);
+        let waker = Waker::from(Counted::clone(&count));
+        let (tx, mut rx) = oneshot::channel();
+        let sender = thread::spawn(move || tx.send(()));
+        let _ = Pin::new(&mut rx).poll(&mut Context::from_waker(&waker));
+        drop((rx, waker));
+        let _ = sender.join().unwrap();
+        assert_eq!(Counted::strong_count(&count), 1);
     });
 }
