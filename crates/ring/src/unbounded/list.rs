@@ -339,7 +339,6 @@ impl<T> List<T> {
         // ORDERING: release: the message has been moved out before the slot is given up. Acquire,
         // if it comes to that: all that was given up before is seen by the one who frees the block.
         } else if slot.read.swap(READ, Ordering::AcqRel) == RETIRE {
-            slot.reset();
             self.retire(claim.block, index + 1);
         }
         message
@@ -360,11 +359,7 @@ impl<T> List<T> {
             {
                 return;
             }
-            slot.reset();
         }
-        // The last: its receiver began all this.
-        this.slots[SLOTS - 1].reset();
-        this.next.store(ptr::null_mut(), Ordering::Relaxed);
         self.keep(block.as_ptr());
     }
 
@@ -373,7 +368,15 @@ impl<T> List<T> {
     fn fresh(&self) -> *mut Block<T> {
         // ORDERING: acquire, pairs with the swap of `keep`.
         let spare = self.spare.swap(ptr::null_mut(), Ordering::Acquire);
-        if spare.is_null() { Self::new_block() } else { spare }
+        // SAFETY: the swap made it ours alone, if there is one.
+        let Some(block) = (unsafe { spare.as_ref() }) else { return Self::new_block() };
+        // As new: here and not where it was retired, as here its lines are written next.
+        block.next.store(ptr::null_mut(), Ordering::Relaxed);
+        for slot in &block.slots {
+            slot.written.store(0, Ordering::Relaxed);
+            slot.read.store(0, Ordering::Relaxed);
+        }
+        spare
     }
 
     /// Keeps a block that nobody has for the next step, and frees the one that was kept before.
@@ -493,14 +496,6 @@ impl<T> Drop for List<T> {
             Self::free(last);
             Self::free(spare);
         }
-    }
-}
-
-impl<T> Slot<T> {
-    /// As in a new block. For one whom nobody else looks at.
-    fn reset(&self) {
-        self.written.store(0, Ordering::Relaxed);
-        self.read.store(0, Ordering::Relaxed);
     }
 }
 
