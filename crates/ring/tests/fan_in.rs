@@ -245,7 +245,7 @@ fn nothing_is_lost_while_lanes_come_and_go() {
 /// back.
 #[test]
 fn closing_accounts_for_every_message() {
-    for round in 0..MANY / 1000 {
+    for round in 0..(MANY / 1000).max(3) {
         let message = Arc::new(());
         let sent = Arc::new(AtomicU64::new(0));
         let (tx, mut rx) = channel(8);

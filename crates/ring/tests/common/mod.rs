@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 /// Messages in a stress; few under miri, which runs a few thousand times slower.
-pub(crate) const MANY: u64 = if cfg!(miri) { 300 } else { 100_000 };
+pub(crate) const MANY: u64 = if cfg!(miri) { 100 } else { 100_000 };
 
 struct Unpark(Thread);
 
