@@ -92,7 +92,7 @@ const STEPS: &[Step] = &[
         name: "unit",
         about: "unit, integration and doc tests of the workspace",
         hint: "run the failing test alone: cargo test -p CRATE NAME",
-        run: |_| counted(process::cargo(["test", "--workspace", "--no-fail-fast"])),
+        run: |_| counted(process::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"])),
     },
     Step {
         name: "loom",
@@ -210,7 +210,7 @@ fn counted(mut command: Command) -> StepResult {
 }
 
 fn clippy() -> Command {
-    let mut command = process::cargo(["clippy", "--workspace", "--all-targets"]);
+    let mut command = process::cargo(["clippy", "--workspace", "--all-targets", "--all-features"]);
     command.args(["--", "-D", "warnings"]);
     command
 }
