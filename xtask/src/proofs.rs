@@ -33,7 +33,7 @@ pub(crate) fn miri() -> StepResult {
     }
     let mut command = nightly();
     command.args(["miri", "test"]).args(PACKAGE);
-    command.args(["--lib", "--test", "channels", "--test", "panics"]);
+    command.args(["--lib", "--test", "channels", "--test", "panics", "--test", "torture"]);
     command.arg("--target-dir").arg(process::target_dir().join("miri"));
     // Deadlines and seeds ask for the time of day.
     command.env("MIRIFLAGS", "-Zmiri-disable-isolation");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use loom::sync::{Arc, Condvar, Mutex};
 
 /// How long a model of three threads may take in an everyday run; those of two end by themselves.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs `program` in all its interleavings that have at most `preemptions` involuntary switches of
 /// thread. All of them are too many; those with few are where bugs are found (M. Musuvathi and
