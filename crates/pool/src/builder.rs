@@ -75,7 +75,8 @@ impl<P> Builder<P> {
         self
     }
 
-    /// Messages that fit into each worker's queue. Default: [`QUEUE_CAPACITY_DEFAULT`].
+    /// Messages that fit into each worker's queue; it may take up to an eighth more before it is
+    /// full. Default: [`QUEUE_CAPACITY_DEFAULT`].
     #[must_use]
     pub fn queue(mut self, capacity: usize) -> Self {
         self.settings.capacity = capacity;
@@ -119,8 +120,8 @@ impl<P> Builder<P> {
         self
     }
 
-    /// How often to call [`Worker::tick`]. Default: never, and then an idle worker sleeps until it
-    /// has a message.
+    /// How often to call [`Worker::tick`]; not zero. Default: never, and then an idle worker sleeps
+    /// until it has a message.
     #[must_use]
     pub fn tick(mut self, period: Duration) -> Self {
         self.settings.tick = Some(period);
@@ -253,6 +254,9 @@ impl<P> Builder<P> {
         ];
         if let Some((setting, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return Err(StartError::Zero { setting });
+        }
+        if settings.tick.is_some_and(|period| period.is_zero()) {
+            return Err(StartError::Zero { setting: "tick" });
         }
         let plan = Plan {
             topology,

@@ -88,13 +88,14 @@ impl<K: ?Sized, M> Core<K, M> {
         self.version.store(version, Ordering::Release);
     }
 
-    /// The worker a message goes to.
+    /// The worker a message goes to. `dead` were met on its way there.
     #[inline]
     pub(crate) fn route<'a>(
         &self,
         view: &'a View<M>,
         to: &To<'_, K>,
         turn: &Turn,
+        dead: usize,
     ) -> Result<&'a Shard<M>, Refusal> {
         if !view.open {
             return Err(Refusal::Closed);
@@ -102,7 +103,11 @@ impl<K: ?Sized, M> Core<K, M> {
         let depths = |slot: usize| view.depth(slot);
         let workers = Workers::new(&view.ids, &depths, turn).ok_or(Refusal::NoWorkers)?;
         let slot = match to {
-            To::Key(key) => self.partitioner.pick(key, &workers),
+            To::Key(key) => {
+                let slot = self.partitioner.pick(key, &workers);
+                // A run, or a draw, may name the dead one again.
+                if dead > 0 && self.partitioner.keyless() { view.alive_from(slot) } else { slot }
+            }
             To::Worker(worker) => workers.slot_of(*worker).ok_or(Refusal::Unknown(*worker))?,
         };
         let no_slot = Refusal::NoSlot { slot, workers: view.ids.len() };
@@ -117,6 +122,17 @@ impl<M> View<M> {
 
     pub(crate) fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// The first slot from this one on, round and round, whose worker is not dead; this one, if all
+    /// are.
+    #[cold]
+    fn alive_from(&self, slot: usize) -> usize {
+        let alive = |slot: &usize| {
+            self.shards.get(*slot).is_some_and(|shard| shard.status() != Status::Dead)
+        };
+        let mut round = (slot..self.shards.len()).chain(0..slot.min(self.shards.len()));
+        round.find(alive).unwrap_or(slot)
     }
 
     /// What partitioners see. A dead worker's queue is empty, and must not be the shortest.

@@ -89,8 +89,8 @@ pub enum AskError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A setting that must be at least 1 is 0.
-    #[error("{setting} must be at least 1")]
+    /// A setting that must be at least 1, or a time that must be longer than none, is 0.
+    #[error("{setting} must not be 0")]
     Zero {
         /// The method of [`Builder`](crate::Builder) that set it.
         setting: &'static str,

@@ -316,7 +316,7 @@ impl<K: ?Sized, M> Handle<K, M> {
         let mut seen = self.seen();
         let mut dead = 0;
         loop {
-            let shard = match self.core.route(&seen, to, &self.turn) {
+            let shard = match self.core.route(&seen, to, &self.turn, dead) {
                 Ok(shard) => shard,
                 Err(reason) => return Err(SendError::new(message, reason)),
             };
@@ -348,7 +348,7 @@ impl<K: ?Sized, M> Handle<K, M> {
         let mut seen = self.seen();
         let mut dead = 0;
         loop {
-            let shard = match self.core.route(&seen, to, &self.turn) {
+            let shard = match self.core.route(&seen, to, &self.turn, dead) {
                 Ok(shard) => shard,
                 Err(reason) => return Err(SendError::new(message, reason)),
             };

@@ -172,12 +172,23 @@ fn settings_of_nothing_are_refused() {
         (Pool::builder().queue(0), "queue"),
         (Pool::builder().batch(0), "batch"),
         (Pool::builder().concurrency(0), "concurrency"),
+        (Pool::builder().tick(Duration::ZERO), "tick"),
     ] {
         let refused = start(builder).expect("started");
-        assert_eq!(refused.to_string(), format!("{name} must be at least 1"));
+        assert_eq!(refused.to_string(), format!("{name} must not be 0"));
     }
     let nowhere = start(Pool::builder().placement(Placement::Cpus(vec![100_000])));
     assert!(matches!(nowhere, Some(StartError::Placement(_))), "{nowhere:?}");
+}
+
+#[test]
+fn settings_beyond_all_bounds_mean_as_much_as_there_is() {
+    let builder = || Pool::builder().workers(1).batch(usize::MAX).tick(Duration::MAX);
+    let pool = builder().start(worker(|_| 0, |sum, number: u32, _| *sum += number)).unwrap();
+    let handle: Handle<u32, u32> = pool.handle();
+    (0..100).for_each(|number| handle.send(&number, number).unwrap());
+    drain(pool);
+    assert_eq!(handle.stats()[0].handled, 100);
 }
 
 #[test]

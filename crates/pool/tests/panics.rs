@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -165,6 +166,26 @@ fn partitioners_go_on_without_the_dead() {
     );
     let by_hash = survivors(builder().start(notebook()).unwrap());
     assert!((50..90).contains(&by_hash), "{by_hash}: its own keys are refused, no others");
+}
+
+#[test]
+fn messages_without_a_key_find_those_that_are_alive() {
+    let refused = |pool: Pool<u32, Job>, dead: u32| {
+        let handle = pool.handle();
+        (0..dead).for_each(|worker| kill(&handle, worker));
+        let refused = (0..1000).filter(|n| handle.send(n, Job::Note(*n)).is_err()).count();
+        drain(pool);
+        refused
+    };
+    let builder = |workers| Pool::builder().workers(workers).restart(Restart::Never);
+    let runs = RoundRobin::in_runs_of(NonZero::new(10).unwrap());
+    let pool = builder(2).partitioner(runs).start(Notebook::default()).unwrap();
+    assert_eq!(refused(pool, 1), 0);
+    let two = LeastLoaded::two_choices();
+    let pool = builder(8).partitioner(two).start(Notebook::default()).unwrap();
+    assert_eq!(refused(pool, 6), 0);
+    let pool = builder(8).partitioner(Box::new(two)).start(Notebook::default()).unwrap();
+    assert_eq!(refused(pool, 8), 1000, "nobody is left");
 }
 
 #[test]

@@ -51,6 +51,13 @@ pub(crate) struct Settings {
     pub(crate) listener: Listener,
 }
 
+impl Settings {
+    /// When to tick after `now`. Never, if that is too far off to be told.
+    pub(crate) fn next_tick(&self, now: Instant) -> Option<Instant> {
+        self.tick.and_then(|period| now.checked_add(period))
+    }
+}
+
 /// Why a worker's loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {

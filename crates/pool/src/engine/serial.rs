@@ -16,17 +16,18 @@ use crate::worker::Worker;
 
 /// Builds the state and works until the end, on the calling thread.
 pub(crate) fn run<W: Worker>(worker: &W, post: Post<W::Message>) {
-    let built = contain(|| worker.build(&post.seat));
-    let Some(state) = post.begin(built) else { return };
-    let mut serial = Serial::new(worker, post, state);
-    let end = serial.work();
-    serial.finish(end);
+    // All that it takes first: from the report on, nothing here may fail.
+    let mut serial = Serial::new(worker, post);
+    if serial.begin() {
+        let end = serial.work();
+        serial.finish(end);
+    }
 }
 
 struct Serial<'a, W: Worker> {
     worker: &'a W,
     post: Post<W::Message>,
-    /// None only between the drop of an old one and the build of a new one.
+    /// None only before the first is built, and between an old one and a new one.
     state: Option<W::State>,
     context: Context,
     queue: mpmc::Receiver<Entry<W::Message>>,
@@ -44,17 +45,27 @@ enum Found {
 }
 
 impl<'a, W: Worker> Serial<'a, W> {
-    fn new(worker: &'a W, post: Post<W::Message>, state: W::State) -> Self {
+    fn new(worker: &'a W, post: Post<W::Message>) -> Self {
         let context = Context {
             seat: post.seat,
             arena: Arena::with_limit(post.settings.arena_limit_bytes),
             orders: Arc::clone(&post.shard.orders),
         };
         let queue = post.shard.receiver(post.settings.wait);
-        let batch = Batch::new(Arc::clone(&post.shard), post.settings.batch);
-        let next_tick = post.settings.tick.map(|period| Instant::now() + period);
-        let (state, busy) = (Some(state), BusyClock::start());
+        // The queue never gives more than it holds, whatever the limit.
+        let room = post.settings.batch.min(post.settings.capacity);
+        let batch = Batch::new(Arc::clone(&post.shard), room);
+        let (state, busy, next_tick) = (None, BusyClock::start(), None);
         Serial { worker, post, state, context, queue, batch, busy, next_tick }
+    }
+
+    /// Builds the first state and reports it. False: there is none.
+    fn begin(&mut self) -> bool {
+        let built = contain(|| self.worker.build(&self.post.seat));
+        self.state = self.post.begin(built);
+        self.busy.resume();
+        self.next_tick = self.post.settings.next_tick(Instant::now());
+        self.state.is_some()
     }
 
     fn work(&mut self) -> End {
@@ -216,14 +227,12 @@ impl<'a, W: Worker> Serial<'a, W> {
     }
 
     fn tick_if_due(&mut self) -> Flow {
-        let (Some(due), Some(period)) = (self.next_tick, self.post.settings.tick) else {
-            return Flow::Continue(());
-        };
+        let Some(due) = self.next_tick else { return Flow::Continue(()) };
         let now = Instant::now();
         if now < due {
             return Flow::Continue(());
         }
-        self.next_tick = Some(now + period);
+        self.next_tick = self.post.settings.next_tick(now);
         let (worker, context) = (self.worker, &self.context);
         let ticked = match &mut self.state {
             Some(state) => contain(|| worker.tick(state, context)),

@@ -34,6 +34,8 @@ pub(crate) fn run<A: AsyncWorker>(worker: &Arc<A>, post: Post<A::Message>) {
             return;
         }
     };
+    // From the report on, nothing here may fail.
+    let ready = Arc::new(Ready::new(post.settings.concurrency));
     reactor.block_on(async {
         let built = contain_future(|| worker.build(&post.seat)).await;
         let Some(state) = post.begin(built) else { return };
@@ -46,7 +48,7 @@ pub(crate) fn run<A: AsyncWorker>(worker: &Arc<A>, post: Post<A::Message>) {
                 }
             }
         };
-        let mut tasks = Tasks::new(&**worker, post, state, start, &reactor);
+        let mut tasks = Tasks::new(&**worker, post, state, start, &reactor, ready);
         let end = tasks.work().await;
         tasks.finish(end).await;
     });
@@ -94,8 +96,8 @@ where
         state: A::State,
         start: S,
         reactor: &'a Reactor,
+        ready: Arc<Ready>,
     ) -> Self {
-        let ready = Arc::new(Ready::new(post.settings.concurrency));
         post.shard.set_waker(Waker::from(Arc::clone(&ready)));
         let context = TaskContext { seat: post.seat, orders: Arc::clone(&post.shard.orders) };
         Tasks {
@@ -110,7 +112,7 @@ where
             closed: false,
             flight: Flight::new(ready, post.settings.concurrency),
             busy: BusyClock::start(),
-            next_tick: post.settings.tick.map(|period| Instant::now() + period),
+            next_tick: post.settings.next_tick(Instant::now()),
             ticking: false,
             turns: 0,
             post,
@@ -225,14 +227,12 @@ where
     }
 
     async fn begin_tick(&mut self) -> ControlFlow<End, bool> {
-        let (Some(due), Some(period)) = (self.next_tick, self.post.settings.tick) else {
-            return ControlFlow::Continue(false);
-        };
+        let Some(due) = self.next_tick else { return ControlFlow::Continue(false) };
         let now = Instant::now();
         if now < due || !self.can_tick() {
             return ControlFlow::Continue(false);
         }
-        self.next_tick = Some(now + period);
+        self.next_tick = self.post.settings.next_tick(now);
         self.ticking = true;
         self.begin(Job::Tick).await?;
         ControlFlow::Continue(true)

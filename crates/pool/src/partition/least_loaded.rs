@@ -65,6 +65,10 @@ impl<K: ?Sized> Partitioner<K> for LeastLoaded {
             _ => shorter_of_two(workers, drawn),
         }
     }
+
+    fn keyless(&self) -> bool {
+        true
+    }
 }
 
 /// The shortest queue, the search beginning at `start` so that equals are not all found alike.

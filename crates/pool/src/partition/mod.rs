@@ -88,6 +88,14 @@ pub trait Partitioner<K: ?Sized>: Send + Sync {
     /// [`workers.count()`](Workers::count).
     fn pick(&self, key: &K, workers: &Workers<'_>) -> usize;
 
+    /// Whether any worker will do for any message.
+    ///
+    /// A producer that was sent to a dead worker then goes on to the next one that is not dead. A
+    /// partitioner that cares for keys is asked again instead, and has the last word.
+    fn keyless(&self) -> bool {
+        false
+    }
+
     /// A worker has started and takes messages.
     ///
     /// Called when the pool starts, for each worker, and whenever one is added; never for a worker
@@ -107,6 +115,10 @@ macro_rules! forward {
         impl<K: ?Sized, P: Partitioner<K> + ?Sized> Partitioner<K> for $pointer<P> {
             fn pick(&self, key: &K, workers: &Workers<'_>) -> usize {
                 (**self).pick(key, workers)
+            }
+
+            fn keyless(&self) -> bool {
+                (**self).keyless()
             }
 
             fn joined(&self, worker: WorkerId) {

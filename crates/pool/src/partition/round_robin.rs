@@ -52,6 +52,10 @@ impl<K: ?Sized> Partitioner<K> for RoundRobin {
         let place = round.wrapping_add(u64::from(workers.producer()));
         (place % workers.count() as u64) as usize
     }
+
+    fn keyless(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
