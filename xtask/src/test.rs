@@ -92,7 +92,9 @@ const STEPS: &[Step] = &[
         name: "unit",
         about: "unit, integration and doc tests of the workspace",
         hint: "run the failing test alone: cargo test -p CRATE NAME",
-        run: |_| counted(process::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"])),
+        run: |_| {
+            counted(process::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]))
+        },
     },
     Step {
         name: "loom",

@@ -99,9 +99,9 @@ impl Random {
         match self.below(6) {
             0 => self.next(),
             1 => 0,
-            2 => 1 << 32 | self.next() % 600,
-            3 => 2 << 32 | self.next() % 1024,
-            4 => self.next() % 8192 & !7,
+            2 => (1 << 32) | (self.next() % 600),
+            3 => (2 << 32) | (self.next() % 1024),
+            4 => (self.next() % 8192) & !7,
             _ => old ^ 1 << self.below(64),
         }
     }
@@ -224,7 +224,7 @@ fn torture(choose: impl Fn(usize) -> bool + Send + 'static) -> (usize, usize) {
 
 /// Everything but the words that never change, so that the victims come beyond the door.
 fn beyond_identity(n: usize) -> bool {
-    n % PAGE >= 16 || n >= 2 * PAGE && n < 3 * PAGE
+    n % PAGE >= 16 || (2 * PAGE..3 * PAGE).contains(&n)
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl<T> Ring<T> {
             writer.full_stalls += 1;
             let tail = writer.tail;
             drop(writer);
-            self.space.awake_at(tail);
+            self.space.awake_at(|| tail);
             return Err(TrySendError::Full(message));
         }
         // SAFETY: the index is below the count.
@@ -163,7 +163,7 @@ impl<T> Ring<T> {
         if self.lag == Lag::Block {
             self.space.notify(self.quantum);
         }
-        self.items.awake_at(position);
+        self.items.awake_at(|| position);
     }
 
     /// A receiver joins behind the newest message.

@@ -60,7 +60,7 @@ impl<T> Registry<T> {
 
     /// A new lane; its other end is registered.
     pub(super) fn add(&self) -> Tx<T> {
-        let (tx, mut rx) = ring::ring(self.capacity, Arc::clone(&self.items));
+        let (tx, mut rx) = ring::ring(self.capacity, Arc::clone(&self.items), false);
         let mut new = lock(&self.new);
         if new.closed {
             // The sender is to find it cut, and nobody else looks at it.
@@ -116,6 +116,7 @@ impl<T> Lanes<T> {
         mut visit: impl FnMut(&mut Lane<T>) -> Result<R, TryRecvError>,
     ) -> Result<R, TryRecvError> {
         self.adopt();
+        self.registry.items.awake_at(|| Side::position(self));
         let mut left = self.lanes.len();
         while left > 0 {
             left -= 1;
@@ -179,8 +180,11 @@ impl<T> Lanes<T> {
         }
         self.lanes.append(&mut new.lanes);
         drop(new);
+        // All are cut before anyone is woken: a waker is the program's code, and may panic.
         for lane in &mut self.lanes {
             lane.find_cut();
+        }
+        for lane in &self.lanes {
             lane.ring().space.wake(usize::MAX);
         }
     }

@@ -62,13 +62,14 @@ macro_rules! sender_methods {
         ///
         /// # Errors
         /// The first message that nobody will receive comes back. Those behind it are still in the
-        /// iterator, if it was passed by reference.
+        /// iterator, if it was passed by reference; only a batch that was under way at the very
+        /// moment of the close was taken out of it, and the rest of that is dropped.
         pub fn send_all<I: IntoIterator<Item = T>>(
             $($reference)+ $self,
             messages: I,
         ) -> Result<usize, $crate::SendError<T>> {
             let mut port = $self.port();
-            $crate::front::send_all(&mut port, &mut messages.into_iter())
+            $crate::front::send_all(&mut port, &mut messages.into_iter().fuse())
         }
 
         /// Sends, and waits while there is no room, on any executor.
@@ -108,7 +109,7 @@ macro_rules! sender_methods {
             $($reference)+ $self,
             messages: I,
         ) -> impl Future<Output = Result<usize, $crate::SendError<T>>> {
-            $crate::front::SendAllFuture::new($self.port(), messages.into_iter())
+            $crate::front::SendAllFuture::new($self.port(), messages.into_iter().fuse())
         }
 
         /// For a sink, see [`super::stream`].

@@ -11,9 +11,10 @@
 //!                    == position + one_lap      free again, for the sender of the next lap
 //! ```
 //!
-//! Messages are received in the order in which their positions were claimed. A thread that stops
-//! between its claim and its stamp holds up those who claimed behind it, and nobody else: there is
-//! no lock.
+//! Messages are received in the order in which their positions were claimed. There is no lock, but a
+//! thread that is stopped between its claim and its stamp, which are nanoseconds apart, holds up
+//! those who come to its slot: they pause and then yield until it has gone on, also those that only
+//! try.
 //!
 //! **Room.** A receiver that frees slots wakes senders only when it crosses a multiple of `quantum`
 //! (a power of two, at most an eighth of the capacity), so that they find much room at once. There
@@ -181,7 +182,7 @@ impl<T> Array<T> {
     pub(crate) fn try_push(&self, message: T) -> Result<(), TrySendError<T>> {
         // ORDERING: relaxed: a claim is checked by the exchange, a slot by its stamp.
         let mut tail = self.tail.load(Ordering::Relaxed);
-        let mut pause = Pause::default();
+        let (mut pause, mut lost) = (Pause::default(), Lost::default());
         loop {
             if tail & CLOSED != 0 {
                 // ORDERING: acquire, pairs with `close`: who learns of it sees what came before it.
@@ -212,11 +213,14 @@ impl<T> Array<T> {
                         self.items.notify(1);
                         return Ok(());
                     }
-                    Err(now) => tail = now,
+                    Err(now) => {
+                        tail = now;
+                        lost.step_aside();
+                    }
                 }
             } else if stamp == self.before(tail) && self.is_full(tail) {
                 self.counts.full_stalls.fetch_add(1, Ordering::Relaxed);
-                self.space.awake_at(tail);
+                self.space.awake_at(|| tail);
                 return Err(TrySendError::Full(message));
             } else {
                 // The tail has moved on, or a receiver is about to free this slot.
@@ -251,7 +255,7 @@ impl<T> Array<T> {
         if depth > self.counts.high_water.load(Ordering::Relaxed) {
             self.counts.high_water.fetch_max(depth, Ordering::Relaxed);
         }
-        self.space.awake_at(tail);
+        self.space.awake_at(|| tail);
     }
 
     /// Moves the next message out. `SOLE`: no other thread receives.
@@ -302,7 +306,7 @@ impl<T> Array<T> {
     #[inline(always)]
     fn claim<const SOLE: bool>(&self, max: usize) -> Result<(usize, usize), TryRecvError> {
         let mut head = self.head.load(Ordering::Relaxed);
-        let mut pause = Pause::default();
+        let (mut pause, mut lost) = (Pause::default(), Lost::default());
         loop {
             // ORDERING: acquire, pairs with the release of `try_push`: the message is written.
             let stamp = self.slot(head).stamp.load(Ordering::Acquire);
@@ -320,7 +324,10 @@ impl<T> Array<T> {
                     Ordering::Relaxed,
                 ) {
                     Ok(_) => return Ok((head, count)),
-                    Err(now) => head = now,
+                    Err(now) => {
+                        head = now;
+                        lost.step_aside();
+                    }
                 }
             } else {
                 // ORDERING: acquire, pairs with `close`: who learns of it sees what came before it.
@@ -360,7 +367,7 @@ impl<T> Array<T> {
     #[inline(never)]
     fn offer_room(&self, head: usize, quanta: usize) {
         self.space.notify(quanta * self.quantum);
-        self.items.awake_at(head);
+        self.items.awake_at(|| head);
     }
 
     /// Whether `try_pop` would answer something other than empty.
@@ -380,6 +387,21 @@ impl<T> Array<T> {
         while let Ok(message) = rest.0.try_pop::<false>() {
             drop(message);
         }
+    }
+}
+
+/// A claim that another thread won: it is about to use the line, so leave it to it for a while, each
+/// time for longer.
+#[derive(Default)]
+struct Lost {
+    times: u32,
+}
+
+impl Lost {
+    #[cold]
+    fn step_aside(&mut self) {
+        sync::pause_for(1 << self.times.min(6));
+        self.times += 1;
     }
 }
 

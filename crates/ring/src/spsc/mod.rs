@@ -75,7 +75,7 @@ pub(crate) use tx::Tx;
 /// # Panics
 /// If `capacity` is 0 or more than memory can hold.
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let (tx, rx) = ring::ring(capacity, Arc::new(Waiters::new()));
+    let (tx, rx) = ring::ring(capacity, Arc::new(Waiters::new()), true);
     (Sender { tx }, Receiver { rx })
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Ring<T> {
     pub(super) cut: Mutex<Option<usize>>,
     /// The receiver waits here for messages. Closed when the receiver is.
     pub(super) items: Arc<Waiters>,
+    /// The receiver waits for this ring alone, so its position is that of `items`.
+    sole: bool,
     /// The sender waits here for room. Closed when the sender is gone.
     pub(crate) space: Waiters,
     #[cfg(loom)]
@@ -92,19 +94,20 @@ unsafe impl<T: Send> Send for Ring<T> {}
 // on; both may not look at the same message.
 unsafe impl<T: Send> Sync for Ring<T> {}
 
-/// Both ends of a ring for `capacity` messages, whose receiver waits in `items`.
+/// Both ends of a ring for `capacity` messages, whose receiver waits in `items`. `sole`: for this
+/// ring and no other.
 ///
 /// # Panics
 /// If `capacity` is 0 or more than memory can hold.
-pub(crate) fn ring<T>(capacity: usize, items: Arc<Waiters>) -> (Tx<T>, Rx<T>) {
-    let ring = Arc::new(Ring::new(capacity, items));
+pub(crate) fn ring<T>(capacity: usize, items: Arc<Waiters>, sole: bool) -> (Tx<T>, Rx<T>) {
+    let ring = Arc::new(Ring::new(capacity, items, sole));
     (Tx::new(Arc::clone(&ring)), Rx::new(ring))
 }
 
 impl<T> Ring<T> {
     /// # Panics
     /// If `capacity` is 0 or more than memory can hold.
-    fn new(capacity: usize, items: Arc<Waiters>) -> Ring<T> {
+    fn new(capacity: usize, items: Arc<Waiters>, sole: bool) -> Ring<T> {
         assert!(capacity > 0, "a channel has room for at least one message");
         let quantum = (capacity / 8).max(1);
         let count = capacity.checked_add(quantum - 1).expect("a ring larger than memory");
@@ -117,6 +120,7 @@ impl<T> Ring<T> {
             received: Padded::default(),
             cut: Mutex::new(None),
             items,
+            sole,
             space: Waiters::new(),
             #[cfg(loom)]
             witness: Witness::new(count),
@@ -180,7 +184,7 @@ impl<T> Ring<T> {
         if depth > self.producer.high_water.load(Ordering::Relaxed) {
             self.producer.high_water.store(depth, Ordering::Relaxed);
         }
-        self.space.awake_at(tail);
+        self.space.awake_at(|| tail);
         if depth == self.count() {
             let stalls = self.producer.full_stalls.load(Ordering::Relaxed);
             self.producer.full_stalls.store(stalls + 1, Ordering::Relaxed);
@@ -194,8 +198,11 @@ impl<T> Ring<T> {
         if released != head {
             // ORDERING: release, pairs with the load of `look_for_room`.
             self.consumer.released.store(head, Ordering::Release);
-            self.space.notify(head.wrapping_sub(released));
-            self.items.awake_at(head);
+            // All who wait: it is one sender, and places of futures that were forgotten.
+            self.space.notify(usize::MAX);
+            if self.sole {
+                self.items.awake_at(|| head);
+            }
         }
     }
 

@@ -59,6 +59,8 @@ impl<T> Rx<T> {
             return Ok(unread);
         }
         if !self.ring.space.is_closed() {
+            // Messages moved out by an iterator that was forgotten are shown here.
+            self.show();
             return Err(TryRecvError::Empty);
         }
         // The sender is gone, and whatever it sent before it went is visible now.

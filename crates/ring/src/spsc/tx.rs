@@ -73,7 +73,8 @@ impl<T> Tx<T> {
         self.index = self.ring.after(self.index, count);
         // ORDERING: release, pairs with the load of `Rx::refresh`: everything before is written.
         self.ring.producer.tail.store(self.tail, Ordering::Release);
-        if self.ring.items.notify(count) { self.take_back(count) } else { 0 }
+        // All who wait: it is one receiver, and places of futures that were forgotten.
+        if self.ring.items.notify(usize::MAX) { self.take_back(count) } else { 0 }
     }
 
     /// The receiver closed: of the last `count` messages, those behind its cut are not sent.

@@ -318,7 +318,7 @@ impl<T> List<T> {
         // ORDERING: release, pairs with the load of `claim_head`. A store: on the hop nobody else
         // writes it.
         self.head.position.store(claim.position + claim.count + 1, Ordering::Release);
-        self.items.awake_at(self.position());
+        self.items.awake_at(|| self.position());
     }
 
     /// Moves the message at `position` out; waits the moment until it is written.

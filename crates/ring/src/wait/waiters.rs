@@ -234,9 +234,9 @@ impl Waiters {
     /// Whoever moves on without sleeping says so now and then: notifiers need not fence for one who
     /// does not sleep.
     #[inline]
-    pub(crate) fn awake_at(&self, position: usize) {
+    pub(crate) fn awake_at(&self, position: impl FnOnce() -> usize) {
         if self.state.load(Ordering::Relaxed) & FENCED != 0 {
-            self.calm(position);
+            self.calm(position());
         }
     }
 
@@ -298,7 +298,8 @@ impl Queue {
     }
 
     fn has_come_far(&self, position: usize) -> bool {
-        position.wrapping_sub(self.window) >= WINDOW * CALM
+        // Signed: another may have begun the window since this position was read.
+        position.wrapping_sub(self.window).cast_signed() >= (WINDOW * CALM).cast_signed()
     }
 
     fn begin_window(&mut self, position: usize) {
@@ -380,9 +381,9 @@ mod tests {
         assert!(!fenced());
         (0..WINDOW).for_each(sleep);
         assert!(fenced(), "a message, a sleep, and so on");
-        waiters.awake_at(WINDOW * CALM - 1);
+        waiters.awake_at(|| WINDOW * CALM - 1);
         assert!(fenced());
-        waiters.awake_at(WINDOW - 1 + WINDOW * CALM);
+        waiters.awake_at(|| WINDOW - 1 + WINDOW * CALM);
         assert!(!fenced(), "it has been awake for long");
         let far = 2 * WINDOW * CALM;
         (0..WINDOW).for_each(|_| sleep(far));
