@@ -99,8 +99,12 @@ impl<M> Batch<M> {
         None
     }
 
-    /// Makes it ready to be filled again; all were taken.
+    /// Makes it ready to be filled again; all were taken. Those that were drained and never looked
+    /// at are dropped here: if a drop panics, the next call goes on behind it.
     pub(crate) fn clear(&mut self) {
+        if std::mem::needs_drop::<M>() {
+            self.entries.iter_mut().for_each(|entry| drop(entry.take()));
+        }
         self.entries.clear();
         self.next = 0;
     }

@@ -63,7 +63,9 @@ impl<K: ?Sized, M> Core<K, M> {
     /// Puts a worker into the view. One change at a time.
     pub(crate) fn add(&self, shard: Arc<Shard<M>>) {
         let mut shards = self.view().shards.clone();
-        shards.push(shard);
+        // Workers that are built at the same time may join in another order than that of their ids.
+        let slot = shards.partition_point(|other| other.id < shard.id);
+        shards.insert(slot, shard);
         self.publish(true, shards);
     }
 

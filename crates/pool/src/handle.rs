@@ -122,7 +122,8 @@ impl<K: ?Sized, M> Handle<K, M> {
         self.deliver(&To::Key(key), message, Patience::of(timeout))
     }
 
-    /// Sends as [`send`](Self::send) does, and waits for room on any executor.
+    /// Sends as [`send`](Self::send) does, and waits for room on any executor. A future that is
+    /// dropped before it is ready drops the message with it.
     ///
     /// # Errors
     ///
@@ -149,7 +150,8 @@ impl<K: ?Sized, M> Handle<K, M> {
         self.deliver(&To::Worker(worker), message, Patience::None)
     }
 
-    /// Sends to this worker, and waits for room on any executor.
+    /// Sends to this worker, and waits for room on any executor, as
+    /// [`send_async`](Self::send_async) does.
     ///
     /// # Errors
     ///
@@ -192,6 +194,9 @@ impl<K: ?Sized, M> Handle<K, M> {
     }
 
     /// Sends a question and blocks for the answer, however long it takes.
+    ///
+    /// A handler that asks its own worker waits for itself, for ever; so do two workers that ask
+    /// each other. There, send the question and let the answer come as a message.
     ///
     /// `question` makes the message; the worker answers through the [`Reply`] in it.
     ///
@@ -257,7 +262,7 @@ impl<K: ?Sized, M> Handle<K, M> {
         answer.await
     }
 
-    /// Asks this worker, whatever the partitioner would say.
+    /// Asks this worker, whatever the partitioner would say; see [`ask`](Self::ask) for who must not.
     ///
     /// # Errors
     ///

@@ -55,6 +55,8 @@ type Spawn<M> = dyn Fn(Launch<M>) -> io::Result<JoinHandle<()>> + Send + Sync;
 struct Crew<M> {
     members: BTreeMap<WorkerId, Member<M>>,
     next_id: u32,
+    /// Places of workers that are being built.
+    reserved: Vec<usize>,
 }
 
 struct Member<M> {
@@ -87,14 +89,14 @@ impl<K: ?Sized + 'static, M: Send + 'static> Pool<K, M> {
     ) -> Result<Pool<K, M>, StartError> {
         let core = Arc::new(Core::new(partitioner, policy));
         let cpus = plan.placement.plan(&plan.topology, workers)?;
-        let crew = Mutex::new(Crew { members: BTreeMap::new(), next_id: 0 });
+        let crew = Mutex::new(Crew { members: BTreeMap::new(), next_id: 0, reserved: Vec::new() });
         // Whatever goes wrong from here on, the pool's drop stops those that were started.
         let pool = Pool { core, plan, crew };
         let mut crew = pool.crew();
         let mut starting = Vec::with_capacity(workers);
         let mut failed = None;
         for (place, cpu) in cpus.into_iter().enumerate() {
-            match pool.spawn(&mut crew, place, cpu) {
+            match pool.spawn(crew.take_id(), place, cpu) {
                 Ok(worker) => starting.push(worker),
                 Err(error) => {
                     failed = Some(error);
@@ -125,25 +127,30 @@ impl<K: ?Sized + 'static, M: Send + 'static> Pool<K, M> {
     ///
     /// As [`Builder::start`](crate::Builder::start); the other workers do not notice.
     pub fn add_worker(&self) -> Result<WorkerId, StartError> {
+        let (id, place) = self.crew().reserve();
+        // Without the lock: `build` and listeners may call the pool.
+        let built = self.build_member(id, place);
         let mut crew = self.crew();
-        let place = crew.free_place();
-        let cpu = self.plan.cpu_of(place)?;
-        let worker = self.spawn(&mut crew, place, cpu)?;
-        worker.wait()?;
-        let id = worker.member.shard.id;
-        self.join(&worker.member.shard);
-        crew.members.insert(id, worker.member);
+        crew.reserved.retain(|reserved| *reserved != place);
+        let member = built?;
+        self.join(&member.shard);
+        crew.members.insert(id, member);
         Ok(id)
+    }
+
+    fn build_member(&self, id: WorkerId, place: usize) -> Result<Member<M>, StartError> {
+        let cpu = self.plan.cpu_of(place)?;
+        let worker = self.spawn(id, place, cpu)?;
+        worker.wait()?;
+        Ok(worker.member)
     }
 
     fn spawn(
         &self,
-        crew: &mut Crew<M>,
+        id: WorkerId,
         place: usize,
         cpu: Option<Cpu>,
     ) -> Result<Starting<M>, StartError> {
-        let id = WorkerId::new(crew.next_id);
-        crew.next_id += 1;
         let shard = Arc::new(Shard::new(id, self.plan.settings.capacity));
         let (report, started) = mpsc::channel();
         let core = Arc::clone(&self.core);
@@ -192,6 +199,9 @@ impl<K: ?Sized, M> Pool<K, M> {
     /// can be removed too, and with [`Hash`](struct@crate::partition::Hash) that is what deals its
     /// keys to the others.
     ///
+    /// A worker that removes itself, in a handler, is not waited for: it goes on with its queue when
+    /// the handler returns, and counts as stuck.
+    ///
     /// # Errors
     ///
     /// There is no such worker, or no longer.
@@ -214,7 +224,8 @@ impl<K: ?Sized, M> Pool<K, M> {
     }
 
     /// Has a worker build its state anew, before its next message. That does not count against its
-    /// [`Restart`](crate::Restart) policy.
+    /// [`Restart`](crate::Restart) policy. A dead worker stays dead, and the call says nothing of
+    /// it: remove it, and add one.
     ///
     /// # Errors
     ///
@@ -230,7 +241,9 @@ impl<K: ?Sized, M> Pool<K, M> {
     /// the workers. Waits for that up to `within`; then workers stop after the message in their
     /// hands, and what is queued is left.
     ///
-    /// Returns at the deadline even if a handler never does.
+    /// Returns at the deadline even if a handler never does. Called on the thread of one of its
+    /// workers, by a handler, it does not wait for that one, which goes on with its queue when the
+    /// handler returns and counts as stuck.
     ///
     /// ```
     /// use chaski_pool::{Pool, worker};
@@ -276,11 +289,10 @@ impl<K: ?Sized, M> Drop for Pool<K, M> {
     fn drop(&mut self) {
         let members = self.close();
         members.iter().for_each(|(member, _)| member.shard.stop());
-        let here = thread::current().id();
         let deadline = Instant::now() + DROP_WAIT;
         for (member, _) in members {
             // A handler that owns its pool cannot wait for itself.
-            if member.thread.thread().id() != here && member.shard.wait_ended(Some(deadline)) {
+            if !member.is_here() && member.shard.wait_ended(Some(deadline)) {
                 member.end();
             }
         }
@@ -301,9 +313,19 @@ impl<M> Plan<M> {
 }
 
 impl<M> Crew<M> {
-    fn free_place(&self) -> usize {
-        let taken: Vec<usize> = self.members.values().map(|member| member.place).collect();
-        (0..).find(|place| !taken.contains(place)).unwrap_or(taken.len())
+    fn take_id(&mut self) -> WorkerId {
+        let id = WorkerId::new(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
+    /// An id, and the first free place.
+    fn reserve(&mut self) -> (WorkerId, usize) {
+        let mut taken: Vec<usize> = self.members.values().map(|member| member.place).collect();
+        taken.extend(&self.reserved);
+        let place = (0..).find(|place| !taken.contains(place)).unwrap_or(taken.len());
+        self.reserved.push(place);
+        (self.take_id(), place)
     }
 }
 
@@ -318,9 +340,14 @@ impl<M> Starting<M> {
 }
 
 impl<M> Member<M> {
+    /// Whether this is the worker's own thread: a handler, or a listener, cannot wait for itself.
+    fn is_here(&self) -> bool {
+        self.thread.thread().id() == thread::current().id()
+    }
+
     /// Takes the thread back, which has nothing more to do.
     fn end(self) {
-        if self.thread.thread().id() != thread::current().id() {
+        if !self.is_here() {
             // No panic of the program leaves a worker's loop, and one of ours has been printed.
             let _ = self.thread.join();
         }
@@ -345,7 +372,7 @@ impl Before {
 
 /// Waits for workers whose queues are closed, stops those that are late, and adds up.
 fn settle<M>(members: Vec<(Member<M>, Before)>, deadline: Option<Instant>) -> Report {
-    for (member, _) in &members {
+    for (member, _) in members.iter().filter(|(member, _)| !member.is_here()) {
         if !member.shard.wait_ended(deadline) {
             member.shard.stop();
         }
@@ -353,12 +380,12 @@ fn settle<M>(members: Vec<(Member<M>, Before)>, deadline: Option<Instant>) -> Re
     let grace = Instant::now() + STOP_GRACE;
     let mut report = Report::default();
     for (member, before) in members {
-        let ended = member.shard.wait_ended(Some(grace));
+        let ended = !member.is_here() && member.shard.wait_ended(Some(grace));
         let pending = member.shard.pending();
         let now = Before::of(&member.shard);
         report.handled += now.handled - before.handled;
+        report.left += now.left - before.left;
         if ended {
-            report.left += now.left - before.left;
             member.end();
         } else {
             report.left += pending;

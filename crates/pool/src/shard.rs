@@ -34,6 +34,8 @@ use std::time::Instant;
 
 use chaski_ring::{Padded, TrySendError, Wait, mpmc};
 
+use crate::engine::contain;
+use crate::event::panic_text;
 use crate::partition::WorkerId;
 
 /// Urgent messages a worker can have waiting.
@@ -272,36 +274,63 @@ impl<M> Shard<M> {
     /// Sends a message, in place of the oldest if there is no room.
     pub(crate) fn send_newest(&self, message: M) -> Result<(), M> {
         let mut entry = Some(message);
-        let mut oldest = None;
+        // More than one is taken out only if others take the room that was made.
+        let (mut older, mut oldest) = (Vec::new(), None);
         loop {
             match self.data.try_send(entry) {
                 Ok(()) => break,
-                Err(TrySendError::Closed(back)) => return back.map_or(Ok(()), Err),
+                Err(TrySendError::Closed(back)) => {
+                    older.extend(oldest);
+                    self.put_back(older);
+                    return back.map_or(Ok(()), Err);
+                }
                 Err(TrySendError::Full(back)) => {
                     entry = back;
                     if let Ok(Some(message)) = self.queued.try_recv() {
-                        self.dropped.fetch_add(1, Ordering::Relaxed);
-                        oldest = Some(message);
+                        older.extend(oldest.replace(message));
                     }
                 }
             }
         }
+        let dropped = older.len() as u64 + u64::from(oldest.is_some());
+        if dropped > 0 {
+            self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
         // Only now, as a message's drop may panic.
-        drop(oldest);
+        drop((older, oldest));
         Ok(())
     }
 
-    /// What nobody will handle: the rest of both queues, which are closed.
+    /// Gives back the oldest messages, taken out for a newer one that came too late: the queue is
+    /// closed. They go into the urgent lane, ahead of the others as before; if that is closed too,
+    /// they count as dropped.
+    #[cold]
+    fn put_back(&self, oldest: Vec<M>) {
+        for message in oldest {
+            if let Err(error) = self.send_urgent(message) {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                // The message being sent goes back to its sender, whatever this drop does.
+                if let Err(payload) = contain(|| drop(error)) {
+                    let _ = panic_text(payload);
+                }
+            }
+        }
+    }
+
+    /// What nobody will handle: the rest of both queues, which are closed. Counts them as received;
+    /// for the worker's thread alone.
     pub(crate) fn rest(&self) -> impl Iterator<Item = M> + '_ {
         self.close_urgent();
         let urgent = std::iter::from_fn(|| self.next_urgent());
-        urgent.chain(std::iter::from_fn(|| self.queued.try_recv().ok()).flatten())
+        let rest = urgent.chain(std::iter::from_fn(|| self.queued.try_recv().ok()).flatten());
+        rest.inspect(|_| add(&self.counters.received, 1))
     }
 
-    /// Messages accepted and neither handled nor lost: queued, or in the worker's hands.
+    /// Messages accepted and not handled, lost or left: queued, or in the worker's hands.
     pub(crate) fn pending(&self) -> u64 {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let ended = count(&self.counters.handled) + count(&self.counters.lost);
+        let counters = &self.counters;
+        let ended = count(&counters.handled) + count(&counters.lost) + count(&counters.left);
         let in_hand = count(&self.counters.received).saturating_sub(ended);
         in_hand + self.depth() as u64 + self.queued_urgent.len() as u64
     }
@@ -354,6 +383,18 @@ mod tests {
         let kept: Vec<u32> = shard.queued.try_iter().flatten().collect();
         assert_eq!(kept, [6, 7, 8, 9]);
         assert_eq!(shard.dropped(), 6);
+    }
+
+    #[test]
+    fn what_was_pushed_out_for_nothing_is_put_back_while_the_worker_is_there() {
+        let shard = shard(4);
+        shard.send_newest(3).unwrap();
+        shard.close(Status::Leaving);
+        shard.put_back(vec![1, 2]);
+        assert!(shard.orders.take().urgent());
+        assert!(shard.rest().eq([1, 2, 3]));
+        shard.put_back(vec![1, 2]);
+        assert_eq!(shard.dropped(), 2);
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub struct WorkerStats {
     pub restarts: u64,
     /// Times producers woke it from its sleep.
     pub wakes: u64,
-    /// Time it had something to do, up to the batch in its hands.
+    /// Time it had something to do. A worker that is never idle reads the clock every 256 batches, so
+    /// this lags by up to as many.
     pub busy: Duration,
     /// Time since it was started.
     pub uptime: Duration,
@@ -125,6 +126,7 @@ pub struct Report {
     /// Messages that were accepted and will not be handled. One that is in a handler's hands at the
     /// deadline counts as left.
     pub left: u64,
-    /// Workers whose handler had not returned in time. Each ends when it does.
+    /// Workers whose handler had not returned in time. Each ends when it does. One that drained its
+    /// own pool, or removed itself, is among them, and still handles what is counted as left.
     pub stuck: u64,
 }

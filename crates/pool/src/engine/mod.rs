@@ -138,6 +138,7 @@ impl<M> Drop for Ending<M> {
         // It changes nothing unless the end was not one of the ends of a worker's loop.
         self.0.close(Status::Dead);
         for message in self.0.rest() {
+            add(&self.0.counters.left, 1);
             if let Err(payload) = contain(|| drop(message)) {
                 let _ = panic_text(payload);
             }
@@ -168,11 +169,12 @@ impl<M> Post<M> {
                 (Err(StartError::BuildPanicked { worker, message }), None)
             }
         };
+        // Nobody listens if another worker of the pool has failed first; that one stops this one.
+        let _ = self.started.send(report);
+        // Only now, as a listener may call the pool.
         if state.is_some() {
             self.settings.listener.tell(Event::Started { worker });
         }
-        // Nobody listens if another worker of the pool has failed first; that one stops this one.
-        let _ = self.started.send(report);
         state
     }
 
@@ -199,7 +201,7 @@ impl<M> Post<M> {
                 return ControlFlow::Continue(state);
             }
             Ok(Err(error)) => {
-                let reason = error.to_string();
+                let reason = contain(move || error.to_string()).unwrap_or_else(panic_text);
                 self.settings.listener.tell(Event::NotRestarted { worker, reason });
             }
             Err(payload) => self.tell_panic(During::Build, payload, false),
@@ -237,17 +239,18 @@ impl<M> Post<M> {
         }
     }
 
-    /// Gives up the messages nobody will handle. The queues are closed.
+    /// Gives up the messages nobody will handle, which were received. The queues are closed.
     pub(crate) fn give_up(
         &self,
         messages: impl Iterator<Item = M>,
         undelivered: impl Fn(M, WorkerId),
     ) {
         for message in messages {
+            // Before the call, which may take its time: a drain does not wait for it.
+            add(&self.shard.counters.left, 1);
             if let Err(payload) = contain(|| undelivered(message, self.seat.worker)) {
                 self.tell_panic(During::Undelivered, payload, false);
             }
-            add(&self.shard.counters.left, 1);
         }
     }
 

@@ -173,10 +173,19 @@ impl<'a, W: Worker> Serial<'a, W> {
             }
             self.obey()?;
         }
-        self.batch.clear();
+        self.clear_batch();
         self.reset_arena();
         self.busy.batch(&self.post.shard);
         Flow::Continue(())
+    }
+
+    /// The batch may still have messages that were drained and never looked at, whose drop may
+    /// panic. They were handled, or lost, with the others.
+    #[inline]
+    fn clear_batch(&mut self) {
+        while let Err(payload) = contain(|| self.batch.clear()) {
+            self.post.tell_panic(During::Undelivered, payload, false);
+        }
     }
 
     /// What `handle_batch` did not want, one by one.
@@ -281,6 +290,7 @@ impl<'a, W: Worker> Serial<'a, W> {
         let undelivered = |message, worker| self.worker.undelivered(message, worker);
         let in_hand = std::iter::from_fn(|| self.batch.take_next());
         self.post.give_up(in_hand, undelivered);
+        self.clear_batch();
         self.post.give_up(self.post.shard.rest(), undelivered);
         let (worker, context, state) = (self.worker, &self.context, self.state.take());
         let stopped = contain(|| match state {

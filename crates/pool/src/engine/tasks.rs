@@ -132,7 +132,7 @@ where
         self.obey().await?;
         self.receive();
         let mut busy = self.begin_tick().await?;
-        while self.flight.has_room() {
+        while !self.post.shard.orders.any() && self.flight.has_room() {
             let Some(message) = self.inbox.pop_front() else { break };
             busy = true;
             self.begin(Job::Message(message)).await?;
@@ -243,6 +243,7 @@ where
         let mut any = false;
         for slot in ready.take() {
             any = true;
+            self.obey().await?;
             self.poll(slot).await?;
         }
         ControlFlow::Continue(any)
