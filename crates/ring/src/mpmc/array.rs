@@ -11,8 +11,8 @@
 //!                    == position + one_lap      free again, for the sender of the next lap
 //! ```
 //!
-//! Messages are received in the order in which their positions were claimed. There is no lock, but a
-//! thread that is stopped between its claim and its stamp, which are nanoseconds apart, holds up
+//! Messages are received in the order in which their positions were claimed. There is no lock, but
+//! a thread that is stopped between its claim and its stamp, which are nanoseconds apart, holds up
 //! those who come to its slot: they pause and then yield until it has gone on, also those that only
 //! try.
 //!
@@ -390,8 +390,8 @@ impl<T> Array<T> {
     }
 }
 
-/// A claim that another thread won: it is about to use the line, so leave it to it for a while, each
-/// time for longer.
+/// A claim that another thread won: it is about to use the line, so leave it to it for a while,
+/// each time for longer.
 #[derive(Default)]
 struct Lost {
     times: u32,
