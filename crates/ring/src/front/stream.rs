@@ -1,9 +1,9 @@
 //! Channels as the `futures` crates see them: [`Stream`] and [`Sink`].
 //!
 //! Both keep their place among those who wait from one poll to the next, and give it up when they
-//! are dropped, so a stream or sink in a `select!` that loses loses no message. While it is kept and
-//! not polled it may hold a wake-up that another receiver (or sender) of the same channel could use:
-//! in a `select!` beside others, take `recv_async`, or drop the stream.
+//! are dropped, so a stream or sink in a `select!` that loses loses no message. While it is kept
+//! and not polled it may hold a wake-up that another receiver (or sender) of the same channel could
+//! use: in a `select!` beside others, take `recv_async`, or drop the stream.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
