@@ -15,7 +15,7 @@ use chaski_pool::{
     Answer, AskError, AsyncWorker, BoxError, During, Event, Handle, Policy, Pool, Refusal, Reply,
     Restart, Seat, TaskContext, Worker, WorkerId, reply, worker,
 };
-use common::{LONG, Ledger, drain, events, next};
+use common::{Held, LONG, Ledger, drain, events, hold, next};
 
 fn id(number: u32) -> WorkerId {
     WorkerId::new(number)
@@ -28,6 +28,8 @@ enum Job {
     NoteAfter(u32, Answer<()>),
     Notes(Reply<Vec<u32>>),
     Running(Reply<(u32, u32)>),
+    /// Blocks the thread until it is let go.
+    Hold(Held),
     /// Panics at once, or after the answer.
     Panic(Option<Answer<()>>),
     /// Wakes itself so many times before it ends.
@@ -69,6 +71,7 @@ impl AsyncWorker for Notebook {
             Job::Running(reply) => {
                 let _ = reply.send((state.running.get(), state.most.get()));
             }
+            Job::Hold(held) => held.wait(),
             Job::Panic(answer) => {
                 if let Some(answer) = answer {
                     let _ = answer.await;
@@ -158,6 +161,25 @@ fn handlers_that_wait_let_others_run() {
     while handle.ask(&0, Job::Notes).unwrap() != [3, 2] {}
     first.send(()).unwrap();
     while handle.ask(&0, Job::Notes).unwrap() != [3, 2, 1] {}
+    drain(pool);
+}
+
+#[test]
+fn an_urgent_message_goes_before_those_that_were_taken_and_not_begun() {
+    let (pool, handle) = start(64, Notebook::default());
+    let (first, first_holder) = hold();
+    handle.send(&0, Job::Hold(first)).unwrap();
+    first_holder.entered();
+    let (second, second_holder) = hold();
+    handle.send(&0, Job::Hold(second)).unwrap();
+    (1..=2).for_each(|number| handle.send(&0, Job::Note(number)).unwrap());
+    drop(first_holder);
+    second_holder.entered();
+    let (question, answer) = reply();
+    handle.send_urgent(id(0), Job::Notes(question)).unwrap();
+    drop(second_holder);
+    assert_eq!(block_on(answer).unwrap(), []);
+    assert_eq!(handle.ask(&0, Job::Notes).unwrap(), [1, 2]);
     drain(pool);
 }
 

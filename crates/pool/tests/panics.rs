@@ -3,15 +3,15 @@
 mod common;
 
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use chaski_pool::partition::{Consistent, LeastLoaded, RoundRobin};
 use chaski_pool::{
-    AskError, BoxError, Context, During, Event, Handle, Pool, Refusal, Restart, Seat, Status,
-    Worker, WorkerId, worker,
+    AskError, Batch, BoxError, Context, During, Event, Handle, Pool, Refusal, Restart, Seat,
+    Status, Worker, WorkerId, worker,
 };
 use common::{Bomb, Job, LONG, Ledger, Notebook, Wholesale, drain, events, hold, next};
 
@@ -168,6 +168,83 @@ fn partitioners_go_on_without_the_dead() {
     assert!((50..90).contains(&by_hash), "{by_hash}: its own keys are refused, no others");
 }
 
+/// Drains its batches, and looks at no message.
+struct Careless;
+
+impl Worker for Careless {
+    type State = ();
+    type Message = Job;
+
+    fn build(&self, _: &Seat) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn handle(&self, (): &mut (), _: Job, _: &Context) {}
+
+    fn handle_batch(&self, (): &mut (), batch: &mut Batch<Job>, _: &Context) {
+        // The iterator's own drop leaves the messages where they are.
+        let _ = batch.drain().size_hint();
+    }
+}
+
+#[test]
+fn messages_that_panic_when_a_batch_is_cleared_cost_nothing_else() {
+    let (listener, events) = events();
+    let pool = Pool::builder().workers(1).restart(Restart::Never).on_event(listener);
+    let pool = pool.start(Careless).unwrap();
+    let handle: Handle<u32, Job> = pool.handle();
+    (0..3).for_each(|key| handle.send(&key, Job::Bomb(Bomb(true))).unwrap());
+    for _ in 0..3 {
+        assert_eq!(next(&events, panicked).0, During::Undelivered);
+    }
+    drain(pool);
+    assert_eq!(handle.stats()[0].handled, 3);
+}
+
+/// Waits with each message it gives up.
+struct Reluctant(Mutex<mpsc::Receiver<()>>, mpsc::Sender<()>);
+
+impl Worker for Reluctant {
+    type State = ();
+    type Message = Job;
+
+    fn build(&self, _: &Seat) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn handle(&self, (): &mut (), job: Job, _: &Context) {
+        match job {
+            Job::Hold(held) => held.wait(),
+            _ => panic!("on demand"),
+        }
+    }
+
+    fn undelivered(&self, _: Job, _: WorkerId) {
+        let _ = self.1.send(());
+        let _ = self.0.lock().unwrap().recv();
+    }
+}
+
+#[test]
+fn what_is_being_given_up_at_the_deadline_counts_as_left() {
+    let (release, released) = mpsc::channel();
+    let (entered, has_entered) = mpsc::channel();
+    let pool = Pool::builder().workers(1).restart(Restart::Never);
+    let pool = pool.start(Reluctant(Mutex::new(released), entered)).unwrap();
+    let handle: Handle<u32, Job> = pool.handle();
+    let (held, holder) = hold();
+    handle.send(&0, Job::Hold(held)).unwrap();
+    holder.entered();
+    handle.send(&0, Job::Panic).unwrap();
+    (0..5).for_each(|number| handle.send(&0, Job::Note(number)).unwrap());
+    drop(holder);
+    has_entered.recv_timeout(LONG).unwrap();
+    let given_up = handle.stats()[0].left;
+    let report = pool.remove_worker(WorkerId::new(0), Duration::ZERO).unwrap();
+    assert_eq!((given_up + report.left, report.stuck), (5, 1));
+    drop(release);
+}
+
 #[test]
 fn messages_without_a_key_find_those_that_are_alive() {
     let refused = |pool: Pool<u32, Job>, dead: u32| {
@@ -296,7 +373,7 @@ fn panics_in_tick_stop_and_the_drop_of_the_state() {
 
 #[test]
 fn a_batch_taken_whole_is_lost_whole() {
-    let (sizes, _seen) = std::sync::mpsc::channel();
+    let (sizes, _seen) = mpsc::channel();
     let ledger = Ledger::new(100);
     let pool = Pool::builder().workers(1).restart(Restart::Always);
     let pool = pool.start(Wholesale { sizes, ledger: Arc::clone(&ledger) }).unwrap();
