@@ -262,7 +262,8 @@ impl<K: ?Sized, M> Handle<K, M> {
         answer.await
     }
 
-    /// Asks this worker, whatever the partitioner would say; see [`ask`](Self::ask) for who must not.
+    /// Asks this worker, whatever the partitioner would say; see [`ask`](Self::ask) for who must
+    /// not.
     ///
     /// # Errors
     ///

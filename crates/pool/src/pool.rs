@@ -199,8 +199,8 @@ impl<K: ?Sized, M> Pool<K, M> {
     /// can be removed too, and with [`Hash`](struct@crate::partition::Hash) that is what deals its
     /// keys to the others.
     ///
-    /// A worker that removes itself, in a handler, is not waited for: it goes on with its queue when
-    /// the handler returns, and counts as stuck.
+    /// A worker that removes itself, in a handler, is not waited for: it goes on with its queue
+    /// when the handler returns, and counts as stuck.
     ///
     /// # Errors
     ///

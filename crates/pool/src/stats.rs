@@ -72,8 +72,8 @@ pub struct WorkerStats {
     pub restarts: u64,
     /// Times producers woke it from its sleep.
     pub wakes: u64,
-    /// Time it had something to do. A worker that is never idle reads the clock every 256 batches, so
-    /// this lags by up to as many.
+    /// Time it had something to do. A worker that is never idle reads the clock every 256 batches,
+    /// so this lags by up to as many.
     pub busy: Duration,
     /// Time since it was started.
     pub uptime: Duration,

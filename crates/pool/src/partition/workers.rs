@@ -44,8 +44,9 @@ pub struct Workers<'a> {
 impl<'a> Workers<'a> {
     /// The workers a producer can send to now; `None` if there are none.
     ///
-    /// `ids` has the worker of each slot and must ascend, as it does in a pool. `depths` says how many messages wait in a slot's queue;
-    /// it is called only by partitioners that ask. `turn` belongs to the producer.
+    /// `ids` has the worker of each slot and must ascend, as it does in a pool. `depths` says how
+    /// many messages wait in a slot's queue; it is called only by partitioners that ask. `turn`
+    /// belongs to the producer.
     ///
     /// ```
     /// use chaski_pool::partition::{LeastLoaded, Partitioner, Turn, WorkerId, Workers};
