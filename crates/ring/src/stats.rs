@@ -1,8 +1,9 @@
 //! What a channel counted.
 
-/// Counts of one channel since it was made. Each is written by whoever does the thing counted, with
-/// plain stores to a line it owns, and read here without disturbing them: the figures are each
-/// recent, and not all of one instant.
+/// Counts of one channel since it was made. Messages sent and received are the channel's own
+/// cursors, written by whoever moves a message, where it has to; the rest is counted where somebody
+/// finds no room or is woken. Reading disturbs none of them: the figures are each recent, and not
+/// all of one instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -1,6 +1,6 @@
 //! What a side does before it sleeps.
 //!
-//! A sleep costs 7 to 40 us of latency and two system calls, so it pays to look a little longer;
+//! A sleep costs 7 to 50 us of latency and two system calls, so it pays to look a little longer;
 //! but whoever spins on a core that another thread needs makes that thread, perhaps the very one it
 //! waits for, wait for the scheduler. [`Wait::Adaptive`] therefore spins only
 //!

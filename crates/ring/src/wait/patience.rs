@@ -8,7 +8,8 @@
 use super::Waiters;
 use crate::sync::{self, Ordering};
 
-/// The moment, in pauses of the processor: a third to one microsecond.
+/// The moment, in pauses of the processor: 0.8 us where a pause takes 25 ns (measured on an AMD
+/// EPYC), 0.2 us where it takes 5.
 pub(crate) const MOMENT: u32 = 32;
 /// A moment that brings less than this was in vain.
 const WORTH: usize = 4;

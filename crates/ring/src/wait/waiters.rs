@@ -44,8 +44,9 @@ const WAITING: u32 = 2;
 /// Nobody will ever wait here again: notifying is in vain.
 const CLOSED: u32 = 4;
 
-/// So many messages between two sleeps are worth a `heavy` fence: 1 to 20 us, most in virtual
-/// machines, against 10 to 100 ns for each of them, most where a message is several lines.
+/// So many messages between two sleeps are worth a `heavy` fence: with another thread running 10 us
+/// on a virtual machine (AMD EPYC; alone 0.3) and 4 us on another, against 10 to 100 ns for each of
+/// them, most where a message is several lines.
 const CALM: usize = 128;
 /// That is judged over so many sleeps: several that sleep at the same time are no conversation.
 const WINDOW: usize = 8;
