@@ -90,6 +90,9 @@ impl<M: Memory> Consumer<M> {
     /// most an eighth of the ring, or what [`Consumer::publish_every`] said. See there for how to
     /// have each record at most once.
     ///
+    /// If the earlier one took its area along, it begins in a new one, see
+    /// [`Layout::format_consumer`].
+    ///
     /// # Errors
     ///
     /// As [`Consumer::attach`]; [`AttachError::Corrupt`] where the head can be none.

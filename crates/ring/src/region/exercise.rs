@@ -153,6 +153,8 @@ impl Run {
                     let _ = producer.announce();
                     let looked = producer.has_room(LIMIT);
                     producer.awake();
+                    let released = producer.released()?;
+                    assert!(released <= producer.position());
                     looked
                 });
                 self.judge_consumer(looked.and_then(Result::err));

@@ -148,23 +148,58 @@ impl Layout {
     /// Makes an empty ring of two areas, whatever was in them. Done once, by whoever brings the
     /// memory, before either side attaches; both areas must be writable.
     ///
+    /// Where each side brings the area that it writes, each formats its own:
+    /// [`Layout::format_producer`], [`Layout::format_consumer`].
+    ///
     /// # Errors
     ///
     /// [`AttachError::Misaligned`], [`AttachError::TooSmall`].
     pub fn format<M: Memory>(&self, memory: &M) -> Result<(), AttachError> {
-        let areas = memory.areas();
-        let producer = self.words(areas.producer, Side::Producer)?;
-        let consumer = self.words(areas.consumer, Side::Consumer)?;
-        for words in [&producer, &consumer] {
-            (0..USED).for_each(|at| words.store(at, 0));
-        }
-        producer.store(RECORDS, 0);
-        for (words, side) in [(&producer, Side::Producer), (&consumer, Side::Consumer)] {
-            words.store(VERSION_AT, VERSION);
-            words.store(CAPACITY, self.capacity as u64);
-            words.publish(MAGIC, side.magic());
-        }
+        self.format_producer(memory)?;
+        self.format_consumer(memory, 0)
+    }
+
+    /// Makes the producer's area of an empty ring, whatever was in it. The consumer's area is not
+    /// looked at and need not be there yet, see [`Memory`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::format`].
+    pub fn format_producer<M: Memory>(&self, memory: &M) -> Result<(), AttachError> {
+        let words = self.words(memory.areas().producer, Side::Producer)?;
+        words.store(RECORDS, 0);
+        self.format_header(&words, Side::Producer, 0);
         Ok(())
+    }
+
+    /// Makes the consumer's area of a ring, whatever was in it, for a consumer that begins at
+    /// `head`. The producer's area is not looked at and need not be there yet, see [`Memory`].
+    ///
+    /// The head of a new ring is 0. Any other is that of a ring whose earlier consumer is dead and
+    /// whose producer lives on: what [`Producer::released`] said. Both sides then take the ring up
+    /// with `resume`.
+    ///
+    /// A head inside a record is not told apart here: it makes the consumer find headers that are
+    /// none.
+    ///
+    /// [`Producer::released`]: super::Producer::released
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::format`]; [`AttachError::Corrupt`] where no head can be at `head`.
+    pub fn format_consumer<M: Memory>(&self, memory: &M, head: u64) -> Result<(), AttachError> {
+        let words = self.words(memory.areas().consumer, Side::Consumer)?;
+        self.format_header(&words, Side::Consumer, self.cursor(head)?);
+        Ok(())
+    }
+
+    fn format_header(&self, words: &Words, side: Side, cursor: u64) {
+        (0..USED).for_each(|at| words.store(at, 0));
+        words.store(VERSION_AT, VERSION);
+        words.store(CAPACITY, self.capacity as u64);
+        words.store(CURSOR, cursor);
+        // ORDERING: release, pairs with the fence of `check_kind`: who sees the magic sees the rest.
+        words.publish(MAGIC, side.magic());
     }
 
     /// The layout that an area claims to have, for those who only look on.
@@ -256,7 +291,7 @@ fn check_kind(words: &Words, side: Side) -> Result<(), AttachError> {
     if words.load(MAGIC) != side.magic() {
         return Err(AttachError::BadMagic);
     }
-    // ORDERING: pairs with the release of the magic in `format`.
+    // ORDERING: pairs with the release of the magic in `format_header`.
     words.acquired();
     match words.load(VERSION_AT) {
         VERSION => Ok(()),

@@ -58,6 +58,8 @@ pub struct Areas {
 /// - both areas are valid for reads. The producer's is valid for writes too if it is handed to a
 ///   producer, the consumer's if to a consumer, both if to [`Layout::format`]. (A mapping of a file
 ///   that someone can truncate is not valid: it must be sealed against that.)
+///   [`Layout::format_producer`] and [`Layout::format_consumer`] write to the one area and leave
+///   the other alone, which may then be anything, [dangling](NonNull::dangling) too;
 /// - this process touches the bytes in no way but through this module, or by atomic accesses.
 ///
 /// What *other processes* do to the bytes, and how many producers and consumers are made, does not

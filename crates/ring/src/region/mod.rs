@@ -83,6 +83,11 @@
 //! [`Producer::resume`] goes on behind it. [`Consumer::resume`] goes on at the published head. What
 //! had been staged, or was being written, was never seen and is gone.
 //!
+//! Where each process brings the area that it writes, an area goes with its process. The survivor
+//! keeps its own: a client whose server died learns by [`Producer::released`] which of its requests
+//! had been taken, and the next server begins behind them, in an area made by
+//! [`Layout::format_consumer`].
+//!
 //! # Waiting
 //!
 //! A side that finds nothing to do says so, looks once more, and sleeps on whatever it likes; the

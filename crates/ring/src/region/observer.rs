@@ -29,7 +29,8 @@ pub struct Stats {
     pub received: u64,
     /// Payload bytes of those.
     pub received_bytes: u64,
-    /// Records published and not yet taken.
+    /// Records published and not yet taken. A consumer that began in a new area counts from there,
+    /// and what its predecessors took is missing.
     pub depth: u64,
     /// Bytes of the ring published and not yet given back.
     pub bytes_in_use: u64,

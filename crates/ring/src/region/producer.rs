@@ -77,6 +77,10 @@ impl<M: Memory> Producer<M> {
     /// It goes on behind the last record that was published. What the earlier one had not published
     /// when it went is written over.
     ///
+    /// It is also how a producer goes on with another consumer's area in place of a dead one's: the
+    /// memory then joins its own area to one that was [formatted](Layout::format_consumer) with the
+    /// head that it had [released](Producer::released). The earlier producer must be used no more.
+    ///
     /// # Errors
     ///
     /// As [`Producer::attach`]; [`AttachError::Corrupt`] where the tail, the records behind it or
@@ -246,6 +250,58 @@ impl<M: Memory> Producer<M> {
     #[cfg(not(loom))]
     pub fn wake_word(&self) -> *const u32 {
         Waiting::futex(&self.mine)
+    }
+
+    /// Where the last record that was sent or staged ends, in bytes since the ring was new. Noted
+    /// after each record, it tells later what became of that record: see [`Producer::released`].
+    pub fn position(&self) -> u64 {
+        self.end
+    }
+
+    /// Up to where the consumer has given space back: it has taken every record that ends at this
+    /// position or before, and one with [`publish_every(0)`] has taken no other.
+    ///
+    /// This is what tells the requests that a dead server had taken, whose outcome nobody knows,
+    /// from those that its successor will find in the ring. What ends behind the position that the
+    /// [resumed](Producer::resume) producer begins at had only been staged, and is gone: send it
+    /// again. Call [`Producer::publish`] before, to have none of that kind.
+    ///
+    /// Ask when the consumer is known to be dead; one that lives takes more. And believe the answer
+    /// only if some record ends there (or none was ever taken): to the producer each multiple of 8
+    /// among its records is as good as another, so a consumer that lies may name a place inside
+    /// one.
+    ///
+    /// ```
+    /// use chaski_ring::region::{Consumer, Fence, Heap, Layout, Producer};
+    ///
+    /// let layout = Layout::new(4096)?;
+    /// let memory = Heap::new(layout);
+    /// let mut client = Producer::attach(memory.clone(), layout, Fence::Both)?;
+    /// let mut server = Consumer::attach(memory, layout, Fence::Both)?.publish_every(0);
+    ///
+    /// client.try_send(b"first")?;
+    /// let first = client.position();
+    /// client.try_send(b"second")?;
+    /// let second = client.position();
+    /// server.skip()?;
+    /// drop(server); // dies
+    ///
+    /// let released = client.released()?;
+    /// assert!(first <= released); // was taken: in doubt
+    /// assert!(second > released); // was not: its successor finds it, at this head
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`publish_every(0)`]: super::Consumer::publish_every
+    ///
+    /// # Errors
+    ///
+    /// The consumer's head can be none, or was found so earlier.
+    pub fn released(&mut self) -> Result<u64, Corrupt> {
+        match self.corrupt {
+            Some(corrupt) => Err(corrupt),
+            None => self.refresh_head(),
+        }
     }
 
     /// The sizes of this ring.

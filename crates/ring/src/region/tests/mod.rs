@@ -5,6 +5,8 @@
 mod crash;
 #[cfg(not(miri))]
 mod model;
+#[cfg(not(miri))]
+mod reconnect;
 mod stream;
 
 use super::layout::{CURSOR, STALLS};
