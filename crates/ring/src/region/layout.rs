@@ -20,6 +20,7 @@
 //! page of their own.
 
 use super::error::{AttachError, Corrupt};
+use super::extent;
 use super::memory::{Area, Memory, Words};
 use super::record::{Header, Kind, WORD};
 
@@ -33,12 +34,12 @@ pub(super) const HEADER: usize = if cfg!(loom) { 4 * LINE * WORD } else { 4096 }
 pub(super) const ALIGN: usize = if cfg!(loom) { WORD } else { 4096 };
 
 /// Words from one line to the next.
-const LINE: usize = if cfg!(loom) { 4 } else { 16 };
+pub(super) const LINE: usize = if cfg!(loom) { 4 } else { 16 };
 
 // Indexes of words, the same in both areas.
-const MAGIC: usize = 0;
-const VERSION_AT: usize = 1;
-const CAPACITY: usize = 2;
+pub(super) const MAGIC: usize = 0;
+pub(super) const VERSION_AT: usize = 1;
+pub(super) const CAPACITY: usize = 2;
 /// Odd while the owner of the area sleeps or is about to.
 pub(super) const DOZE: usize = LINE;
 /// How often the owner of the area woke the other side. Its low 32 bits are a futex word.
@@ -68,11 +69,11 @@ pub(super) enum Side {
 }
 
 impl Side {
-    fn magic(self) -> u64 {
-        u64::from_ne_bytes(match self {
+    fn name(self) -> [u8; 8] {
+        match self {
             Side::Producer => *b"chskprod",
             Side::Consumer => *b"chskcons",
-        })
+        }
     }
 }
 
@@ -195,11 +196,9 @@ impl Layout {
 
     fn format_header(&self, words: &Words, side: Side, cursor: u64) {
         (0..USED).for_each(|at| words.store(at, 0));
-        words.store(VERSION_AT, VERSION);
         words.store(CAPACITY, self.capacity as u64);
         words.store(CURSOR, cursor);
-        // ORDERING: release, pairs with the fence of `check_kind`: who sees the magic sees the rest.
-        words.publish(MAGIC, side.magic());
+        extent::name(words, side.name());
     }
 
     /// The layout that an area claims to have, for those who only look on.
@@ -207,7 +206,7 @@ impl Layout {
         let area = memory.areas().producer;
         let smallest = Layout { capacity: Self::CAPACITY_MIN };
         let words = smallest.words(area, Side::Producer)?;
-        check_kind(&words, Side::Producer)?;
+        extent::check_name(&words, Side::Producer.name())?;
         let found = words.load(CAPACITY);
         usize::try_from(found).map_err(|_| AttachError::BadCapacity { found }).and_then(Layout::new)
     }
@@ -218,7 +217,7 @@ impl Layout {
         let producer = self.words(areas.producer, Side::Producer)?;
         let consumer = self.words(areas.consumer, Side::Consumer)?;
         for (words, side) in [(&producer, Side::Producer), (&consumer, Side::Consumer)] {
-            check_kind(words, side)?;
+            extent::check_name(words, side.name())?;
             let found = words.load(CAPACITY);
             if found != self.capacity as u64 {
                 return Err(AttachError::BadCapacity { found });
@@ -233,15 +232,7 @@ impl Layout {
             Side::Producer => self.producer_len(),
             Side::Consumer => self.consumer_len(),
         };
-        if !area.base.as_ptr().addr().is_multiple_of(ALIGN) {
-            return Err(AttachError::Misaligned { align: ALIGN });
-        }
-        if area.len < required {
-            return Err(AttachError::TooSmall { required, found: area.len });
-        }
-        // SAFETY: aligned and long enough, as just checked; that the bytes stay valid while the
-        // memory lives is what `Memory` promises, and both sides hold the memory beside the words.
-        Ok(unsafe { Words::new(area.base, required / WORD) })
+        extent::words(area, required)
     }
 
     /// The index of the word at a position.
@@ -284,17 +275,5 @@ impl Layout {
             return Ok(position);
         }
         Err(Corrupt::Cursor { position })
-    }
-}
-
-fn check_kind(words: &Words, side: Side) -> Result<(), AttachError> {
-    if words.load(MAGIC) != side.magic() {
-        return Err(AttachError::BadMagic);
-    }
-    // ORDERING: pairs with the release of the magic in `format_header`.
-    words.acquired();
-    match words.load(VERSION_AT) {
-        VERSION => Ok(()),
-        found => Err(AttachError::BadVersion { found }),
     }
 }

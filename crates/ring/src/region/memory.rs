@@ -134,6 +134,19 @@ impl Words {
         self.place(at).store(value, Ordering::Release);
     }
 
+    /// Sets bits of the word at `at`, which others may be changing, and shows with them everything
+    /// done before.
+    #[inline]
+    pub(super) fn set_bits(&self, at: usize, bits: u64) {
+        self.place(at).fetch_or(bits, Ordering::Release);
+    }
+
+    /// Clears the word at `at`; what it was, with everything that was shown with its bits.
+    #[inline]
+    pub(super) fn take_bits(&self, at: usize) -> u64 {
+        self.place(at).swap(0, Ordering::Acquire)
+    }
+
     /// Asks the processor for the line of the word at `at`, to be written soon.
     #[inline]
     pub(super) fn fetch(&self, at: usize) {
@@ -217,13 +230,13 @@ struct Pages {
 
 #[derive(Debug)]
 #[cfg_attr(not(loom), repr(C, align(4096)))]
-struct Page(#[allow(dead_code, reason = "written through `Words`")] [AtomicU64; PAGE]);
+pub(super) struct Page(#[allow(dead_code, reason = "written through `Words`")] [AtomicU64; PAGE]);
 
 /// Words of a page.
-const PAGE: usize = if cfg!(loom) { 1 } else { 512 };
+pub(super) const PAGE: usize = if cfg!(loom) { 1 } else { 512 };
 
 impl Page {
-    fn zeroed() -> Page {
+    pub(super) fn zeroed() -> Page {
         #[cfg(not(loom))]
         return Page([const { AtomicU64::new(0) }; PAGE]);
         #[cfg(loom)]

@@ -110,13 +110,19 @@
 //!
 //! A futex on such memory must not be a private one. It can be waited for through a read-only
 //! mapping.
+//!
+//! # More than two
+//!
+//! A receiver with many rings learns from a [`board`] which of them to look at.
 
+pub mod board;
 mod consumer;
 mod copy;
 mod error;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod exercise;
+mod extent;
 mod layout;
 mod memory;
 mod observer;
@@ -128,6 +134,7 @@ mod waiting;
 
 pub use consumer::{Consumer, Record};
 pub use error::{AttachError, Corrupt, RecvError, SendError};
+pub use extent::{Extent, HeapExtent};
 pub use layout::{Layout, VERSION};
 pub use memory::{Area, Areas, Heap, Memory};
 pub use observer::{Observer, Stats};
