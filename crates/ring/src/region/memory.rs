@@ -38,6 +38,51 @@ pub struct Area {
     pub len: usize,
 }
 
+impl Area {
+    /// Copies `bytes` to the begin of the area, whoever else may be reading or writing it; the last
+    /// word is filled up with anything. For what lies beside a ring and is touched in the same way.
+    ///
+    /// # Panics
+    ///
+    /// If the base is not aligned for a word, or the bytes take more whole words than there are.
+    ///
+    /// # Safety
+    ///
+    /// The area is valid for writes, and nothing in this process touches it but by atomic accesses
+    /// and copies such as this one.
+    #[cfg(not(loom))]
+    pub unsafe fn copy_in(self, bytes: &[u8]) {
+        // SAFETY: the caller vouches for the area.
+        unsafe { self.words() }.copy_in(0, bytes);
+    }
+
+    /// Appends the first `len` bytes of the area to `into`, whoever may be writing them.
+    ///
+    /// # Panics
+    ///
+    /// As [`Area::copy_in`].
+    ///
+    /// # Safety
+    ///
+    /// The area is valid for reads, and nothing in this process touches it but by atomic accesses
+    /// and copies such as this one.
+    #[cfg(not(loom))]
+    pub unsafe fn append_to(self, len: usize, into: &mut Vec<u8>) {
+        // SAFETY: the caller vouches for the area.
+        unsafe { self.words() }.append(0, len, into);
+    }
+
+    /// # Safety
+    ///
+    /// As [`Words::new`], while the words are in use.
+    #[cfg(not(loom))]
+    unsafe fn words(self) -> Words {
+        assert!(self.base.as_ptr().addr().is_multiple_of(WORD), "area at {:?}", self.base);
+        // SAFETY: aligned, as just checked, and the caller vouches for the bytes.
+        unsafe { Words::new(self.base, self.len / WORD) }
+    }
+}
+
 /// The two areas of a ring.
 #[derive(Debug, Clone, Copy)]
 pub struct Areas {
