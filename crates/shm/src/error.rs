@@ -1,0 +1,104 @@
+//! What can go wrong with an endpoint that is up. Binding and connecting have errors of their own.
+
+use chaski_ring::region;
+
+use crate::call::RequestId;
+
+/// Why an endpoint could not send or receive.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no room for the message now. Receive what has come, or wait.
+    #[error("the ring is full")]
+    Full,
+
+    /// Nothing came in time.
+    #[error("timed out")]
+    TimedOut,
+
+    /// The payload is longer than both sides agreed to take.
+    #[error("a payload of {len} bytes, but at most {max} may be sent")]
+    TooLarge {
+        /// Bytes of the payload.
+        len: usize,
+        /// The most bytes a payload may have.
+        max: usize,
+    },
+
+    /// The other side has gone, and no other came.
+    #[error("the peer is gone")]
+    Closed,
+
+    /// As many requests await their responses as this client may have.
+    #[error("{max} requests are outstanding; receive a response first")]
+    TooMany {
+        /// How many may be.
+        max: usize,
+    },
+
+    /// The server took this request and dropped it without a response.
+    #[error("{request} was dropped by the server")]
+    Unanswered {
+        /// Which.
+        request: RequestId,
+    },
+
+    /// The server took this request and died: nobody knows how far it came.
+    #[error("{request} was taken by a server that died; it may have been worked on")]
+    InDoubt {
+        /// Which.
+        request: RequestId,
+    },
+
+    /// The server died before it took this request, and no other came in time. It was not worked
+    /// on.
+    #[error("{request} was not taken by any server")]
+    NotTaken {
+        /// Which.
+        request: RequestId,
+    },
+
+    /// The other side wrote what nobody who keeps the protocol writes. The connection is closed.
+    #[error("the peer's memory is corrupt: {0}")]
+    Corrupt(Corrupt),
+
+    /// The system refused something.
+    #[error("{what}: {errno}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// How it answered.
+        errno: rustix::io::Errno,
+    },
+}
+
+/// What was found in memory that a peer writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Corrupt {
+    /// A ring breaks its own rules.
+    #[error(transparent)]
+    Ring(#[from] region::Corrupt),
+    /// A tag that no peer of this kind sends, or that names a request nobody made.
+    #[error("a record with the tag {0:#06x}")]
+    Tag(u16),
+    /// A reference to a large payload that leads nowhere.
+    #[error("a reference to no large payload")]
+    Reference,
+    /// A message on the socket that does not belong there.
+    #[error("an unfit control message")]
+    Control,
+}
+
+impl Error {
+    /// For `map_err`.
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> Error {
+        move |errno| Error::System { what, errno }
+    }
+}
+
+impl<C: Into<Corrupt>> From<C> for Error {
+    fn from(corrupt: C) -> Self {
+        Error::Corrupt(corrupt.into())
+    }
+}

@@ -1,0 +1,240 @@
+//! Who comes in: the part of a hall that the doorman calls on.
+//!
+//! It checks what a client brings, makes this side's half, and puts the connection where the hall
+//! finds it. It also keeps what others may look at: an observer of each connection's rings.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use chaski_ring::region::Observer;
+
+use super::board::{FrontDoor, Pages};
+use crate::admit::Peer;
+use crate::blocks::{Borrower, Lender};
+use crate::door::{self, BindError, Greeting, Host, Session};
+use crate::link::{Doorbell, Ends, Link};
+use crate::memory::{self, Half, RingMemory};
+use crate::options::Options;
+use crate::porch::{self, Porch};
+use crate::step::step;
+use crate::survey;
+use crate::wait;
+use crate::wire::{Flags, Hello, Kind, Refusal, Refused, Welcome};
+
+/// What an endpoint offers to those who connect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// What they must want to be.
+    pub(crate) serves: Kind,
+    pub(crate) peers_max: usize,
+}
+
+/// The most peers a board has slots for.
+const PEERS_MAX: usize = 4096;
+
+/// A connection that is up and waits to be seated.
+pub(super) struct Arrival {
+    pub(super) slot: u32,
+    pub(super) link: Link,
+    pub(super) bell: OwnedFd,
+}
+
+/// Where those who come are dealt with.
+pub(crate) struct Desk {
+    this: Weak<Desk>,
+    terms: Terms,
+    options: Options,
+    generation: u64,
+    pages: Pages,
+    porch: Arc<Porch>,
+    /// For [`survey::Service`]: who is connected, by slot.
+    register: Mutex<Register>,
+    arrivals: Mutex<Vec<Arrival>>,
+    /// Peers that were cut off or left, ever.
+    departed: AtomicU32,
+}
+
+/// Slots in use, and what may be looked at of them.
+#[derive(Default)]
+struct Register {
+    rows: Vec<Option<Row>>,
+    free: Vec<u32>,
+}
+
+/// A slot in use.
+struct Row {
+    peer: Peer,
+    rings: Option<(Observer<RingMemory>, Observer<RingMemory>)>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        options: &Options,
+        terms: Terms,
+        porch: Arc<Porch>,
+    ) -> Result<(Arc<Desk>, FrontDoor), BindError> {
+        let terms = Terms { peers_max: terms.peers_max.clamp(1, PEERS_MAX), ..terms };
+        let (door, pages) = FrontDoor::new(terms.peers_max).map_err(BindError::system)?;
+        let desk = Arc::new_cyclic(|this| Desk {
+            this: this.clone(),
+            terms,
+            options: options.clone(),
+            generation: door::generation(),
+            pages,
+            porch,
+            register: Mutex::default(),
+            arrivals: Mutex::default(),
+            departed: AtomicU32::new(0),
+        });
+        Ok((desk, door))
+    }
+
+    pub(super) fn porch(&self) -> &Arc<Porch> {
+        &self.porch
+    }
+
+    /// Who waits to be seated.
+    pub(super) fn arrivals(&self) -> Vec<Arrival> {
+        std::mem::take(&mut *locked(&self.arrivals))
+    }
+
+    /// The slot can be given to another.
+    pub(super) fn free(&self, slot: u32) {
+        let mut register = locked(&self.register);
+        register.rows[slot as usize] = None;
+        register.free.push(slot);
+        self.departed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A slot for a peer, if there is one.
+    fn slot(&self, peer: &Peer) -> Result<Slot, Refused> {
+        let mut register = locked(&self.register);
+        let row = Some(Row { peer: peer.clone(), rings: None });
+        if let Some(slot) = register.free.pop() {
+            register.rows[slot as usize] = row;
+            return Ok(self.held(slot));
+        }
+        if register.rows.len() >= self.terms.peers_max {
+            let full = format!("{} peers are connected already", self.terms.peers_max);
+            return Err(Refused::new(Refusal::Busy, full));
+        }
+        register.rows.push(row);
+        Ok(self.held((register.rows.len() - 1) as u32))
+    }
+
+    fn held(&self, number: u32) -> Slot {
+        let desk = self.this.upgrade().expect("whoever calls holds it");
+        Slot { desk, number, seated: false }
+    }
+
+    /// This side's half for a peer, in new memory, with both of its areas formatted.
+    fn meet(&self, hello: &Hello, theirs: OwnedFd) -> Result<(Ends, OwnedFd), Refused> {
+        let (capacity, max) = (hello.capacity as usize, self.options.ring_bytes_max);
+        if capacity > max {
+            let text = format!("rings of {capacity} bytes, but at most {max} may be asked for");
+            return Err(Refused::new(Refusal::TooLarge, text));
+        }
+        let half = Half::new(capacity).map_err(Refused::unfit)?;
+        let theirs = memory::open(theirs.as_fd(), half.len()).map_err(Refused::unfit)?;
+        let (mine, fd) = memory::create("chaski-server", half.len()).map_err(Refused::ours)?;
+        let fences = wait::fences() && hello.flags.contains(Flags::FENCES);
+        let payload_max = self.options.large_bytes.min(usize_from(hello.payload_max));
+        let (mine, theirs) = (Arc::new(mine), Arc::new(theirs));
+        let ends = Ends { mine, theirs, half, fences, payload_max };
+        let head = hello.resume.map_or(0, |resume| resume.head);
+        ends.format(head).map_err(Refused::unfit)?;
+        step("desk.half_made");
+        Ok((ends, fd))
+    }
+
+    fn welcome(&self, hello: &Hello, slot: u32) -> Welcome {
+        Welcome {
+            generation: self.generation,
+            flags: if wait::fences() { Flags::FENCES } else { Flags::default() },
+            capacity: hello.capacity,
+            slot,
+            start: 0,
+            payload_max: self.options.large_bytes as u64,
+        }
+    }
+}
+
+/// A slot that was taken for a peer, and is given back unless that comes to be seated.
+struct Slot {
+    desk: Arc<Desk>,
+    number: u32,
+    seated: bool,
+}
+
+impl Slot {
+    /// Makes the connection, once the answer is sent, and puts it where the hall finds it.
+    fn seat(mut self, ends: Ends, bells: [OwnedFd; 2], session: Session) {
+        let [mine, theirs] = bells;
+        let rings = ends.observe().ok();
+        let (lender, borrower) = large(&self.desk.options);
+        let link = Link::new(ends, Doorbell::Bell(theirs), lender, borrower, session);
+        let Ok(link) = link else { return };
+        self.seated = true;
+        if let Some(row) = &mut locked(&self.desk.register).rows[self.number as usize] {
+            row.rings = rings;
+        }
+        step("desk.link_made");
+        let arrival = Arrival { slot: self.number, link, bell: mine };
+        locked(&self.desk.arrivals).push(arrival);
+        self.desk.porch.knock();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.seated {
+            self.desk.free(self.number);
+        }
+    }
+}
+
+/// The ways for large payloads of a new connection.
+pub(crate) fn large(options: &Options) -> (Lender, Borrower) {
+    (Lender::new(options.large_bytes), Borrower::new(options.large_bytes))
+}
+
+fn usize_from(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl Host for Desk {
+    fn greet(
+        &self,
+        peer: &Peer,
+        hello: &Hello,
+        fds: Vec<OwnedFd>,
+        _session: &Session,
+    ) -> Result<Greeting, Refused> {
+        if hello.kind != self.terms.serves {
+            let pattern = format!("this is a service for {:?}", self.terms.serves);
+            return Err(Refused::new(Refusal::WrongPattern, pattern));
+        }
+        let Ok([theirs, bell]) = <[OwnedFd; 2]>::try_from(fds) else {
+            return Err(Refused::new(Refusal::Malformed, "a half and a doorbell were due".into()));
+        };
+        let (ends, half) = self.meet(hello, theirs)?;
+        let (mine, mine_copy) = porch::bell_and_copy().map_err(Refused::ours)?;
+        let [plate, board] = self.pages.handed_out().map_err(Refused::ours)?;
+        let slot = self.slot(peer)?;
+        Ok(Greeting {
+            welcome: self.welcome(hello, slot.number),
+            fds: vec![half, mine_copy, plate, board],
+            seat: Box::new(move |session| slot.seat(ends, [mine, bell], session)),
+        })
+    }
+
+    fn survey(&self) -> survey::Service {
+        todo!()
+    }
+}
+
+/// A thread that panicked while it held one of these locks left a whole value.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

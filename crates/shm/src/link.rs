@@ -1,0 +1,352 @@
+//! A connection that is up: a ring in each direction, the doorbells, and the way for payloads that
+//! are too long for a ring.
+//!
+//! A record goes out by being staged in the ring and published; the peer is rung for only if it
+//! has said that it sleeps. A record comes in by being copied out, and its space is given back
+//! before it is handed over: so it is taken at most once, whenever this process dies.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use chaski_ring::region::{AttachError, Consumer, Fence, Observer, Producer, RecvError, SendError};
+
+use crate::blocks::{Borrower, LendError, Lender};
+use crate::door::Session;
+use crate::error::{Corrupt, Error};
+use crate::hall::board::Knocker;
+use crate::memory::{Half, Ledger, Mapping, RingMemory};
+use crate::porch;
+use crate::step::step;
+use crate::wait::{self, Sleeper};
+
+/// A record's tag: its payload is a reference to a large one.
+pub(crate) const LARGE: u16 = 0x8000;
+
+/// A reference to a large payload, in bytes.
+const REFERENCE: usize = 24;
+
+/// How to wake the peer.
+#[derive(Debug)]
+pub(crate) enum Doorbell {
+    /// It waits for this one.
+    Bell(OwnedFd),
+    /// It has many clients: a mark on its board, and a ring only if it sleeps.
+    Board(Knocker, OwnedFd),
+}
+
+impl Doorbell {
+    #[cold]
+    fn ring(&mut self) {
+        match self {
+            Doorbell::Bell(bell) => porch::ring(bell),
+            Doorbell::Board(knocker, bell) => {
+                if knocker.mark() {
+                    porch::ring(bell);
+                }
+            }
+        }
+    }
+}
+
+/// Memory and limits of a connection, from which a [`Link`] is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub(crate) mine: Arc<Mapping>,
+    pub(crate) theirs: Arc<Mapping>,
+    /// How both are laid out.
+    pub(crate) half: Half,
+    /// Both processes have registered for the heavy fence.
+    pub(crate) fences: bool,
+    /// The longest payload that the peer takes.
+    pub(crate) payload_max: usize,
+}
+
+impl Ends {
+    /// Formats what this side writes of both rings. The incoming one begins at `head`.
+    pub(crate) fn format(&self, head: u64) -> Result<(), AttachError> {
+        self.half.layout().format_producer(&self.outgoing())?;
+        self.format_incoming(head)
+    }
+
+    /// Formats what this side writes of the incoming ring, which begins at `head`.
+    pub(crate) fn format_incoming(&self, head: u64) -> Result<(), AttachError> {
+        self.half.layout().format_consumer(&self.incoming(), head)
+    }
+
+    /// For those who look on: the outgoing ring and the incoming one.
+    pub(crate) fn observe(
+        &self,
+    ) -> Result<(Observer<RingMemory>, Observer<RingMemory>), AttachError> {
+        Ok((Observer::attach(self.outgoing())?, Observer::attach(self.incoming())?))
+    }
+
+    pub(crate) fn outgoing(&self) -> RingMemory {
+        RingMemory::outgoing(&self.mine, self.half, &self.theirs, self.half)
+    }
+
+    fn incoming(&self) -> RingMemory {
+        RingMemory::incoming(&self.mine, self.half, &self.theirs, self.half)
+    }
+}
+
+/// A connection that is up.
+#[derive(Debug)]
+pub(crate) struct Link {
+    tx: Producer<RingMemory>,
+    rx: Consumer<RingMemory>,
+    doorbell: Doorbell,
+    lender: Lender,
+    borrower: Borrower,
+    my_ledger: Ledger,
+    their_ledger: Ledger,
+    ends: Ends,
+    /// The longest payload that goes through the ring.
+    share: usize,
+    payload_max: usize,
+    // Last, so that the peer learns of the end when this side has stopped to read its memory.
+    session: Session,
+}
+
+/// What one record may take of a ring.
+pub(crate) fn share(half: Half) -> usize {
+    half.layout().capacity() / 4 - 8
+}
+
+impl Link {
+    /// A connection over two halves in which both rings have been formatted. The rings are taken up
+    /// where they are: an earlier peer may have had them.
+    pub(crate) fn new(
+        ends: Ends,
+        doorbell: Doorbell,
+        lender: Lender,
+        borrower: Borrower,
+        session: Session,
+    ) -> Result<Link, AttachError> {
+        let layout = ends.half.layout();
+        let fence = if ends.fences { Fence::Sleeper(wait::light_fence) } else { Fence::Both };
+        Ok(Link {
+            tx: Producer::resume(ends.outgoing(), layout, fence)?,
+            rx: Consumer::resume(ends.incoming(), layout, fence)?.publish_every(0),
+            doorbell,
+            lender,
+            borrower,
+            my_ledger: Ledger::new(&ends.mine, ends.half),
+            their_ledger: Ledger::new(&ends.theirs, ends.half),
+            share: share(ends.half).min(ends.payload_max),
+            payload_max: ends.payload_max,
+            ends,
+            session,
+        })
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Sends one record.
+    #[inline]
+    pub(crate) fn send(&mut self, tag: u16, payload: &[u8]) -> Result<(), Error> {
+        self.stage(tag, payload)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// Writes a record that the peer sees with the next [`Link::flush`].
+    #[inline]
+    pub(crate) fn stage(&mut self, tag: u16, payload: &[u8]) -> Result<(), Error> {
+        if payload.len() > self.share {
+            return self.stage_large(tag, payload);
+        }
+        self.tx.stage(tag, payload).map_err(|error| self.refused(error))?;
+        step("link.staged");
+        Ok(())
+    }
+
+    /// Shows the peer what was staged, and wakes it if it sleeps.
+    #[inline]
+    pub(crate) fn flush(&mut self) {
+        self.tx.publish();
+        step("link.published");
+        if self.tx.must_wake() {
+            step("link.before_ring");
+            self.doorbell.ring();
+        }
+    }
+
+    #[cold]
+    fn stage_large(&mut self, tag: u16, payload: &[u8]) -> Result<(), Error> {
+        let len = payload.len();
+        if len > self.payload_max {
+            return Err(Error::TooLarge { len, max: self.payload_max });
+        }
+        // Before megabytes are copied for nothing.
+        if !self.tx.has_room(REFERENCE).map_err(|error| self.refused(error))? {
+            return Err(Error::Full);
+        }
+        let lent = self.lender.lend(len, &self.session, &self.their_ledger);
+        let Some(mut block) = lent.map_err(lend_error)? else { return Err(Error::Full) };
+        block.copy_in(payload);
+        step("link.large_written");
+        let (segment, reference) = (block.segment(), block.descriptor());
+        self.tx.stage(tag | LARGE, &reference).map_err(|error| self.refused(error))?;
+        self.lender.lent(segment, self.tx.position());
+        step("link.large_staged");
+        Ok(())
+    }
+
+    /// Takes the next record: its payload into `into`, its tag returned.
+    #[inline]
+    pub(crate) fn recv(&mut self, into: &mut Vec<u8>) -> Result<Option<u16>, Error> {
+        match self.rx.try_recv(into) {
+            Ok(None) => Ok(None),
+            Ok(Some(record)) => {
+                step("link.taken");
+                if self.rx.must_wake() {
+                    self.doorbell.ring();
+                }
+                if record.tag & LARGE != 0 {
+                    self.recv_large(into)?;
+                }
+                Ok(Some(record.tag & !LARGE))
+            }
+            Err(error) => Err(self.unfit(error)),
+        }
+    }
+
+    /// The payload that the reference in `into` leads to, in its stead.
+    #[cold]
+    fn recv_large(&mut self, into: &mut Vec<u8>) -> Result<(), Error> {
+        let mut reference = [0; REFERENCE];
+        if into.len() != REFERENCE {
+            return Err(self.spoilt(Corrupt::Reference));
+        }
+        reference.copy_from_slice(into);
+        into.clear();
+        let limit = self.payload_max;
+        let taken =
+            self.borrower.append_to(&reference, &self.session, &self.my_ledger, into, limit);
+        step("link.large_taken");
+        match taken {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.spoilt(Corrupt::Reference)),
+        }
+    }
+
+    /// Whether a record is there, or will never be because the ring is spoilt.
+    #[inline]
+    pub(crate) fn is_ready(&mut self) -> bool {
+        self.rx.is_ready().unwrap_or(true)
+    }
+
+    /// Whether a payload of this length could be sent now, or never.
+    pub(crate) fn has_room(&mut self, len: usize) -> bool {
+        if len <= self.share {
+            return self.tx.has_room(len).unwrap_or(true);
+        }
+        self.tx.has_room(REFERENCE).unwrap_or(true)
+            && self.lender.could_lend(len, &self.their_ledger)
+    }
+
+    /// Says that nobody looks for records here any more: who publishes must ring.
+    pub(crate) fn doze(&mut self) {
+        // The look at an empty ring gives its space back; somebody may wait for that.
+        let _ = self.rx.is_ready();
+        if self.rx.must_wake() {
+            self.doorbell.ring();
+        }
+        self.rx.announce();
+    }
+
+    /// Records are looked for again.
+    pub(crate) fn awake(&mut self) {
+        self.rx.awake();
+    }
+
+    /// As [`Link::doze`], waiting for room.
+    pub(crate) fn doze_for_room(&mut self) {
+        self.tx.announce();
+    }
+
+    /// As [`Link::awake`], after [`Link::doze_for_room`].
+    pub(crate) fn awake_for_room(&mut self) {
+        self.tx.awake();
+    }
+
+    /// Where the last record sent ends in the outgoing ring.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.tx.position()
+    }
+
+    /// Up to where the peer has taken records.
+    pub(crate) fn released(&mut self) -> Result<u64, Error> {
+        self.tx.released().map_err(Error::from)
+    }
+
+    /// Records that were sent and that the peer, now gone, had not taken.
+    pub(crate) fn unread(&self) -> u64 {
+        Observer::attach(self.ends.outgoing()).map_or(0, |ring| ring.stats().depth)
+    }
+
+    /// The way for large payloads, which outlives the connection.
+    pub(crate) fn into_lender(self) -> Lender {
+        self.lender
+    }
+
+    fn refused(&self, error: SendError) -> Error {
+        match error {
+            SendError::Full => Error::Full,
+            SendError::TooLarge { len, .. } => Error::TooLarge { len, max: self.payload_max },
+            SendError::Corrupt(corrupt) => self.spoilt(corrupt.into()),
+            _ => self.spoilt(Corrupt::Reference),
+        }
+    }
+
+    fn unfit(&self, error: RecvError) -> Error {
+        match error {
+            RecvError::Corrupt(corrupt) => self.spoilt(corrupt.into()),
+            // No limit was set below what a ring can hold.
+            _ => self.spoilt(Corrupt::Reference),
+        }
+    }
+
+    /// The peer does not keep the protocol: the connection ends here.
+    pub(crate) fn spoilt(&self, corrupt: Corrupt) -> Error {
+        self.session.close();
+        Error::Corrupt(corrupt)
+    }
+}
+
+fn lend_error(error: LendError) -> Error {
+    match error {
+        LendError::TooLarge { len, max } => Error::TooLarge { len, max },
+        LendError::System(errno) => Error::System { what: "memory for a large payload", errno },
+    }
+}
+
+/// Waits for room in one connection.
+pub(crate) struct Room<'a> {
+    pub(crate) link: &'a mut Link,
+    /// Bytes of the payload that there should be room for.
+    pub(crate) len: usize,
+    /// Doorbells that rang meanwhile.
+    pub(crate) rung: Vec<u32>,
+}
+
+impl Sleeper for Room<'_> {
+    fn look(&mut self) -> bool {
+        self.link.has_room(self.len) || self.link.session.is_closed()
+    }
+
+    fn lie_down(&mut self) {
+        self.link.doze_for_room();
+    }
+
+    fn get_up(&mut self) {
+        self.link.awake_for_room();
+    }
+
+    fn rung(&mut self, key: u32) {
+        self.rung.push(key);
+    }
+}

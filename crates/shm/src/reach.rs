@@ -1,0 +1,218 @@
+//! The side that connects: its half, and the way to a server, the first and each that follows.
+//!
+//! The half outlives the server it was made for: what is in its ring and was not taken is offered to
+//! the next. Only if the server left nonsense behind does the next one get a new half.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use chaski_ring::region::AttachError;
+use rustix::io::fcntl_dupfd_cloexec;
+
+use crate::blocks::Lender;
+use crate::door::{ConnectError, Dialed, Dialing};
+use crate::hall::board::Knocker;
+use crate::hall::large;
+use crate::link::{Doorbell, Ends, Link};
+use crate::memory::{self, Half, Mapping, RingMemory};
+use crate::name::Name;
+use crate::options::Options;
+use crate::porch::{self, Porch};
+use crate::step::step;
+use crate::wait;
+use crate::wire::{Flags, Hello, Kind, Resume, Welcome};
+
+/// The key of the one doorbell that a client has.
+const SERVER: u32 = 0;
+
+/// The way to a server.
+pub(crate) struct Reach {
+    name: Name,
+    options: Options,
+    kind: Kind,
+    porch: Arc<Porch>,
+    half: Half,
+    mine: Arc<Mapping>,
+    fd: OwnedFd,
+    /// What the server rings; watched by the porch while it is open.
+    bell: Option<OwnedFd>,
+    /// The server last connected to.
+    generation: u64,
+    search: Option<Search>,
+}
+
+/// A connection in the making.
+struct Search {
+    dialing: Dialing,
+    lender: Option<Lender>,
+}
+
+/// How far a search has come.
+pub(crate) enum Reached {
+    NotYet,
+    Link(Box<Link>),
+    Nobody,
+}
+
+impl Reach {
+    pub(crate) fn new(name: Name, options: Options, kind: Kind) -> Result<Reach, ConnectError> {
+        let half = Half::new(options.ring_bytes).map_err(ConnectError::ring)?;
+        let (mine, fd) =
+            memory::create("chaski-client", half.len()).map_err(ConnectError::system)?;
+        let porch = Porch::new().map_err(ConnectError::system)?;
+        Ok(Reach {
+            name,
+            options,
+            kind,
+            porch,
+            half,
+            mine: Arc::new(mine),
+            fd,
+            bell: None,
+            generation: 0,
+            search: None,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn porch(&self) -> &Arc<Porch> {
+        &self.porch
+    }
+
+    /// Connects for the first time, waiting for a server until the deadline.
+    pub(crate) fn connect(&mut self, deadline: Instant) -> Result<Link, ConnectError> {
+        self.format().map_err(ConnectError::ring)?;
+        let mut dialing = self.dial(0, deadline)?;
+        loop {
+            self.porch.take_news();
+            if let Some(dialed) = dialing.poll() {
+                return self.link(dialed?, None);
+            }
+            self.porch.lie_down();
+            if !self.porch.has_news() {
+                // Knocked at when the dialing is over, by the deadline at the latest.
+                self.porch.sleep(None, |_| ()).map_err(ConnectError::system)?;
+            }
+            self.porch.get_up();
+        }
+    }
+
+    /// Looks for another server, with the ring as the last one left it: it had taken what ends at
+    /// `head` or before. `None`: it cannot be told, begin anew.
+    pub(crate) fn search(&mut self, last: Link, head: Option<u64>, deadline: Instant) {
+        let mut lender = last.into_lender();
+        match head {
+            Some(head) => lender.disconnected(head),
+            None => lender = Lender::new(self.options.large_bytes),
+        }
+        self.unwatch();
+        let ready = match head {
+            Some(_) => self.format_responses(),
+            None => self.format(),
+        };
+        let head = head.unwrap_or(0);
+        self.search = None;
+        if ready.is_ok()
+            && let Ok(dialing) = self.dial(head, deadline)
+        {
+            self.search = Some(Search { dialing, lender: Some(lender) });
+        }
+    }
+
+    /// Whether another server was found; asked after a knock.
+    pub(crate) fn poll(&mut self) -> Reached {
+        let Some(search) = &mut self.search else { return Reached::Nobody };
+        let dialed = match search.dialing.poll() {
+            None => return Reached::NotYet,
+            Some(Ok(dialed)) => dialed,
+            Some(Err(_)) => return Reached::Nobody,
+        };
+        let lender = search.lender.take();
+        match self.link(dialed, lender) {
+            Ok(link) => {
+                self.search = None;
+                Reached::Link(Box::new(link))
+            }
+            Err(_) => Reached::Nobody,
+        }
+    }
+}
+
+impl Reach {
+    /// Makes both areas of this half anew.
+    fn format(&self) -> Result<(), AttachError> {
+        let mine = RingMemory::outgoing(&self.mine, self.half, &self.mine, self.half);
+        self.half.layout().format_producer(&mine)?;
+        self.format_responses()
+    }
+
+    /// Makes the area anew with which responses are taken: each server has a ring of its own.
+    fn format_responses(&self) -> Result<(), AttachError> {
+        let mine = RingMemory::incoming(&self.mine, self.half, &self.mine, self.half);
+        self.half.layout().format_consumer(&mine, 0)
+    }
+
+    /// Begins to look for a server. The requests in the ring begin at `head`.
+    fn dial(&mut self, head: u64, deadline: Instant) -> Result<Dialing, ConnectError> {
+        let half = fcntl_dupfd_cloexec(&self.fd, 0).map_err(ConnectError::system)?;
+        let (mine, bell) = porch::bell_and_copy().map_err(ConnectError::system)?;
+        self.porch.watch(&mine, SERVER).map_err(ConnectError::system)?;
+        self.bell = Some(mine);
+        step("reach.bell_made");
+        let resume = (self.generation != 0).then_some(Resume { generation: self.generation, head });
+        let hello = Hello {
+            flags: if wait::fences() { Flags::FENCES } else { Flags::default() },
+            // A ring is at most 1 GiB.
+            capacity: self.half.layout().capacity() as u32,
+            payload_max: self.options.large_bytes as u64,
+            resume,
+            ..Hello::new(self.kind)
+        };
+        Ok(Dialing::begin(
+            &self.name,
+            self.options.directory.clone(),
+            self.options.admit.clone(),
+            hello,
+            vec![half, bell],
+            deadline,
+            self.porch.clone(),
+        ))
+    }
+
+    /// The connection to a server that welcomed this client.
+    fn link(&mut self, dialed: Dialed, lender: Option<Lender>) -> Result<Link, ConnectError> {
+        let Dialed { session, welcome, fds } = dialed;
+        let Ok([theirs, bell, plate, board]) = <[OwnedFd; 4]>::try_from(fds) else {
+            return Err(ConnectError::unfit("four descriptors were due"));
+        };
+        let theirs = memory::open(theirs.as_fd(), self.half.len()).map_err(ConnectError::unfit)?;
+        let knocker = Knocker::new(&plate, &board, welcome.slot).map_err(ConnectError::unfit)?;
+        let ends = Ends {
+            mine: self.mine.clone(),
+            theirs: Arc::new(theirs),
+            half: self.half,
+            fences: wait::fences() && welcome.flags.contains(Flags::FENCES),
+            payload_max: self.payload_max(&welcome),
+        };
+        let (new, borrower) = large(&self.options);
+        let mut lender = lender.unwrap_or(new);
+        lender.reconnected(&session).map_err(ConnectError::system)?;
+        let link = Link::new(ends, Doorbell::Board(knocker, bell), lender, borrower, session);
+        self.generation = welcome.generation;
+        link.map_err(ConnectError::unfit)
+    }
+
+    /// What both sides take.
+    fn payload_max(&self, welcome: &Welcome) -> usize {
+        let theirs = usize::try_from(welcome.payload_max).unwrap_or(usize::MAX);
+        theirs.min(self.options.large_bytes)
+    }
+
+    /// The doorbell of the last server.
+    fn unwatch(&mut self) {
+        if let Some(bell) = self.bell.take() {
+            self.porch.unwatch(&bell);
+        }
+    }
+}

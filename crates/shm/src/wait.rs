@@ -1,0 +1,293 @@
+//! How an endpoint waits: it looks, it spins, it naps, it sleeps.
+//!
+//! ```text
+//!   look and find nothing
+//!   spin        look again and again, for as long as that has paid of late
+//!   lie down    say so where the peers can see it (doze), and look once more for a moment
+//!   nap         sleep, but for a millisecond at most
+//!   fence       run a full fence in every process that may be sending, and look everywhere
+//!   sleep       until something rings
+//! ```
+//!
+//! # Why a nap before the sleep
+//!
+//! A sender publishes, then looks whether the receiver sleeps; the receiver says that it sleeps, then
+//! looks whether something was published. Unless there is a fence between the two steps on either
+//! side they can miss each other. A fence in the sender costs each message ten times what it costs
+//! otherwise. `membarrier` lets the receiver pay for both, but takes 10 us here while the sender
+//! runs, a fifth of a whole round trip between sleepers. What has to be bridged is only the time that
+//! a published word can rest in the sender's store buffer: some hundred nanoseconds. So the receiver
+//! keeps looking for a moment after it has said that it sleeps, and then sleeps with a limit; only
+//! if that passes it buys the fence, once, and sleeps for good. A message that slipped through all
+//! the same is a millisecond late, and none is lost, because nobody sleeps without a limit who has
+//! not run the fence.
+//!
+//! # When to stop spinning
+//!
+//! Between processes nobody can count who is runnable. What can be noticed is being in the way: after
+//! a few microseconds the spinner offers its core to others, and if that takes long, somebody had
+//! been waiting for it. Then nobody in this endpoint spins for a while. Each spin in vain halves the
+//! next, each that paid doubles it, and now and then one in full finds out whether times have
+//! changed.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use crate::error::Error;
+use crate::porch::Porch;
+
+/// How an endpoint waits when it blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// Never sleeps: the least latency, for a core that nobody else wants.
+    Spin,
+    /// Looks for up to this long, where that has paid and the core is not wanted, then sleeps. The
+    /// default, with 20 us.
+    Adaptive(Duration),
+    /// Sleeps at once: the least processor time.
+    Block,
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Wait::Adaptive(Duration::from_micros(20))
+    }
+}
+
+/// Looks without a pause between them, before the clock is asked: a dense conversation is answered
+/// within them.
+const LOOKS_BEFORE_CLOCK: u32 = 64;
+/// From then on the core is offered to others so often.
+const YIELD_EVERY: Duration = Duration::from_micros(5);
+/// A yield that took so long ran somebody else. One that finds nobody takes less than one.
+const WANTED: Duration = Duration::from_micros(4);
+/// How long nobody spins after that.
+const CROWDED: Duration = Duration::from_millis(2);
+/// Spins in vain halve the next down to this part of the full one.
+const LUCK_FULL: u32 = 64;
+/// Of so many waits with the least luck, one spins in full.
+const PROBE: u32 = 16;
+/// After lying down: a published word leaves a store buffer within this.
+const SETTLE: Duration = Duration::from_micros(1);
+/// The longest a message can be late that fell between a publication and lying down.
+const NAP: Duration = Duration::from_millis(1);
+
+/// An endpoint as its waiting sees it.
+pub(crate) trait Sleeper {
+    /// Whether there is something to do, at the places where something is likely.
+    fn look(&mut self) -> bool;
+    /// Whether there is something to do anywhere at all.
+    fn look_everywhere(&mut self) -> bool {
+        self.look()
+    }
+    /// Tells all peers that whoever publishes must ring.
+    fn lie_down(&mut self);
+    /// Tells those peers that need not ring any more.
+    fn get_up(&mut self);
+    /// The doorbell of this key rang.
+    fn rung(&mut self, _key: u32) {}
+}
+
+/// An endpoint's way to wait, and how well spinning has paid.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    wait: Wait,
+    luck: u32,
+    since_probe: u32,
+    crowded_until: Option<Instant>,
+}
+
+impl Waiter {
+    pub(crate) fn new(wait: Wait) -> Waiter {
+        Waiter { wait, luck: LUCK_FULL, since_probe: 0, crowded_until: None }
+    }
+
+    /// Waits until there is something to do, or until the deadline; whether there is.
+    pub(crate) fn wait(
+        &mut self,
+        porch: &Porch,
+        sleeper: &mut impl Sleeper,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Error> {
+        if self.spin(sleeper, deadline) {
+            return Ok(true);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(false);
+        }
+        lie_down(porch, sleeper);
+        let found = sleep(porch, sleeper, deadline);
+        porch.get_up();
+        sleeper.get_up();
+        found
+    }
+
+    /// Looks for a while; whether there is something.
+    #[inline]
+    fn spin(&mut self, sleeper: &mut impl Sleeper, deadline: Option<Instant>) -> bool {
+        let limit = match self.wait {
+            Wait::Block => return sleeper.look(),
+            Wait::Spin => Duration::MAX,
+            Wait::Adaptive(limit) => limit,
+        };
+        for _ in 0..LOOKS_BEFORE_CLOCK {
+            if sleeper.look() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        match self.wait {
+            Wait::Spin => spin_on(sleeper, deadline),
+            _ => self.spin_adaptively(sleeper, limit, deadline),
+        }
+    }
+
+    #[cold]
+    fn spin_adaptively(
+        &mut self,
+        sleeper: &mut impl Sleeper,
+        limit: Duration,
+        deadline: Option<Instant>,
+    ) -> bool {
+        let start = Instant::now();
+        if self.crowded_until.is_some_and(|until| start < until) {
+            return false;
+        }
+        let mut until = start + limit * self.share() / LUCK_FULL;
+        if let Some(deadline) = deadline {
+            until = until.min(deadline);
+        }
+        let mut yielded = start;
+        loop {
+            for _ in 0..16 {
+                if sleeper.look() {
+                    self.luck = (self.luck * 2).min(LUCK_FULL);
+                    self.since_probe = 0;
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            let now = Instant::now();
+            if now >= until {
+                self.luck = (self.luck / 2).max(1);
+                return false;
+            }
+            if now - yielded >= YIELD_EVERY {
+                std::thread::yield_now();
+                yielded = Instant::now();
+                if yielded - now >= WANTED {
+                    self.crowded_until = Some(yielded + CROWDED);
+                    return sleeper.look();
+                }
+            }
+        }
+    }
+
+    /// Of [`LUCK_FULL`] parts, how many to spin this time.
+    fn share(&mut self) -> u32 {
+        self.since_probe += u32::from(self.luck == 1);
+        if self.since_probe < PROBE {
+            return self.luck;
+        }
+        self.since_probe = 0;
+        LUCK_FULL
+    }
+}
+
+/// Looks until there is something or the deadline is over.
+fn spin_on(sleeper: &mut impl Sleeper, deadline: Option<Instant>) -> bool {
+    loop {
+        for _ in 0..LOOKS_BEFORE_CLOCK {
+            if sleeper.look() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return false;
+        }
+    }
+}
+
+/// Says that the endpoint sleeps, to peers and doorman.
+pub(crate) fn lie_down(porch: &Porch, sleeper: &mut impl Sleeper) {
+    sleeper.lie_down();
+    porch.lie_down();
+}
+
+/// Naps, and then sleeps, until there is something to do.
+fn sleep(
+    porch: &Porch,
+    sleeper: &mut impl Sleeper,
+    deadline: Option<Instant>,
+) -> Result<bool, Error> {
+    if settled(sleeper) {
+        return Ok(true);
+    }
+    let mut limit = Some(NAP);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let limit_now = match (limit, left) {
+            (Some(limit), Some(left)) => Some(limit.min(left)),
+            (limit, left) => limit.or(left),
+        };
+        let rung = porch
+            .sleep(limit_now, |key| sleeper.rung(key))
+            .map_err(Error::system("waiting for a doorbell"))?;
+        if rung && sleeper.look() {
+            return Ok(true);
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(false);
+        }
+        if !rung && limit.is_some() {
+            heavy_fence();
+            if sleeper.look_everywhere() {
+                return Ok(true);
+            }
+            limit = None;
+        }
+    }
+}
+
+/// Looks for a moment, until nothing that was published before can still be on its way.
+fn settled(sleeper: &mut impl Sleeper) -> bool {
+    let start = Instant::now();
+    loop {
+        if sleeper.look() {
+            return true;
+        }
+        if start.elapsed() >= SETTLE {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+/// Whether other processes can run [`heavy_fence`] for this one: asked once, and told to peers in
+/// the handshake. Where it is not so on both sides, both fence on each message.
+pub(crate) fn fences() -> bool {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    *REGISTERED.get_or_init(|| {
+        membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok()
+            && membarrier(MembarrierCommand::GlobalExpedited).is_ok()
+    })
+}
+
+/// A full fence here and in every running thread of the processes that have registered for it.
+pub(crate) fn heavy_fence() {
+    fence(Ordering::SeqCst);
+    if fences() {
+        // It worked when it was asked for; nothing can be done about a kernel that takes it back.
+        let _ = membarrier(MembarrierCommand::GlobalExpedited);
+    }
+}
+
+/// What a side that lies down runs itself; the other processes' part is [`heavy_fence`], later.
+pub(crate) fn light_fence() {
+    fence(Ordering::SeqCst);
+}
