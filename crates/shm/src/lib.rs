@@ -86,12 +86,14 @@ mod porch;
 mod reach;
 mod pubsub;
 mod step;
-mod survey;
+pub mod survey;
 mod wait;
 #[doc(hidden)]
 pub mod wire;
 
 pub use admit::{Admit, Peer};
+pub use door::{BadDirectory, BindError, ConnectError};
 pub use error::Error;
-pub use name::{Name, directory};
+pub use name::{BadName, Name, directory};
 pub use wait::Wait;
+pub use wire::Refusal;
