@@ -16,7 +16,7 @@ const DIRECTORY_VARIABLE: &str = "CHASKI_SHM_DIR";
 /// What a service is called: 1 to 64 of `A-Z a-z 0-9 . _ -`, and no dot in front.
 ///
 /// Two processes that say the same name in the same directory meet. The directory is
-/// [`directory()`], unless [`within`](Name::within) or the builder of an endpoint says another.
+/// [`directory()`], unless the builder of an endpoint names another.
 ///
 /// ```
 /// use chaski_shm::Name;
@@ -29,7 +29,6 @@ const DIRECTORY_VARIABLE: &str = "CHASKI_SHM_DIR";
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name {
     text: Box<str>,
-    directory: Option<PathBuf>,
 }
 
 impl Name {
@@ -45,33 +44,15 @@ impl Name {
             _ if text.len() > NAME_MAX => Flaw::Long(text.len()),
             _ if text.starts_with('.') => Flaw::Hidden,
             Some(_) => Flaw::Character(text.chars().find(|c| !is_plain_char(*c))),
-            None => return Ok(Name { text: text.into(), directory: None }),
+            None => return Ok(Name { text: text.into() }),
         };
         Err(BadName { flaw })
-    }
-
-    /// The same name in another directory: for services of several users, who have no directory in
-    /// common by default.
-    ///
-    /// The server makes the directory with mode 0700 when it is missing; its parent must be there.
-    /// It must belong to the user of the server or to root, and nobody else may be able to write to
-    /// it.
-    #[must_use]
-    pub fn within(mut self, directory: impl Into<PathBuf>) -> Name {
-        self.directory = Some(directory.into());
-        self
     }
 
     /// The name itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// The directory in which the socket stands.
-    #[must_use]
-    pub fn directory(&self) -> PathBuf {
-        self.directory.clone().unwrap_or_else(directory)
     }
 }
 
@@ -219,14 +200,6 @@ mod tests {
             assert!(error.contains(why), "{bad:?}: {error}");
         }
         assert!(Name::new(&"x".repeat(65)).unwrap_err().to_string().contains("65 bytes of at most 64"));
-    }
-
-    #[test]
-    fn a_name_may_bring_its_directory() {
-        let name = Name::new("a").unwrap().within("/srv/run");
-        assert_eq!(name.directory(), Path::new("/srv/run"));
-        assert_eq!(Name::new("a").unwrap().directory(), directory());
-        assert_eq!(Name::from(&name), name);
     }
 
     #[test]

@@ -93,15 +93,18 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// Takes a name. The host may be called before this returns.
+    /// Takes a name in a directory, by default that of the user. The host may be called before
+    /// this returns.
     pub(crate) fn bind(
         name: &Name,
+        directory: Option<PathBuf>,
         admit: Admit,
         porch: Arc<Porch>,
         host: Arc<dyn Host>,
     ) -> Result<Bound, BindError> {
         let doorman = Doorman::of_this_process().map_err(system("start a thread to listen"))?;
-        let directory = match Directory::create(&name.directory(), &admit) {
+        let path = directory.unwrap_or_else(crate::name::directory);
+        let directory = match Directory::create(&path, &admit) {
             Ok(directory) => directory,
             Err(Unusable::Bad(bad)) => return Err(bad.into()),
             Err(Unusable::System(errno)) => {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
@@ -161,6 +162,7 @@ impl Dialing {
     /// near the deadline is, it is tried once.
     pub(crate) fn begin(
         name: &Name,
+        directory: Option<PathBuf>,
         admit: Admit,
         hello: Hello,
         fds: Vec<OwnedFd>,
@@ -179,6 +181,7 @@ impl Dialing {
         let dial = Dial {
             outcome: Arc::clone(&outcome),
             name: name.clone(),
+            directory: directory.unwrap_or_else(crate::name::directory),
             admit,
             hello: hello.encode(),
             fds,
@@ -215,6 +218,7 @@ impl Drop for Dialing {
 pub(super) struct Dial {
     outcome: Arc<Outcome>,
     name: Name,
+    directory: PathBuf,
     admit: Admit,
     hello: Vec<u8>,
     fds: Vec<OwnedFd>,
@@ -337,7 +341,7 @@ impl Dial {
     /// Connects and says hello.
     fn ask(&mut self, doorman: &Arc<Doorman>, token: u64) -> Try {
         let name = self.name.clone();
-        let directory = match Directory::open(&name.directory(), &self.admit) {
+        let directory = match Directory::open(&self.directory, &self.admit) {
             Ok(directory) => directory,
             Err(Unusable::Bad(bad)) => return Try::Failed(bad.into()),
             Err(Unusable::System(Errno::NOENT)) => {
