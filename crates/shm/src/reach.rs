@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chaski_ring::region::AttachError;
-use rustix::io::fcntl_dupfd_cloexec;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::blocks::Lender;
 use crate::door::{ConnectError, Dialed, Dialing};
@@ -45,7 +45,8 @@ pub(crate) struct Reach {
 /// A connection in the making.
 struct Search {
     dialing: Dialing,
-    lender: Option<Lender>,
+    /// What was lent to the last server, and up to where that had taken what is in the ring.
+    lender: Option<(Lender, u64)>,
 }
 
 /// How far a search has come.
@@ -57,10 +58,10 @@ pub(crate) enum Reached {
 
 impl Reach {
     pub(crate) fn new(name: Name, options: Options, kind: Kind) -> Result<Reach, ConnectError> {
-        let half = Half::new(options.ring_bytes).map_err(ConnectError::ring)?;
+        let half = Half::new(options.ring_bytes).map_err(ring)?;
         let (mine, fd) =
-            memory::create("chaski-client", half.len()).map_err(ConnectError::system)?;
-        let porch = Porch::new().map_err(ConnectError::system)?;
+            memory::create("chaski-client", half.len()).map_err(system)?;
+        let porch = Porch::new().map_err(system)?;
         Ok(Reach {
             name,
             options,
@@ -82,7 +83,7 @@ impl Reach {
 
     /// Connects for the first time, waiting for a server until the deadline.
     pub(crate) fn connect(&mut self, deadline: Instant) -> Result<Link, ConnectError> {
-        self.format().map_err(ConnectError::ring)?;
+        self.format().map_err(ring)?;
         let mut dialing = self.dial(0, deadline)?;
         loop {
             self.porch.take_news();
@@ -92,7 +93,7 @@ impl Reach {
             self.porch.lie_down();
             if !self.porch.has_news() {
                 // Knocked at when the dialing is over, by the deadline at the latest.
-                self.porch.sleep(None, |_| ()).map_err(ConnectError::system)?;
+                self.porch.sleep(None, |_| ()).map_err(system)?;
             }
             self.porch.get_up();
         }
@@ -101,11 +102,7 @@ impl Reach {
     /// Looks for another server, with the ring as the last one left it: it had taken what ends at
     /// `head` or before. `None`: it cannot be told, begin anew.
     pub(crate) fn search(&mut self, last: Link, head: Option<u64>, deadline: Instant) {
-        let mut lender = last.into_lender();
-        match head {
-            Some(head) => lender.disconnected(head),
-            None => lender = Lender::new(self.options.large_bytes),
-        }
+        let lender = head.map(|head| (last.into_lender(), head));
         self.unwatch();
         let ready = match head {
             Some(_) => self.format_responses(),
@@ -116,7 +113,7 @@ impl Reach {
         if ready.is_ok()
             && let Ok(dialing) = self.dial(head, deadline)
         {
-            self.search = Some(Search { dialing, lender: Some(lender) });
+            self.search = Some(Search { dialing, lender });
         }
     }
 
@@ -155,9 +152,9 @@ impl Reach {
 
     /// Begins to look for a server. The requests in the ring begin at `head`.
     fn dial(&mut self, head: u64, deadline: Instant) -> Result<Dialing, ConnectError> {
-        let half = fcntl_dupfd_cloexec(&self.fd, 0).map_err(ConnectError::system)?;
-        let (mine, bell) = porch::bell_and_copy().map_err(ConnectError::system)?;
-        self.porch.watch(&mine, SERVER).map_err(ConnectError::system)?;
+        let half = fcntl_dupfd_cloexec(&self.fd, 0).map_err(system)?;
+        let (mine, bell) = porch::bell_and_copy().map_err(system)?;
+        self.porch.watch(&mine, SERVER).map_err(system)?;
         self.bell = Some(mine);
         step("reach.bell_made");
         let resume = (self.generation != 0).then_some(Resume { generation: self.generation, head });
@@ -181,13 +178,13 @@ impl Reach {
     }
 
     /// The connection to a server that welcomed this client.
-    fn link(&mut self, dialed: Dialed, lender: Option<Lender>) -> Result<Link, ConnectError> {
+    fn link(&mut self, dialed: Dialed, lent: Option<(Lender, u64)>) -> Result<Link, ConnectError> {
         let Dialed { session, welcome, fds } = dialed;
         let Ok([theirs, bell, plate, board]) = <[OwnedFd; 4]>::try_from(fds) else {
-            return Err(ConnectError::unfit("four descriptors were due"));
+            return Err(self.unfit("four descriptors were due"));
         };
-        let theirs = memory::open(theirs.as_fd(), self.half.len()).map_err(ConnectError::unfit)?;
-        let knocker = Knocker::new(&plate, &board, welcome.slot).map_err(ConnectError::unfit)?;
+        let theirs = memory::open(theirs.as_fd(), self.half.len()).map_err(|why| self.unfit(why))?;
+        let knocker = Knocker::new(&plate, &board, welcome.slot).map_err(|why| self.unfit(why))?;
         let ends = Ends {
             mine: self.mine.clone(),
             theirs: Arc::new(theirs),
@@ -195,12 +192,19 @@ impl Reach {
             fences: wait::fences() && welcome.flags.contains(Flags::FENCES),
             payload_max: self.payload_max(&welcome),
         };
-        let (new, borrower) = large(&self.options);
-        let mut lender = lender.unwrap_or(new);
-        lender.reconnected(&session).map_err(ConnectError::system)?;
+        let (mut lender, borrower) = large(&self.options);
+        if let Some((lent, head)) = lent {
+            lender = lent;
+            lender.reconnect(head, &session).map_err(system)?;
+        }
         let link = Link::new(ends, Doorbell::Board(knocker, bell), lender, borrower, session);
         self.generation = welcome.generation;
-        link.map_err(ConnectError::unfit)
+        link.map_err(|why| self.unfit(why))
+    }
+
+    /// The server's part is not as it must be.
+    fn unfit(&self, why: impl ToString) -> ConnectError {
+        ConnectError::Malformed { name: self.name.clone(), why: why.to_string() }
     }
 
     /// What both sides take.
@@ -215,4 +219,15 @@ impl Reach {
             self.porch.unwatch(&bell);
         }
     }
+}
+
+/// What could not be made for a connection.
+fn system(error: impl Into<std::io::Error>) -> ConnectError {
+    let errno = Errno::from_io_error(&error.into()).unwrap_or(Errno::IO);
+    ConnectError::System { what: "make memory and doorbells", errno }
+}
+
+/// The capacity that was asked for is none.
+fn ring(_: AttachError) -> ConnectError {
+    ConnectError::System { what: "make rings of that size", errno: Errno::INVAL }
 }

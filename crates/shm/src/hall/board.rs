@@ -43,7 +43,7 @@ pub(super) struct Pages {
 
 impl FrontDoor {
     /// New pages, with room for that many clients.
-    pub(super) fn new(slots: usize) -> io::Result<(FrontDoor, Pages)> {
+    pub(super) fn new(slots: usize) -> std::io::Result<(FrontDoor, Pages)> {
         let (plate, plate_fd) = memory::create("chaski-plate", Sleeper::LEN)?;
         let (board, board_fd) = memory::create_open_to_all("chaski-board", Board::LEN)?;
         let (plate, board) = (Page(Arc::new(plate)), Page(Arc::new(board)));

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use chaski_ring::region::Observer;
 
 use super::board::{FrontDoor, Pages};
+use super::system;
 use crate::admit::Peer;
 use crate::blocks::{Borrower, Lender};
 use crate::door::{self, BindError, Greeting, Host, Session};
@@ -75,7 +76,7 @@ impl Desk {
         porch: Arc<Porch>,
     ) -> Result<(Arc<Desk>, FrontDoor), BindError> {
         let terms = Terms { peers_max: terms.peers_max.clamp(1, PEERS_MAX), ..terms };
-        let (door, pages) = FrontDoor::new(terms.peers_max).map_err(BindError::system)?;
+        let (door, pages) = FrontDoor::new(terms.peers_max).map_err(system)?;
         let desk = Arc::new_cyclic(|this| Desk {
             this: this.clone(),
             terms,
@@ -216,7 +217,7 @@ impl Host for Desk {
             return Err(Refused::new(Refusal::WrongPattern, pattern));
         }
         let Ok([theirs, bell]) = <[OwnedFd; 2]>::try_from(fds) else {
-            return Err(Refused::new(Refusal::Malformed, "a half and a doorbell were due".into()));
+            return Err(Refused::new(Refusal::Malformed, "a half and a doorbell were due"));
         };
         let (ends, half) = self.meet(hello, theirs)?;
         let (mine, mine_copy) = porch::bell_and_copy().map_err(Refused::ours)?;

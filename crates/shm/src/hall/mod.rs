@@ -29,6 +29,7 @@ use std::time::Instant;
 use board::FrontDoor;
 use desk::Desk;
 pub(crate) use desk::{Terms, large};
+use rustix::io::Errno;
 
 use crate::admit::Peer;
 use crate::door::{BindError, Bound};
@@ -115,7 +116,7 @@ pub(crate) struct Hall<X> {
 
 impl<X: Default> Hall<X> {
     pub(crate) fn bind(name: &Name, options: &Options, terms: Terms) -> Result<Hall<X>, BindError> {
-        let porch = Porch::new().map_err(BindError::system)?;
+        let porch = Porch::new().map_err(system)?;
         let (desk, door) = Desk::new(options, terms, porch.clone())?;
         let directory = options.directory.clone();
         let bound = Bound::bind(name, directory, options.admit.clone(), porch, desk.clone())?;
@@ -442,4 +443,10 @@ impl<X: Default> Sleeper for Hall<X> {
             self.activate(key);
         }
     }
+}
+
+/// What could not be made for a hall.
+fn system(error: impl Into<std::io::Error>) -> BindError {
+    let errno = Errno::from_io_error(&error.into()).unwrap_or(Errno::IO);
+    BindError::System { what: "make memory and doorbells", errno }
 }
