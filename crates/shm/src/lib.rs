@@ -83,8 +83,8 @@ mod name;
 mod options;
 mod pipeline;
 mod porch;
-mod reach;
 mod pubsub;
+mod reach;
 mod step;
 pub mod survey;
 mod wait;
@@ -92,8 +92,12 @@ mod wait;
 pub mod wire;
 
 pub use admit::{Admit, Peer};
+pub use call::{
+    Client, ClientBuilder, Departure, Request, RequestId, Response, Server, ServerBuilder, Ticket,
+};
 pub use door::{BadDirectory, BindError, ConnectError};
-pub use error::Error;
+pub use error::{Corrupt, Error};
+pub use hall::Leave;
 pub use name::{BadName, Name, directory};
 pub use wait::Wait;
 pub use wire::Refusal;

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use chaski_ring::region::Observer;
 
@@ -19,7 +20,7 @@ use crate::memory::{self, Half, RingMemory};
 use crate::options::Options;
 use crate::porch::{self, Porch};
 use crate::step::step;
-use crate::survey;
+use crate::survey::{self, Pattern};
 use crate::wait;
 use crate::wire::{Flags, Hello, Kind, Refusal, Refused, Welcome};
 
@@ -47,6 +48,7 @@ pub(crate) struct Desk {
     terms: Terms,
     options: Options,
     generation: u64,
+    born: Instant,
     pages: Pages,
     porch: Arc<Porch>,
     /// For [`survey::Service`]: who is connected, by slot.
@@ -69,6 +71,26 @@ struct Row {
     rings: Option<(Observer<RingMemory>, Observer<RingMemory>)>,
 }
 
+impl Row {
+    fn survey(&self, slot: u64) -> survey::Connection {
+        let ring = |observer: &Observer<RingMemory>| {
+            survey::Ring::new(observer.layout().capacity(), &observer.stats())
+        };
+        let (outgoing, incoming) = match &self.rings {
+            Some((outgoing, incoming)) => (ring(outgoing), ring(incoming)),
+            None => Default::default(),
+        };
+        survey::Connection {
+            slot,
+            pid: self.peer.pid.into(),
+            uid: self.peer.uid.into(),
+            outgoing,
+            incoming,
+            ..survey::Connection::default()
+        }
+    }
+}
+
 impl Desk {
     pub(super) fn new(
         options: &Options,
@@ -82,6 +104,7 @@ impl Desk {
             terms,
             options: options.clone(),
             generation: door::generation(),
+            born: Instant::now(),
             pages,
             porch,
             register: Mutex::default(),
@@ -231,7 +254,18 @@ impl Host for Desk {
     }
 
     fn survey(&self) -> survey::Service {
-        todo!()
+        let register = locked(&self.register);
+        let rows = (0..).zip(&register.rows);
+        survey::Service {
+            pattern: Pattern::serving(self.terms.serves),
+            generation: self.generation,
+            age: self.born.elapsed(),
+            connections_max: self.terms.peers_max as u64,
+            departed: self.departed.load(Ordering::Relaxed).into(),
+            connections: rows.filter_map(|(slot, row)| Some(row.as_ref()?.survey(slot))).collect(),
+            // Name and credentials are the surveyor's to fill in.
+            ..survey::Service::default()
+        }
     }
 }
 

@@ -1,0 +1,221 @@
+//! Request and response between the threads of one process, through the same door as between
+//! processes.
+
+use std::thread;
+use std::time::Duration;
+
+use chaski_shm::{Client, Error, Server, Wait};
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn server(directory: &tempfile::TempDir) -> Server {
+    Server::builder().directory(directory.path().join("shm")).bind("test").unwrap()
+}
+
+fn client(directory: &tempfile::TempDir) -> Client {
+    Client::builder().directory(directory.path().join("shm")).connect("test").unwrap()
+}
+
+/// Answers until a request is empty.
+fn echo(mut server: Server) {
+    let mut payload = Vec::new();
+    loop {
+        let ticket = server.recv_into(&mut payload).unwrap();
+        server.reply(ticket, &payload).unwrap();
+        if payload.is_empty() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_request_is_answered() {
+    let directory = directory();
+    let server = server(&directory);
+    let serving = thread::spawn(move || echo(server));
+    let mut client = client(&directory);
+    assert_eq!(client.call(b"hello").unwrap(), b"hello");
+    assert_eq!(client.call(&[7; 3000]).unwrap(), [7; 3000]);
+    assert_eq!(client.call(b"").unwrap(), b"");
+    serving.join().unwrap();
+}
+
+#[test]
+fn payloads_of_any_length_come_back() {
+    let directory = directory();
+    let server = server(&directory);
+    let serving = thread::spawn(move || echo(server));
+    let mut client = client(&directory);
+    for len in [1, 16_376, 16_377, 65_536, 1_000_000, 9_999_999] {
+        let payload: Vec<u8> = (0..len).map(|n| (n * 7 % 251) as u8).collect();
+        assert_eq!(client.call(&payload).unwrap(), payload, "{len} bytes");
+    }
+    let error = client.call(&vec![0; 100_000_000]).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    client.call(b"").unwrap();
+    serving.join().unwrap();
+}
+
+#[test]
+fn many_clients_are_served_at_once() {
+    const CLIENTS: usize = 40;
+    let directory = directory();
+    let mut server = server(&directory);
+    let serving = thread::spawn(move || {
+        let mut payload = Vec::new();
+        for _ in 0..CLIENTS * 100 {
+            let ticket = server.recv_into(&mut payload).unwrap();
+            server.reply(ticket, &payload).unwrap();
+        }
+        server
+    });
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| client(&directory)).collect();
+    for round in 0..100_u32 {
+        for (number, client) in (0_u32..).zip(&mut clients) {
+            client.send(&[number.to_le_bytes(), round.to_le_bytes()].concat()).unwrap();
+        }
+        for (number, client) in (0_u32..).zip(&mut clients) {
+            let response = client.recv().unwrap();
+            assert_eq!(response[..], [number.to_le_bytes(), round.to_le_bytes()].concat());
+        }
+    }
+    drop(clients);
+    let mut server = serving.join().unwrap();
+    let mut left = 0;
+    while left < CLIENTS {
+        let _ = server.recv_timeout(Duration::from_millis(5));
+        left += server.departures().count();
+    }
+    assert_eq!(server.clients(), 0);
+}
+
+#[test]
+fn sleepers_are_woken() {
+    let directory = directory();
+    let mut server = Server::builder()
+        .directory(directory.path().join("shm"))
+        .wait(Wait::Block)
+        .bind("test")
+        .unwrap();
+    let serving = thread::spawn(move || {
+        for _ in 0..300 {
+            let request = server.recv().unwrap();
+            let payload = request.to_vec();
+            if payload[0] % 3 == 0 {
+                thread::sleep(Duration::from_millis(2));
+            }
+            request.reply(&payload).unwrap();
+        }
+    });
+    let mut client = Client::builder()
+        .directory(directory.path().join("shm"))
+        .wait(Wait::Block)
+        .connect("test")
+        .unwrap();
+    for n in 0..300_u32 {
+        if n % 7 == 0 {
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(client.call(&n.to_le_bytes()).unwrap(), n.to_le_bytes());
+    }
+    serving.join().unwrap();
+}
+
+#[test]
+fn answers_come_in_the_order_of_the_server_and_in_parts() {
+    let directory = directory();
+    let mut server = server(&directory);
+    let serving = thread::spawn(move || {
+        let first = server.recv().unwrap().defer();
+        let second = server.recv().unwrap().defer();
+        server.reply(second, b"second").unwrap();
+        for part in 0..100_u8 {
+            server.reply_part(&first, &[part; 4000]).unwrap();
+        }
+        server.reply(first, b"end").unwrap();
+        drop(server.recv().unwrap());
+        let _ = server.recv_timeout(Duration::from_millis(50));
+    });
+    let mut client = client(&directory);
+    let first = client.send(b"1").unwrap();
+    let second = client.send(b"2").unwrap();
+    let response = client.recv().unwrap();
+    assert_eq!((response.id(), &response[..]), (second, &b"second"[..]));
+    for part in 0..100_u8 {
+        let response = client.recv().unwrap();
+        assert!(response.id() == first && !response.is_last());
+        assert_eq!(response[..], [part; 4000]);
+    }
+    let response = client.recv().unwrap();
+    assert!(response.id() == first && response.is_last() && &response[..] == b"end");
+    let dropped = client.call(b"3").unwrap_err();
+    assert!(matches!(dropped, Error::Unanswered { .. }), "{dropped}");
+    serving.join().unwrap();
+}
+
+#[test]
+fn a_client_that_does_not_read_is_waited_for_without_harm_to_others() {
+    let directory = directory();
+    let server = server(&directory);
+    let serving = thread::spawn(move || echo(server));
+    let (mut slow, mut quick) = (client(&directory), client(&directory));
+    let sent = (0..200).map_while(|_| slow.try_send(&[1; 5000]).ok()).count();
+    for n in 0..1000_u32 {
+        assert_eq!(quick.call(&n.to_le_bytes()).unwrap(), n.to_le_bytes());
+    }
+    for _ in 0..sent {
+        assert_eq!(slow.recv().unwrap()[..], [1; 5000]);
+    }
+    quick.call(b"").unwrap();
+    serving.join().unwrap();
+}
+
+#[test]
+fn the_next_server_finds_what_the_last_had_not_taken() {
+    let directory = directory();
+    let mut first = server(&directory);
+    let mut client = client(&directory);
+    let ids: Vec<_> = (0..4_u8).map(|n| client.send(&[n; 20_000]).unwrap()).collect();
+    // One is answered, one is taken and not answered, two are left.
+    first.recv().unwrap().reply(b"first").unwrap();
+    let _ = first.recv().unwrap().defer();
+    drop(first);
+
+    let mut second = server(&directory);
+    let serving = thread::spawn(move || {
+        for n in 2..5_u8 {
+            let request = second.recv().unwrap();
+            assert_eq!(request[..], [n; 20_000]);
+            request.reply(&[n]).unwrap();
+        }
+        second
+    });
+    assert_eq!(client.recv().unwrap()[..], *b"first");
+    let in_doubt = client.recv().unwrap_err();
+    assert!(matches!(in_doubt, Error::InDoubt { request } if request == ids[1]), "{in_doubt}");
+    for n in 2..4_usize {
+        let response = client.recv().unwrap();
+        assert_eq!((response.id(), &response[..]), (ids[n], &[n as u8][..]));
+    }
+    assert_eq!(client.call(&[4; 20_000]).unwrap(), [4]);
+    drop(serving.join().unwrap());
+}
+
+#[test]
+fn without_a_next_server_everything_is_told() {
+    let directory = directory();
+    let server = server(&directory);
+    let mut client = Client::builder()
+        .directory(directory.path().join("shm"))
+        .reconnect_within(Duration::from_millis(50))
+        .connect("test")
+        .unwrap();
+    let id = client.send(b"never taken").unwrap();
+    drop(server);
+    let left = client.recv().unwrap_err();
+    assert!(matches!(left, Error::NotTaken { request } if request == id), "{left}");
+    assert!(matches!(client.recv().unwrap_err(), Error::Closed));
+    assert!(matches!(client.send(b"no").unwrap_err(), Error::Closed));
+}
