@@ -174,7 +174,8 @@ pub fn directory() -> PathBuf {
 fn belongs_to(path: &Path, user: u32) -> bool {
     use std::os::unix::fs::MetadataExt;
 
-    path.is_absolute() && fs::metadata(path).is_ok_and(|about| about.is_dir() && about.uid() == user)
+    path.is_absolute()
+        && fs::metadata(path).is_ok_and(|about| about.is_dir() && about.uid() == user)
 }
 
 #[cfg(test)]
@@ -199,7 +200,9 @@ mod tests {
             let error = Name::new(bad).unwrap_err().to_string();
             assert!(error.contains(why), "{bad:?}: {error}");
         }
-        assert!(Name::new(&"x".repeat(65)).unwrap_err().to_string().contains("65 bytes of at most 64"));
+        assert!(
+            Name::new(&"x".repeat(65)).unwrap_err().to_string().contains("65 bytes of at most 64")
+        );
     }
 
     #[test]

@@ -15,11 +15,11 @@ use chaski_ring::region::AttachError;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
+use super::credentials;
 use super::directory::{BadDirectory, Directory, Unusable};
 use super::doorman::{Doorman, Order};
 use super::packet::{self, Received};
 use super::session::Session;
-use super::credentials;
 use crate::admit::{Admit, Peer};
 use crate::name::{BadName, Name};
 use crate::porch::Porch;

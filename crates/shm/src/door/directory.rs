@@ -19,9 +19,7 @@ use rustix::fs::{
     openat, statat, unlinkat,
 };
 use rustix::io::{Errno, Result};
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
-};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::geteuid;
 
 use crate::admit::{Admit, Reach};

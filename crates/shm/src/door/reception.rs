@@ -97,7 +97,8 @@ impl Reception {
     }
 
     pub(super) fn tick(&mut self, doorman: &Doorman, now: Instant) {
-        while let Some(guest) = self.guests.first_entry().filter(|guest| guest.get().deadline <= now)
+        while let Some(guest) =
+            self.guests.first_entry().filter(|guest| guest.get().deadline <= now)
         {
             let late = format!("no hello within {HANDSHAKE:?}");
             refuse(guest.remove().socket, &Refused::new(Refusal::Busy, late));

@@ -10,10 +10,10 @@ use rustix::io::Errno;
 
 use super::{SURVEY_MAX, Service, pages, text};
 use crate::admit::Admit;
+use crate::door::BadDirectory;
 use crate::door::for_surveys::{
     Directory, Received, Standing, Unusable, credentials, errno, receive, send,
 };
-use crate::door::BadDirectory;
 use crate::memory;
 use crate::name::{Name, directory};
 use crate::wire::{Answer, Hello, Kind, PACKET_MAX};

@@ -196,7 +196,8 @@ impl Ring {
 /// have to be waited for.
 pub(crate) fn write(service: &Service) -> Result<(u64, OwnedFd)> {
     let text = text::encode(service);
-    let (mapping, fd) = memory::create("chaski-survey", pages(text.len())).map_err(for_surveys::errno)?;
+    let (mapping, fd) =
+        memory::create("chaski-survey", pages(text.len())).map_err(for_surveys::errno)?;
     mapping.copy_in(0, text.as_bytes());
     Ok((text.len() as u64, fd))
 }

@@ -187,7 +187,10 @@ mod tests {
     #[test]
     fn what_is_unknown_is_ignored_and_what_is_missing_is_zero() {
         let mut read = Service { name: "kept".into(), ..Service::default() };
-        decode("service pattern=oracle name=forged\nweather fine\npeer pid=x later=1 uid=3\n", &mut read);
+        decode(
+            "service pattern=oracle name=forged\nweather fine\npeer pid=x later=1 uid=3\n",
+            &mut read,
+        );
         assert_eq!((read.name.as_str(), read.pattern), ("kept", Pattern::Unknown));
         assert_eq!(read.connections, [Connection { uid: 3, ..Connection::default() }]);
     }

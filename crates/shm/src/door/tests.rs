@@ -1,1 +1,0 @@
-//! The door, with real sockets.
