@@ -29,6 +29,8 @@ const IDLE_LENDS: u32 = 1024;
 pub(crate) struct Lender {
     /// The most bytes of segments, in whole pages.
     limit: usize,
+    /// What the limit is for a peer that takes as much.
+    limit_max: usize,
     pages: Pages,
     segments: Vec<Segment>,
     /// For each slot, the number that the next segment in it will have.
@@ -69,6 +71,7 @@ impl Lender {
     pub(crate) fn new(limit: usize) -> Lender {
         Lender {
             limit: whole_pages(limit),
+            limit_max: whole_pages(limit),
             pages: Pages::OnTouch,
             segments: Vec::new(),
             numbers: Box::new(std::array::from_fn(|slot| slot as u32)),
@@ -85,10 +88,11 @@ impl Lender {
         self
     }
 
-    /// Lowers the limit to what the peer takes, before the first payload is lent to it. Of what is
-    /// still lent nothing is taken back: a successor that takes less than that refuses it.
+    /// Keeps to what the peer takes, if that is less than the limit of this side. To be called
+    /// before the first payload is lent to it. Of what is still lent nothing is taken back: a
+    /// successor that takes less than that refuses it.
     pub(crate) fn limit_to(&mut self, limit: usize) {
-        self.limit = self.limit.min(whole_pages(limit));
+        self.limit = self.limit_max.min(whole_pages(limit));
     }
 
     /// Room for a payload of `len` bytes, in memory that the peer does not look at before a record
@@ -310,22 +314,8 @@ impl Block<'_> {
     ///
     /// If it is not as long as the block.
     pub(crate) fn copy_in(&mut self, payload: &[u8]) {
-        self.copy_in_parts(&[payload]);
-    }
-
-    /// Writes a payload of several parts, one behind the other.
-    ///
-    /// # Panics
-    ///
-    /// If together they are not as long as the block.
-    pub(crate) fn copy_in_parts(&mut self, parts: &[&[u8]]) {
-        let mut rest = &mut **self;
-        for part in parts {
-            let (head, tail) = rest.split_at_mut(part.len());
-            head.copy_from_slice(part);
-            rest = tail;
-        }
-        assert!(rest.is_empty(), "{} bytes of a block left unwritten", rest.len());
+        assert_eq!(payload.len(), self.len, "a payload of another length than its block");
+        self.segment.memory.copy_in(0, payload);
     }
 
     /// The number of its segment.

@@ -78,8 +78,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use crate::door::Session;
 pub(crate) use crate::memory::SLOTS;
 use crate::wire::Control;
-pub(crate) use borrower::{BorrowError, Borrowed, Borrower};
-pub(crate) use lender::{Block, LendError, Lender};
+pub(crate) use borrower::{BorrowError, Borrower};
+pub(crate) use lender::{LendError, Lender};
 
 /// Segments are made of whole pages.
 const PAGE: usize = 4096;

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
+use super::borrower::Borrowed;
 use super::*;
 use crate::memory::{self, Half, Ledger, Mapping, Pages, Unsound};
 use crate::wire::Reason;
@@ -164,15 +165,20 @@ fn a_payload_comes_out_as_it_went_in() {
 }
 
 #[test]
-fn parts_become_one_payload() {
+fn a_payload_can_be_written_in_place() {
     let mut pair = Pair::new(MIB);
-    let mut block = pair.lender.lend(10, &pair.line, &pair.ledger.1).unwrap().unwrap();
-    block.copy_in_parts(&[b"one", b"", b"two", b"four"]);
-    assert_eq!(&block[..], b"onetwofour");
+    let mut block = pair.lender.lend(8, &pair.line, &pair.ledger.1).unwrap().unwrap();
+    assert_eq!(&block[..], [0; 8]);
+    block[..5].copy_from_slice(b"begin");
+    block[5..].copy_from_slice(b"end");
+    let (number, reference) = (block.segment(), block.descriptor());
+    pair.lender.lent(number, 32);
+    pair.ring.push_back(reference);
+    assert_eq!(pair.recv().unwrap(), b"beginend");
 }
 
 #[test]
-#[should_panic(expected = "1 bytes of a block left unwritten")]
+#[should_panic(expected = "a payload of another length than its block")]
 fn a_block_is_written_whole() {
     let mut pair = Pair::new(MIB);
     pair.lender.lend(3, &pair.line, &pair.ledger.1).unwrap().unwrap().copy_in(b"ab");
@@ -260,6 +266,10 @@ fn the_peer_may_lower_the_limit() {
     assert!(pair.send(&payload(64 * KIB, 0)));
     assert!(!pair.send(&payload(1, 0)));
     assert!(pair.lender.lend(64 * KIB + 1, &pair.line, &pair.ledger.1).is_err());
+    // The next peer may take more again, but not more than this side lends.
+    pair.lender.limit_to(usize::MAX);
+    assert!(pair.send(&payload(MIB / 2, 0)));
+    assert!(pair.lender.lend(MIB + 1, &pair.line, &pair.ledger.1).is_err());
 }
 
 #[test]
