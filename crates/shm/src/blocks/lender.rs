@@ -164,6 +164,20 @@ impl Lender {
         Ok(())
     }
 
+    /// Appends to `into` the payload that a record of this side refers to, and that the peer,
+    /// now gone, had not taken. Whether it is there: a peer may have given back what it never took,
+    /// and the segment may have been lent again.
+    pub(crate) fn take_back(&self, reference: &[u8], into: &mut Vec<u8>) -> bool {
+        let Some(Reference { number, len, usage }) = Reference::decode(reference) else {
+            return false;
+        };
+        let meant = |it: &&Segment| it.number == number && it.usage == usage;
+        let Some(segment) = self.segments.iter().find(meant) else { return false };
+        // Our own words: no longer than the segment.
+        segment.memory.append_to(0, len as usize, into);
+        true
+    }
+
     /// Bytes of memory that this side has made for large payloads and not yet let go.
     pub(crate) fn held(&self) -> usize {
         self.held

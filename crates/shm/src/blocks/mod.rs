@@ -49,7 +49,7 @@
 //!
 //! | the borrower dies | the lender |
 //! |---|---|
-//! | before it took the record | still has the payload, and announces it to a successor |
+//! | before it took the record | still has the payload: for a successor, or to take it back |
 //! | between taking it and giving back | learns by the ring's head that it was taken: free again |
 //! | after | has it back already |
 //!

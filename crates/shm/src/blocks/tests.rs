@@ -366,6 +366,25 @@ fn a_successor_gets_what_was_not_taken_and_nothing_else() {
 }
 
 #[test]
+fn what_the_dead_had_not_taken_can_be_taken_back() {
+    let mut pair = Pair::new(MIB);
+    for n in 0..2 {
+        assert!(pair.send(&payload(100 * KIB, n)));
+    }
+    let mut out = b"before".to_vec();
+    assert!(pair.lender.take_back(&pair.ring[1], &mut out));
+    assert_eq!(out.strip_prefix(b"before"), Some(&payload(100 * KIB, 1)[..]));
+    // Given back and lent again: it is gone.
+    let first = pair.ring[0];
+    pair.recv().unwrap();
+    assert!(pair.send(&payload(100 * KIB, 2)));
+    out.clear();
+    assert!(!pair.lender.take_back(&first, &mut out));
+    assert!(!pair.lender.take_back(b"nonsense", &mut out));
+    assert!(out.is_empty());
+}
+
+#[test]
 fn a_reconnect_that_failed_can_be_tried_again() {
     let mut pair = Pair::new(MIB);
     assert!(pair.send(b"patient"));
