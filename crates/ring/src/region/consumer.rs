@@ -57,14 +57,39 @@ pub struct Record {
     pub tag: u16,
 }
 
-/// A record that was looked at and found sound.
+/// A record that was looked at and found sound. Whole words throughout: what is stored in a narrow
+/// one and loaded with its neighbours waits for the store to reach the cache.
 #[derive(Debug, Clone, Copy)]
 struct Found {
-    record: Record,
+    /// Its header.
+    word: u64,
     /// The index of the payload's first word.
     payload: usize,
     /// Where the next record is.
     end: u64,
+}
+
+impl Found {
+    #[inline]
+    fn len(self) -> usize {
+        // The low half of a header.
+        self.word as u32 as usize
+    }
+
+    #[inline]
+    fn record(self) -> Record {
+        Record { len: self.len(), tag: (self.word >> 48) as u16 }
+    }
+}
+
+/// What there is at the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Nothing,
+    /// A record, left in `found`.
+    Record,
+    /// What is in `corrupt`.
+    Corrupt,
 }
 
 impl<M: Memory> Consumer<M> {
@@ -167,9 +192,9 @@ impl<M: Memory> Consumer<M> {
     #[inline]
     pub fn try_append(&mut self, into: &mut Vec<u8>) -> Result<Option<Record>, RecvError> {
         let Some(found) = self.look_within(self.limit)? else { return Ok(None) };
-        self.theirs.append(found.payload, found.record.len, into);
+        self.theirs.append(found.payload, found.len(), into);
         self.take(found);
-        Ok(Some(found.record))
+        Ok(Some(found.record()))
     }
 
     /// Receives the next record into the first bytes of `into`.
@@ -180,9 +205,9 @@ impl<M: Memory> Consumer<M> {
     #[inline]
     pub fn try_recv_slice(&mut self, into: &mut [u8]) -> Result<Option<Record>, RecvError> {
         let Some(found) = self.look_within(self.limit.min(into.len()))? else { return Ok(None) };
-        self.theirs.copy_out(found.payload, as_uninit(&mut into[..found.record.len]));
+        self.theirs.copy_out(found.payload, as_uninit(&mut into[..found.len()]));
         self.take(found);
-        Ok(Some(found.record))
+        Ok(Some(found.record()))
     }
 
     /// Receives up to `max` records, each through `buffer` into `each`; how many there were.
@@ -213,7 +238,7 @@ impl<M: Memory> Consumer<M> {
     ///
     /// [`RecvError::Corrupt`].
     pub fn skip(&mut self) -> Result<bool, RecvError> {
-        let Some(found) = self.look()? else { return Ok(false) };
+        let Some(found) = self.look_within(usize::MAX)? else { return Ok(false) };
         self.take(found);
         Ok(true)
     }
@@ -231,7 +256,6 @@ impl<M: Memory> Consumer<M> {
     #[cfg(not(loom))]
     pub unsafe fn peek(&mut self) -> Result<Option<Peeked<'_, M>>, RecvError> {
         let Some(found) = self.look_within(self.limit)? else { return Ok(None) };
-        self.found = Some(found);
         Ok(Some(Peeked { consumer: self, found }))
     }
 
@@ -240,9 +264,13 @@ impl<M: Memory> Consumer<M> {
     /// # Errors
     ///
     /// [`RecvError::Corrupt`].
+    #[inline]
     pub fn is_ready(&mut self) -> Result<bool, RecvError> {
-        self.found = self.look()?;
-        Ok(self.found.is_some())
+        match self.look() {
+            Look::Nothing => Ok(false),
+            Look::Record => Ok(true),
+            Look::Corrupt => Err(self.corruption()),
+        }
     }
 
     /// Gives back the space of all that was read.
@@ -295,52 +323,65 @@ impl<M: Memory> Consumer<M> {
         self.layout
     }
 
-    /// The next record, if its payload is within the limit.
+    /// The next record, if its payload is within the limit. It stays the next one.
     #[inline]
     fn look_within(&mut self, limit: usize) -> Result<Option<Found>, RecvError> {
-        let found = self.look()?;
-        if let Some(Found { record: Record { len, .. }, .. }) = found
-            && len > limit
-        {
-            self.found = found;
-            return Err(RecvError::TooLong { len, limit });
+        match self.look() {
+            Look::Nothing => return Ok(None),
+            Look::Record => {}
+            Look::Corrupt => return Err(self.corruption()),
         }
-        Ok(found)
+        match self.found {
+            Some(found) if found.len() > limit => {
+                Err(RecvError::TooLong { len: found.len(), limit })
+            }
+            found => Ok(found),
+        }
     }
 
-    /// The next record.
+    #[cold]
+    fn corruption(&self) -> RecvError {
+        self.corrupt.expect("only what was noted is reported").into()
+    }
+
+    /// Looks at the head.
     #[inline]
-    fn look(&mut self) -> Result<Option<Found>, Corrupt> {
+    fn look(&mut self) -> Look {
         if self.found.is_some() {
-            return Ok(self.found);
-        }
-        if let Some(corrupt) = self.corrupt {
-            return Err(corrupt);
+            return Look::Record;
         }
         let word = self.theirs.load(self.layout.index(self.next));
+        if self.corrupt.is_some() {
+            return Look::Corrupt;
+        }
         if word == 0 {
             self.publish();
-            return Ok(None);
+            return Look::Nothing;
         }
         // ORDERING: pairs with the release of the producer's `publish`: the payload is there, and
         // the word behind it is zero or newer.
         self.theirs.acquired();
-        let found = self.judge(word);
-        if let Err(corrupt) = found {
-            self.corrupt = Some(corrupt);
+        match self.judge(word) {
+            Ok(found) => {
+                self.found = Some(found);
+                Look::Record
+            }
+            Err(corrupt) => {
+                self.corrupt = Some(corrupt);
+                Look::Corrupt
+            }
         }
-        found.map(Some)
     }
 
     /// The record at the head, or behind the pad there, by the header that was found. A pad is
     /// published together with the record behind it, so there is at most one, and never nothing.
-    #[inline]
-    fn judge(&self, word: u64) -> Result<Found, Corrupt> {
+    #[inline(always)]
+    fn judge(&self, mut word: u64) -> Result<Found, Corrupt> {
         let mut position = self.next;
         let mut header = self.layout.header(word, position)?;
         if header.kind == Kind::Pad {
             position += header.size() as u64;
-            let word = self.theirs.load(self.layout.index(position));
+            word = self.theirs.load(self.layout.index(position));
             header = self.layout.header(word, position)?;
             if header.kind == Kind::Pad {
                 return Err(Corrupt::Header { position, word });
@@ -350,8 +391,7 @@ impl<M: Memory> Consumer<M> {
         if end - self.published > self.layout.in_use_max() {
             return Err(Corrupt::Overrun { position });
         }
-        let record = Record { len: header.len as usize, tag: header.tag };
-        Ok(Found { record, payload: self.layout.index(position) + 1, end })
+        Ok(Found { word, payload: self.layout.index(position) + 1, end })
     }
 
     /// Moves behind a record.
@@ -360,7 +400,7 @@ impl<M: Memory> Consumer<M> {
         self.found = None;
         self.next = found.end;
         self.messages = self.messages.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(found.record.len as u64);
+        self.bytes = self.bytes.wrapping_add(found.len() as u64);
         self.mine.store(MESSAGES, self.messages);
         self.mine.store(BYTES, self.bytes);
         if self.next - self.published >= self.publish_every {
@@ -401,7 +441,7 @@ impl<M: Memory> Peeked<'_, M> {
 impl<M> Peeked<'_, M> {
     /// What the sender gave.
     pub fn tag(&self) -> u16 {
-        self.found.record.tag
+        self.found.record().tag
     }
 }
 
@@ -413,6 +453,6 @@ impl<M> Deref for Peeked<'_, M> {
         let base = self.consumer.theirs.address(self.found.payload - 1).wrapping_add(WORD);
         // SAFETY: `judge` found the record to lie within the ring. That nobody writes there was
         // promised to `peek`, and this loan borrows the consumer, which gives the space back.
-        unsafe { std::slice::from_raw_parts(base, self.found.record.len) }
+        unsafe { std::slice::from_raw_parts(base, self.found.len()) }
     }
 }
