@@ -134,6 +134,9 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
+        if !self.doorman.is_at_home() {
+            return;
+        }
         self.doorman.unwatch(&*self.socket);
         if self.directory.identity(&self.name) == Ok(self.identity) {
             let _ = self.directory.unlink(&self.name);

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use chaski_ring::region::AttachError;
-use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
+use super::connected::Connected;
 use super::credentials;
 use super::directory::{BadDirectory, Directory, Unusable};
 use super::doorman::{Doorman, Order};
@@ -29,6 +29,10 @@ use crate::wire::{Answer, Hello, PACKET_MAX, Refusal, Unreadable, Welcome};
 /// Rests between two tries.
 const REST_MIN: Duration = Duration::from_millis(1);
 const REST_MAX: Duration = Duration::from_millis(100);
+
+/// A server opens its socket to others after it has bound it: so long a socket that is closed to
+/// this user may still be opened.
+const OPENING: Duration = Duration::from_millis(250);
 
 /// Why there is no connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -232,7 +236,7 @@ pub(super) struct Dial {
 
 enum State {
     Resting { until: Instant },
-    Asked { socket: OwnedFd, peer: Peer },
+    Asked { socket: Connected, peer: Peer },
 }
 
 /// What became of a try.
@@ -351,14 +355,15 @@ impl Dial {
                 return Try::Failed(system("open the directory of the service", errno));
             }
         };
-        let socket = match directory.connect(&name) {
-            Ok(socket) => socket,
+        let mut socket = match directory.connect(&name) {
+            Ok(socket) => Connected::new(doorman, socket),
             Err(Errno::NOENT | Errno::CONNREFUSED) => {
                 return Try::Again(ConnectError::NotFound { name });
             }
             Err(Errno::AGAIN) => return Try::Again(ConnectError::Busy { name }),
-            // A server opens its socket to others after it has bound it.
-            Err(Errno::ACCESS) => return Try::Again(system("connect", Errno::ACCESS)),
+            Err(Errno::ACCESS) if self.began.elapsed() < OPENING => {
+                return Try::Again(system("connect", Errno::ACCESS));
+            }
             Err(errno) => return Try::Failed(system("connect", errno)),
         };
         step("dial.connected");
@@ -379,7 +384,7 @@ impl Dial {
             }
             Err(errno) => return Try::Failed(system("send to the service", errno)),
         }
-        if let Err(errno) = doorman.watch(&socket, token, EventFlags::IN | EventFlags::RDHUP) {
+        if let Err(errno) = socket.watch(token) {
             return Try::Failed(system("watch a socket", errno));
         }
         self.state = State::Asked { socket, peer };
@@ -423,8 +428,7 @@ impl Dial {
         let State::Asked { socket, peer } = std::mem::replace(&mut self.state, resting) else {
             return Try::Asked;
         };
-        doorman.unwatch(&socket);
-        match Session::open(doorman, socket, peer, Arc::clone(&self.porch)) {
+        match Session::open(doorman, socket.into_socket(), peer, Arc::clone(&self.porch)) {
             Ok(session) => Try::Connected(Dialed { session, welcome, fds }),
             Err(errno) => Try::Failed(system("watch a socket", errno)),
         }

@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -34,7 +35,8 @@ const BELL: u64 = 0;
 /// Events taken in one round.
 const EVENTS_MAX: usize = 64;
 
-/// How long the thread rests when it cannot even wait: somebody closed its descriptors.
+/// How long the thread rests when it cannot even wait, because somebody closed its descriptors, or
+/// after something panicked.
 const REST: Duration = Duration::from_millis(100);
 
 /// What endpoints ask for.
@@ -63,7 +65,7 @@ impl Doorman {
         let mut doorman = lock(&DOORMAN);
         match &*doorman {
             // After a fork the thread is the parent's, and so are the descriptors.
-            Some(running) if running.process == getpid() => Ok(Arc::clone(running)),
+            Some(running) if running.is_at_home() => Ok(Arc::clone(running)),
             _ => Ok(Arc::clone(doorman.insert(Doorman::start()?))),
         }
     }
@@ -121,6 +123,12 @@ impl Doorman {
         let _ = epoll::delete(&self.epoll, fd);
     }
 
+    /// Whether this is still the process the doorman was started in, and not a child that was
+    /// forked off it: such a child shares the sockets, and must leave them alone.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.process == getpid()
+    }
+
     pub(super) fn remember(&self, token: u64, line: WeakLine) {
         lock(&self.sessions).insert(token, line);
     }
@@ -157,17 +165,25 @@ struct Rounds {
 
 impl Rounds {
     fn make(mut self) {
-        let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
-            self.wait(&mut events);
-            self.obey();
-            for event in events.drain(..) {
-                self.on_event(event.data.u64(), event.flags);
+            // What endpoints bring may panic when it is called, which is dealt with where that is
+            // done, or when it is dropped. All others depend on this thread.
+            if catch_unwind(AssertUnwindSafe(|| self.make_one())).is_err() {
+                thread::sleep(REST);
             }
-            let now = Instant::now();
-            self.reception.tick(&self.doorman, now);
-            self.dials.tick(&self.doorman, now);
         }
+    }
+
+    fn make_one(&mut self) {
+        let mut events = Vec::with_capacity(EVENTS_MAX);
+        self.wait(&mut events);
+        self.obey();
+        for event in events {
+            self.on_event(event.data.u64(), event.flags);
+        }
+        let now = Instant::now();
+        self.reception.tick(&self.doorman, now);
+        self.dials.tick(&self.doorman, now);
     }
 
     fn wait(&self, events: &mut Vec<Event>) {

@@ -23,10 +23,13 @@
 //! descriptors a time; nothing at all of a session's control messages, which wait in the kernel, at
 //! the sender's expense, until the endpoint takes them.
 //!
-//! A process that forks without `exec` keeps its parent's sockets open, and peers of a parent that
-//! then dies will not notice. Endpoints do not work in the child; new ones can be made there.
+//! A process that forks and goes on without `exec` keeps copies of its parent's sockets, so peers of
+//! a parent that dies before the child will not notice. That is not supported. The endpoints do not
+//! work in the child, and dropping them there leaves those of the parent alone; new ones can be
+//! made.
 
 mod bound;
+mod connected;
 mod credentials;
 mod dial;
 mod directory;

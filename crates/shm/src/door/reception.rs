@@ -15,6 +15,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
+use super::connected::Connected;
 use super::doorman::Doorman;
 use super::packet::{self, Received};
 use super::session::Session;
@@ -47,7 +48,7 @@ pub(super) struct Listener {
 
 /// Somebody who connected and was admitted, and has not said what it wants.
 struct Guest {
-    socket: OwnedFd,
+    socket: Connected,
     peer: Peer,
     listener: u64,
     deadline: Instant,
@@ -120,7 +121,7 @@ impl Reception {
                 Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}
                 Err(Errno::AGAIN) => return,
                 Err(Errno::MFILE | Errno::NFILE) if self.spare.is_some() => {
-                    self.turn_one_away(token);
+                    self.turn_one_away(doorman, token);
                     if self.spare.is_none() {
                         return self.pause(doorman, token);
                     }
@@ -132,10 +133,11 @@ impl Reception {
 
     /// No descriptor is left: gives up one of ours to take the next caller in, tell it so, and let
     /// it go, because it would otherwise wait for as long as this lasts.
-    fn turn_one_away(&mut self, token: u64) {
+    fn turn_one_away(&mut self, doorman: &Arc<Doorman>, token: u64) {
         self.spare = None;
         let Some(listener) = self.listeners.get(&token) else { return };
         if let Ok(socket) = accept_with(&*listener.socket, SocketFlags::CLOEXEC) {
+            let socket = Connected::new(doorman, socket);
             refuse(socket, &Refused::new(Refusal::Busy, "no file descriptor is left here"));
         }
         self.spare = spare();
@@ -152,6 +154,7 @@ impl Reception {
     /// Somebody new: is it admitted?
     fn receive(&mut self, doorman: &Arc<Doorman>, token: u64, socket: OwnedFd) {
         let Some(listener) = self.listeners.get(&token) else { return };
+        let socket = Connected::new(doorman, socket);
         let Ok(peer) = credentials::peer(socket.as_fd()) else { return };
         step("greet.accepted");
         if !listener.admit.admits(&peer) {
@@ -167,7 +170,7 @@ impl Reception {
         let mut buffer = [0; PACKET_MAX];
         match packet::receive(&guest.socket, &mut buffer) {
             Received::Packet(bytes, fds) => self.answer(doorman, guest, bytes, fds),
-            Received::Nothing => self.let_wait(doorman, token, guest),
+            Received::Nothing => self.let_wait(token, guest),
             Received::Oversized => {
                 let text = "a hello too long, or with more descriptors than can be taken";
                 refuse(guest.socket, &Refused::new(Refusal::Malformed, text));
@@ -176,10 +179,9 @@ impl Reception {
         }
     }
 
-    fn let_wait(&mut self, doorman: &Doorman, token: u64, guest: Guest) {
-        // Watched already if it waited before.
-        match doorman.watch(&guest.socket, token, EventFlags::IN | EventFlags::RDHUP) {
-            Ok(()) | Err(Errno::EXIST) => drop(self.guests.insert(token, guest)),
+    fn let_wait(&mut self, token: u64, mut guest: Guest) {
+        match guest.socket.watch(token) {
+            Ok(()) => drop(self.guests.insert(token, guest)),
             Err(_) => {
                 refuse(guest.socket, &Refused::new(Refusal::Busy, "no memory to wait in"));
             }
@@ -194,7 +196,6 @@ impl Reception {
     fn answer(&mut self, doorman: &Arc<Doorman>, guest: Guest, bytes: &[u8], fds: Vec<OwnedFd>) {
         step("greet.hello_read");
         let Some(listener) = self.listeners.get(&guest.listener) else { return };
-        doorman.unwatch(&guest.socket);
         match Hello::decode(bytes) {
             Ok(hello) if hello.kind == Kind::Survey => tell(&*listener.host, guest),
             Ok(hello) => greet(doorman, listener, guest, &hello, fds),
@@ -223,7 +224,7 @@ fn greet(
 ) {
     let Guest { socket, peer, .. } = guest;
     let porch = Arc::clone(&listener.porch);
-    let Ok(session) = Session::open(doorman, socket, peer, porch) else { return };
+    let Ok(session) = Session::open(doorman, socket.into_socket(), peer, porch) else { return };
     let asked = || listener.host.greet(session.peer(), hello, fds, &session);
     let greeting = catch_unwind(AssertUnwindSafe(asked))
         .unwrap_or_else(|_| Err(Refused::new(Refusal::Failed, "the server panicked")));
@@ -271,7 +272,7 @@ fn tell(host: &dyn Host, guest: Guest) {
 }
 
 /// Says no and hangs up.
-fn refuse(socket: OwnedFd, refused: &Refused) {
+fn refuse(socket: Connected, refused: &Refused) {
     let mut buffer = [0; PACKET_MAX];
     for _ in 0..DISCARDED_MAX {
         if !matches!(packet::receive(&socket, &mut buffer), Received::Packet(..)) {

@@ -140,6 +140,9 @@ impl Session {
 
     /// Hangs up. The other side notices at once; the socket is closed with the last clone.
     pub(crate) fn close(&self) {
+        if !self.line.doorman.is_at_home() {
+            return;
+        }
         self.line.shut.store(true, Ordering::Relaxed);
         let _ = shutdown(&self.line.socket, Shutdown::Both);
         step("session.shut");
@@ -191,6 +194,9 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        if !self.doorman.is_at_home() {
+            return;
+        }
         self.doorman.forget(self.token);
         // Explicitly, not by closing alone: a child between `fork` and `exec` has a copy of the
         // socket, which would keep it open and watched.

@@ -112,8 +112,8 @@ fn use_up_all_descriptors() {
 
     let directory = Directory::open(&place.directory(), &Admit::default()).unwrap();
     let address = directory.address(&place.name).unwrap();
-    let clients: Vec<_> = (0..8).map(|_| directory::new_socket().unwrap()).collect();
-    let late = directory::new_socket().unwrap();
+    let clients: Vec<_> = (0..8).map(|_| new_socket().unwrap()).collect();
+    let late = new_socket().unwrap();
     soon("sessions end", || sessions() == 0);
     let used: Vec<_> = std::iter::from_fn(|| eventfd(0, EventfdFlags::CLOEXEC).ok()).collect();
     assert!(!used.is_empty());

@@ -17,7 +17,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::net::{bind, listen};
 use tempfile::TempDir;
 
-use super::directory::{Directory, new_socket};
+use super::directory::{Directory, Unusable, new_socket};
 use super::packet::{self, Received};
 use super::*;
 use crate::admit::Admit;

@@ -43,8 +43,8 @@ fn try_connect(place: &Place) -> rustix::io::Result<OwnedFd> {
     let everyone = Admit::by(|_| true);
     match Directory::open(&place.directory(), &everyone) {
         Ok(directory) => directory.connect(&place.name),
-        Err(directory::Unusable::System(errno)) => Err(errno),
-        Err(directory::Unusable::Bad(bad)) => panic!("{bad}"),
+        Err(Unusable::System(errno)) => Err(errno),
+        Err(Unusable::Bad(bad)) => panic!("{bad}"),
     }
 }
 
