@@ -94,10 +94,19 @@ pub enum Corrupt {
         /// The most it could have been.
         to: u64,
     },
-    /// A cursor, found on resuming, that no ring can have.
+    /// A cursor, found on resuming or on being lapped, that no ring can have.
     Cursor {
         /// What was found.
         position: u64,
+    },
+    /// A record of a broadcast whose number does not follow that of the last.
+    Sequence {
+        /// Where, in bytes since the ring was new.
+        position: u64,
+        /// What was found.
+        sequence: u64,
+        /// The number, or where records were lost the least number, that it could have been.
+        from: u64,
     },
 }
 
@@ -154,6 +163,9 @@ impl fmt::Display for Corrupt {
             }
             Corrupt::Cursor { position } => {
                 write!(f, "corrupt ring: no cursor can be at {position}")
+            }
+            Corrupt::Sequence { position, sequence, from } => {
+                write!(f, "corrupt ring: record {sequence} at {position}, where {from} is due")
             }
         }
     }

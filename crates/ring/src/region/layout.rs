@@ -28,7 +28,7 @@ use super::record::{Header, Kind, WORD};
 pub const VERSION: u64 = 1;
 
 /// Bytes in front of the records, and all there is of the consumer's area.
-pub(super) const HEADER: usize = if cfg!(loom) { 4 * LINE * WORD } else { 4096 };
+pub(super) const HEADER: usize = if cfg!(loom) { 5 * LINE * WORD } else { 4096 };
 
 /// How an area must be aligned.
 pub(super) const ALIGN: usize = if cfg!(loom) { WORD } else { 4096 };

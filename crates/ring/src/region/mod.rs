@@ -113,9 +113,11 @@
 //!
 //! # More than two
 //!
-//! A receiver with many rings learns from a [`board`] which of them to look at.
+//! A receiver with many rings learns from a [`board`] which of them to look at. One ring for any
+//! number of readers that all get the same is a [`broadcast`].
 
 pub mod board;
+pub mod broadcast;
 mod consumer;
 mod copy;
 mod error;

@@ -46,6 +46,34 @@ pub enum Fence {
     Sleeper(fn()),
 }
 
+impl Fence {
+    /// Between the sleeper's doze and its last look.
+    pub(super) fn of_sleeper(self) {
+        match self {
+            // ORDERING: pairs with the fence of the waker: either the load of the doze there sees
+            // the store before this, or the sleeper's look after this sees what was published there.
+            Fence::Both => fence(Ordering::SeqCst),
+            Fence::Sleeper(bring_about) => bring_about(),
+        }
+    }
+
+    /// Between a publication and the look at the doze.
+    #[inline]
+    pub(super) fn of_waker(self) {
+        match self {
+            // ORDERING: pairs with the fence of the sleeper, see there.
+            Fence::Both => fence(Ordering::SeqCst),
+            // ORDERING: the processor's part is done by the sleeper's function, at whatever
+            // instruction this thread then is; the compiler's part is to leave the store of what
+            // was published and the load of the doze in this order.
+            #[cfg(not(loom))]
+            Fence::Sleeper(_) => compiler_fence(Ordering::SeqCst),
+            #[cfg(loom)]
+            Fence::Sleeper(_) => unreachable!("loom knows no membarrier"),
+        }
+    }
+}
+
 /// One side's part in the handshake, as sleeper and as waker. `mine` and `theirs` are always the
 /// area of this side and of the other.
 #[derive(Debug)]
@@ -83,12 +111,7 @@ impl Waiting {
         // ORDERING: the load before may not move behind this store, or it could count the ring that
         // answers it: release, pairs with the fence of `ring`.
         mine.publish(DOZE, self.doze);
-        match self.fence {
-            // ORDERING: pairs with the fence of `must_wake`: either the load of the doze there sees
-            // the store above, or the sleeper's look after this sees what was published there.
-            Fence::Both => fence(Ordering::SeqCst),
-            Fence::Sleeper(bring_about) => bring_about(),
-        }
+        self.fence.of_sleeper();
         seen
     }
 
@@ -105,17 +128,7 @@ impl Waiting {
             return false;
         }
         self.owed = false;
-        match self.fence {
-            // ORDERING: pairs with the fence of `announce`, see there.
-            Fence::Both => fence(Ordering::SeqCst),
-            // ORDERING: the processor's part is done by the sleeper's function, at whatever
-            // instruction this thread then is; the compiler's part is to leave the store of what
-            // was published and the load of the doze in this order.
-            #[cfg(not(loom))]
-            Fence::Sleeper(_) => compiler_fence(Ordering::SeqCst),
-            #[cfg(loom)]
-            Fence::Sleeper(_) => unreachable!("loom knows no membarrier"),
-        }
+        self.fence.of_waker();
         let doze = theirs.load(DOZE);
         let rings = doze % 2 == 1 && doze != self.answered;
         if rings {
