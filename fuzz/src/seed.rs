@@ -10,7 +10,14 @@ use chaski_kafka::{ApiKey, api_versions, fetch, frame_request, join_group, metad
 fn main() -> io::Result<()> {
     write("batch", &batches())?;
     write("kafka_request", &requests())?;
-    write("region", &regions())
+    write("region", &regions())?;
+    write("shm_wire", &packets())
+}
+
+/// One packet of each type.
+fn packets() -> Vec<(String, Vec<u8>)> {
+    let seeds = chaski_shm::wire::exercise::seeds();
+    seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
 }
 
 /// Rings in several states, each with a program.
