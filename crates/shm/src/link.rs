@@ -5,9 +5,14 @@
 //! has said that it sleeps. A record comes in by being copied out, and its space is given back
 //! before it is handed over: so it is taken at most once, whenever this process dies.
 
+mod back;
+mod batch;
+mod notes;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use chaski_ring::region::{AttachError, Consumer, Fence, Observer, Producer, RecvError, SendError};
 
 use crate::blocks::{Borrower, LendError, Lender};
@@ -18,6 +23,9 @@ use crate::memory::{Half, Ledger, Mapping, RingMemory};
 use crate::porch;
 use crate::step::step;
 use crate::wait::{self, Sleeper};
+
+pub use batch::Batch;
+pub(crate) use notes::note;
 
 /// A record's tag: its payload is a reference to a large one.
 pub(crate) const LARGE: u16 = 0x8000;
@@ -107,6 +115,16 @@ pub(crate) struct Link {
     session: Session,
 }
 
+/// What came of a receive. Small, to be returned in a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Nothing,
+    /// A record of this tag.
+    Record(u16),
+    /// The peer does not keep the protocol; the connection has been closed.
+    Spoilt,
+}
+
 /// What one record may take of a ring.
 pub(crate) fn share(half: Half) -> usize {
     half.layout().capacity() / 4 - 8
@@ -126,7 +144,7 @@ impl Link {
         let fence = if ends.fences { Fence::Sleeper(wait::light_fence) } else { Fence::Both };
         Ok(Link {
             tx: Producer::resume(ends.outgoing(), layout, fence)?,
-            rx: Consumer::resume(ends.incoming(), layout, fence)?.publish_every(0),
+            rx: Consumer::resume(ends.incoming(), layout, fence)?,
             doorbell,
             lender,
             borrower,
@@ -194,42 +212,44 @@ impl Link {
         Ok(())
     }
 
-    /// Takes the next record: its payload into `into`, its tag returned.
+    /// Takes the next record: its payload goes into `into`.
     #[inline]
-    pub(crate) fn recv(&mut self, into: &mut Vec<u8>) -> Result<Option<u16>, Error> {
+    pub(crate) fn recv(&mut self, into: &mut Vec<u8>) -> Taken {
         match self.rx.try_recv(into) {
-            Ok(None) => Ok(None),
+            Ok(None) => Taken::Nothing,
             Ok(Some(record)) => {
                 step("link.taken");
                 if self.rx.must_wake() {
                     self.doorbell.ring();
                 }
                 if record.tag & LARGE != 0 {
-                    self.recv_large(into)?;
+                    return self.recv_large(record.tag & !LARGE, into);
                 }
-                Ok(Some(record.tag & !LARGE))
+                Taken::Record(record.tag)
             }
-            Err(error) => Err(self.unfit(error)),
+            Err(error) => {
+                self.unfit(error);
+                Taken::Spoilt
+            }
         }
     }
 
     /// The payload that the reference in `into` leads to, in its stead.
     #[cold]
-    fn recv_large(&mut self, into: &mut Vec<u8>) -> Result<(), Error> {
-        let mut reference = [0; REFERENCE];
-        if into.len() != REFERENCE {
-            return Err(self.spoilt(Corrupt::Reference));
-        }
-        reference.copy_from_slice(into);
+    fn recv_large(&mut self, tag: u16, into: &mut Vec<u8>) -> Taken {
+        let reference: Result<[u8; REFERENCE], _> = into.as_slice().try_into();
         into.clear();
         let limit = self.payload_max;
-        let taken =
-            self.borrower.append_to(&reference, &self.session, &self.my_ledger, into, limit);
+        let taken = reference.is_ok_and(|reference| {
+            let Link { borrower, session, my_ledger, .. } = self;
+            borrower.append_to(&reference, session, my_ledger, into, limit).is_ok()
+        });
         step("link.large_taken");
-        match taken {
-            Ok(_) => Ok(()),
-            Err(_) => Err(self.spoilt(Corrupt::Reference)),
+        if taken {
+            return Taken::Record(tag);
         }
+        self.spoilt(Corrupt::Reference);
+        Taken::Spoilt
     }
 
     /// Whether a record is there, or will never be because the ring is spoilt.
@@ -302,12 +322,13 @@ impl Link {
         }
     }
 
+    #[cold]
     fn unfit(&self, error: RecvError) -> Error {
-        match error {
-            RecvError::Corrupt(corrupt) => self.spoilt(corrupt.into()),
+        self.spoilt(match error {
+            RecvError::Corrupt(corrupt) => corrupt.into(),
             // No limit was set below what a ring can hold.
-            _ => self.spoilt(Corrupt::Reference),
-        }
+            _ => Corrupt::Reference,
+        })
     }
 
     /// The peer does not keep the protocol: the connection ends here.
@@ -320,6 +341,8 @@ impl Link {
 fn lend_error(error: LendError) -> Error {
     match error {
         LendError::TooLarge { len, max } => Error::TooLarge { len, max },
+        // The peer has died, and nobody has been told yet.
+        LendError::System(Errno::PIPE | Errno::CONNRESET) => Error::Closed,
         LendError::System(errno) => Error::System { what: "memory for a large payload", errno },
     }
 }

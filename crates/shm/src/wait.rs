@@ -58,8 +58,9 @@ impl Default for Wait {
     }
 }
 
-/// Looks without a pause between them, before the clock is asked: a dense conversation is answered
-/// within them.
+/// Looks without a pause between them: a dense conversation is answered within these.
+const LOOKS_AT_ONCE: u32 = 64;
+/// Looks with a pause after each, before the clock is asked.
 const LOOKS_BEFORE_CLOCK: u32 = 64;
 /// From then on the core is offered to others so often.
 const YIELD_EVERY: Duration = Duration::from_micros(5);
@@ -134,6 +135,11 @@ impl Waiter {
             Wait::Spin => Duration::MAX,
             Wait::Adaptive(limit) => limit,
         };
+        for _ in 0..LOOKS_AT_ONCE {
+            if sleeper.look() {
+                return true;
+            }
+        }
         for _ in 0..LOOKS_BEFORE_CLOCK {
             if sleeper.look() {
                 return true;

@@ -10,7 +10,7 @@ use super::outstanding::{Outstanding, RequestId};
 use super::{DROPPED, MORE, OUTSTANDING_MAX, PLACE};
 use crate::door::ConnectError;
 use crate::error::{Corrupt, Error};
-use crate::link::{Link, Room};
+use crate::link::{Link, Room, Taken};
 use crate::name::Name;
 use crate::options::{Options, common_options, connecting_options};
 use crate::reach::{Reach, Reached};
@@ -50,6 +50,8 @@ pub struct Client {
     outstanding: Outstanding,
     /// What is known and was not told yet, with its payload.
     untold: VecDeque<(Told, Vec<u8>)>,
+    /// The tag of a record just taken that is no response in one piece.
+    odd: Option<u16>,
     waiter: Waiter,
     payload: Vec<u8>,
 }
@@ -66,6 +68,15 @@ enum State {
 struct Told {
     id: RequestId,
     outcome: Outcome,
+}
+
+/// What a look brought. Small, to be returned in registers.
+enum Polled {
+    Nothing,
+    /// All of the response to a request.
+    Whole(RequestId),
+    /// Something less common, see `poll_other`.
+    Other,
 }
 
 #[derive(Debug)]
@@ -126,6 +137,7 @@ impl ClientBuilder {
             reconnect_within: self.reconnect_within,
             outstanding: Outstanding::new(self.outstanding_max),
             untold: VecDeque::new(),
+            odd: None,
             waiter: Waiter::new(wait),
             payload: Vec::new(),
         })
@@ -221,7 +233,7 @@ impl Client {
         match link.send(place, request) {
             Ok(()) => Ok(self.outstanding.sent(link.position())),
             // The connection has ended, and the next will be tried.
-            Err(Error::Corrupt(_)) => Err(Error::Full),
+            Err(Error::Corrupt(_) | Error::Closed) => Err(Error::Full),
             Err(error) => Err(error),
         }
     }
@@ -254,9 +266,13 @@ impl Client {
     /// As [`Client::recv`].
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Response<'_>>, Error> {
-        match self.poll()? {
-            Some(told) => self.response(told).map(Some),
-            None => Ok(None),
+        match self.poll() {
+            Polled::Nothing => Ok(None),
+            Polled::Whole(id) => Ok(Some(Response { payload: &self.payload, id, last: true })),
+            Polled::Other => match self.poll_other()? {
+                Some(told) => self.response(told).map(Some),
+                None => Ok(None),
+            },
         }
     }
 
@@ -279,8 +295,13 @@ impl Client {
     /// What is told next, if anything is before the deadline.
     fn take(&mut self, deadline: Option<Instant>) -> Result<Option<Told>, Error> {
         loop {
-            if let Some(told) = self.poll()? {
-                return Ok(Some(told));
+            match self.poll() {
+                Polled::Nothing => {}
+                Polled::Whole(id) => return Ok(Some(Told { id, outcome: Outcome::Last })),
+                Polled::Other => match self.poll_other()? {
+                    None => {}
+                    told => return Ok(told),
+                },
             }
             if !self.wait(deadline)? {
                 return Ok(None);
@@ -288,24 +309,37 @@ impl Client {
         }
     }
 
-    /// What is told next, if anything is. Its payload is then in `self.payload`.
+    /// Looks for a response, and takes it if it is one in one piece.
     #[inline]
-    fn poll(&mut self) -> Result<Option<Told>, Error> {
-        if let State::Up(link) = &mut self.state
-            && self.untold.is_empty()
-        {
-            match link.recv(&mut self.payload) {
-                Ok(Some(tag)) => return self.answered(tag).map(Some),
-                Ok(None) if !self.reach.porch().has_news() => return Ok(None),
-                // The connection has ended, or that is now to be found out.
-                Ok(None) | Err(_) => {}
-            }
+    fn poll(&mut self) -> Polled {
+        let State::Up(link) = &mut self.state else { return Polled::Other };
+        if !self.untold.is_empty() {
+            return Polled::Other;
         }
-        self.poll_news()
+        match link.recv(&mut self.payload) {
+            Taken::Record(tag) if tag <= PLACE => {
+                if let Some(id) = self.outstanding.answered(tag) {
+                    return Polled::Whole(id);
+                }
+                self.odd = Some(tag);
+                Polled::Other
+            }
+            Taken::Nothing if !self.reach.porch().has_news() => Polled::Nothing,
+            Taken::Record(tag) => {
+                self.odd = Some(tag);
+                Polled::Other
+            }
+            // The connection has ended, or that is now to be found out.
+            Taken::Nothing | Taken::Spoilt => Polled::Other,
+        }
     }
 
+    /// What else is told next, if anything is. Its payload is then in `self.payload`.
     #[cold]
-    fn poll_news(&mut self) -> Result<Option<Told>, Error> {
+    fn poll_other(&mut self) -> Result<Option<Told>, Error> {
+        if let Some(tag) = self.odd.take() {
+            return self.answered(tag).map(Some);
+        }
         self.advance();
         if let Some((told, payload)) = self.untold.pop_front() {
             self.payload = payload;
@@ -318,14 +352,13 @@ impl Client {
     }
 
     /// A record of the server.
-    #[inline]
     fn answered(&mut self, tag: u16) -> Result<Told, Error> {
         let place = tag & PLACE;
         let Some(id) = self.outstanding.at(place) else { return Err(self.spoilt(tag)) };
         if tag & MORE != 0 {
             return Ok(Told { id, outcome: Outcome::Part });
         }
-        self.outstanding.answered(place);
+        let _ = self.outstanding.answered(place);
         if tag & DROPPED != 0 {
             return Ok(Told { id, outcome: Outcome::Failed(Error::Unanswered { request: id }) });
         }
@@ -363,7 +396,7 @@ impl Client {
             return;
         };
         let mut payload = Vec::new();
-        while let Ok(Some(tag)) = link.recv(&mut payload)
+        while let Taken::Record(tag) = link.recv(&mut payload)
             && let Ok(told) = self.answered(tag)
         {
             self.untold.push_back((told, std::mem::take(&mut payload)));
@@ -391,20 +424,18 @@ impl Client {
 
     /// Waits for a record or for news.
     fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, Error> {
-        let porch = self.reach.porch().clone();
-        self.waiter.wait(&porch, &mut Listening(&mut self.state, &self.reach), deadline)
+        let Client { waiter, state, reach, .. } = self;
+        waiter.wait(reach.porch(), &mut Listening(state, reach), deadline)
     }
 
     /// Waits until a request may be sent, or until nobody will take it any more.
     #[cold]
     fn wait_for_room(&mut self, len: usize) -> Result<(), Error> {
-        let porch = self.reach.porch().clone();
         self.advance();
         match &mut self.state {
             State::Up(link) => {
                 let mut room = Room { link, len, rung: Vec::new() };
-                self.waiter.wait(&porch, &mut room, None)?;
-                Ok(())
+                self.waiter.wait(self.reach.porch(), &mut room, None).map(|_| ())
             }
             State::Searching => self.wait(None).map(|_| ()),
             State::Closed => Err(Error::Closed),

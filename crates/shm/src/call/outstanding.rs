@@ -76,13 +76,13 @@ impl Outstanding {
         Some(entry.id)
     }
 
-    /// The request at this place has all of its response.
+    /// The request at this place has all of its response: which that was.
     #[inline]
-    pub(super) fn answered(&mut self, place: u16) {
-        if let Some(entry) = self.places[usize::from(place)].take() {
-            self.answered = self.answered.max(entry.end);
-            self.free.push(place);
-        }
+    pub(super) fn answered(&mut self, place: u16) -> Option<RequestId> {
+        let entry = self.places.get_mut(usize::from(place))?.take()?;
+        self.answered = self.answered.max(entry.end);
+        self.free.push(place);
+        Some(entry.id)
     }
 
     /// Whether a server can have stopped at `head`: where it began, or where a record ends.

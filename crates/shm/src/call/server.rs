@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{DROPPED, MORE, PLACE};
@@ -14,6 +15,7 @@ use crate::hall::{Hall, Key, Leave, Terms};
 use crate::link::{Link, Room};
 use crate::name::Name;
 use crate::options::{Options, binding_options, common_options};
+use crate::porch::Porch;
 use crate::wait::Waiter;
 use crate::wire::Kind;
 
@@ -41,6 +43,7 @@ const CATCH_UP: Duration = Duration::from_millis(1);
 /// requests that it sent before, is cut off ([`Leave::Slow`]).
 pub struct Server {
     hall: Hall<Backlog>,
+    porch: Arc<Porch>,
     waiter: Waiter,
     /// The request in hand.
     payload: Vec<u8>,
@@ -95,8 +98,10 @@ impl ServerBuilder {
     pub fn bind(self, name: &str) -> Result<Server, BindError> {
         let terms = Terms { serves: Kind::Call, peers_max: self.clients_max };
         let wait = self.options.wait;
+        let hall = Hall::bind(&Name::new(name)?, &self.options, terms)?;
         Ok(Server {
-            hall: Hall::bind(&Name::new(name)?, &self.options, terms)?,
+            porch: hall.porch().clone(),
+            hall,
             waiter: Waiter::new(wait),
             payload: Vec::new(),
             behind: Vec::new(),
@@ -204,7 +209,7 @@ impl Server {
         if !backlog.responses.is_empty() {
             return Err(Error::Full);
         }
-        match link.send(ticket.place | MORE, payload) {
+        match link.send(ticket.tag() | MORE, payload) {
             Err(Error::Corrupt(_)) => {
                 self.hall.cut_off(ticket.key, Leave::Corrupt);
                 Err(Error::Closed)
@@ -234,7 +239,7 @@ impl Server {
                 true => deadline,
                 false => Some(deadline_within(deadline, CATCH_UP)),
             };
-            let found = self.hall.wait(&mut self.waiter, limit)?;
+            let found = self.waiter.wait(&self.porch, &mut self.hall, limit)?;
             if !found && limit == deadline {
                 return Ok(None);
             }
@@ -243,10 +248,9 @@ impl Server {
 
     /// Waits until a response of this length fits; whether it does, or nobody waits for it any more.
     fn wait_for_room(&mut self, key: Key, len: usize, limit: Instant) -> Result<bool, Error> {
-        let porch = self.hall.porch().clone();
         let Some((link, _)) = self.hall.get(key) else { return Ok(true) };
         let mut room = Room { link, len, rung: Vec::new() };
-        let found = self.waiter.wait(&porch, &mut room, Some(limit));
+        let found = self.waiter.wait(&self.porch, &mut room, Some(limit));
         let rung = room.rung;
         self.hall.rang(rung);
         if let Some((link, _)) = self.hall.get(key)
@@ -270,7 +274,7 @@ impl Server {
                 return None;
             };
             if tag & !PLACE == 0 {
-                return Some(Ticket { key, place: tag });
+                return Some(Ticket { key, place: tag.into() });
             }
             self.spoilt(key, tag);
         }
@@ -287,7 +291,7 @@ impl Server {
     #[inline]
     fn respond(&mut self, ticket: &Ticket, flags: u16, payload: &[u8]) -> Result<(), Error> {
         let Some((link, backlog)) = self.hall.get(ticket.key) else { return Err(Error::Closed) };
-        let tag = ticket.place | flags;
+        let tag = ticket.tag() | flags;
         if backlog.responses.is_empty() {
             match link.send(tag, payload) {
                 Err(Error::Full) => {}
@@ -377,7 +381,7 @@ fn deadline_within(deadline: Option<Instant>, limit: Duration) -> Instant {
 
 impl AsFd for Server {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.hall.porch().as_fd()
+        self.porch.as_fd()
     }
 }
 
@@ -392,7 +396,13 @@ impl fmt::Debug for Server {
 #[must_use = "its client waits for a reply"]
 pub struct Ticket {
     key: Key,
-    place: u16,
+    place: u64,
+}
+
+impl Ticket {
+    fn tag(&self) -> u16 {
+        self.place as u16
+    }
 }
 
 /// A request in hand: its payload, and the duty to reply.

@@ -21,10 +21,10 @@
 
 pub(crate) mod board;
 mod desk;
+mod outward;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
 
 use board::FrontDoor;
 use desk::Desk;
@@ -33,12 +33,11 @@ use rustix::io::Errno;
 
 use crate::admit::Peer;
 use crate::door::{BindError, Bound};
-use crate::error::Error;
-use crate::link::Link;
+use crate::link::{Link, Taken};
 use crate::name::Name;
 use crate::options::Options;
 use crate::porch::Porch;
-use crate::wait::{Sleeper, Waiter};
+use crate::wait::Sleeper;
 
 /// With so few active connections none is worth the trouble of becoming dormant.
 const FEW: usize = 4;
@@ -49,9 +48,20 @@ const ROUNDS_PER_SWEEP: u32 = 64;
 
 /// A connection in the hall. Its slot is used again after it, the turn tells the two apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) slot: u32,
-    turn: u32,
+pub(crate) struct Key(u64);
+
+impl Key {
+    fn new(slot: u32, turn: u32) -> Key {
+        Key(u64::from(turn) << 32 | u64::from(slot))
+    }
+
+    fn slot(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn turn(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 /// A connection, where it stands, and what the pattern keeps with it.
@@ -149,30 +159,20 @@ impl<X: Default> Hall<X> {
             let Some(&slot) = self.active.get(self.at) else { continue };
             let seat = self.seats[slot as usize].as_mut().expect("who is active has a seat");
             match seat.link.recv(into) {
-                Ok(Some(tag)) => {
+                Taken::Record(tag) => {
                     seat.idle = 0;
                     self.at += 1;
-                    let key = Key { slot, turn: seat.turn };
+                    let key = Key::new(slot, seat.turn);
                     if seat.dozes {
                         self.wake(slot);
                     }
                     return Some((key, tag));
                 }
-                Ok(None) => self.idle(slot),
-                Err(_) => self.remove(slot, Leave::Corrupt),
+                Taken::Nothing => self.idle(slot),
+                Taken::Spoilt => self.remove(slot, Leave::Corrupt),
             }
         }
         None
-    }
-
-    /// Waits for a record, a peer, or the deadline; whether there is anything.
-    pub(crate) fn wait(
-        &mut self,
-        waiter: &mut Waiter,
-        deadline: Option<Instant>,
-    ) -> Result<bool, Error> {
-        let porch = self.desk.porch().clone();
-        waiter.wait(&porch, self, deadline)
     }
 
     pub(crate) fn porch(&self) -> &Arc<Porch> {
@@ -182,35 +182,35 @@ impl<X: Default> Hall<X> {
     /// The connection, if it is still up.
     #[inline]
     pub(crate) fn get(&mut self, key: Key) -> Option<(&mut Link, &mut X)> {
-        let seat = self.seats.get_mut(key.slot as usize)?.as_mut()?;
-        (seat.turn == key.turn).then_some((&mut seat.link, &mut seat.extra))
+        let seat = self.seats.get_mut(key.slot() as usize)?.as_mut()?;
+        (seat.turn == key.turn()).then_some((&mut seat.link, &mut seat.extra))
     }
 
     /// All connections.
     pub(crate) fn all(&mut self) -> impl Iterator<Item = (Key, &mut Link, &mut X)> {
         (0..).zip(&mut self.seats).filter_map(|(slot, seat)| {
             let seat = seat.as_mut()?;
-            Some((Key { slot, turn: seat.turn }, &mut seat.link, &mut seat.extra))
+            Some((Key::new(slot, seat.turn), &mut seat.link, &mut seat.extra))
         })
     }
 
     /// Leaves the records of a connection where they are, until [`Hall::resume`] or its end.
     pub(crate) fn pause(&mut self, key: Key) {
-        let Some(seat) = self.seats.get_mut(key.slot as usize).and_then(Option::as_mut) else {
+        let Some(seat) = self.seats.get_mut(key.slot() as usize).and_then(Option::as_mut) else {
             return;
         };
-        if seat.turn == key.turn && !seat.closing {
+        if seat.turn == key.turn() && !seat.closing {
             seat.paused = true;
             seat.active = false;
-            self.active.retain(|slot| *slot != key.slot);
+            self.active.retain(|slot| *slot != key.slot());
         }
     }
 
     /// Takes the records of a connection again.
     pub(crate) fn resume(&mut self, key: Key) {
         if self.get(key).is_some() {
-            self.seats[key.slot as usize].as_mut().expect("it is there").paused = false;
-            self.activate(key.slot);
+            self.seats[key.slot() as usize].as_mut().expect("it is there").paused = false;
+            self.activate(key.slot());
         }
     }
 
@@ -238,7 +238,7 @@ impl<X: Default> Hall<X> {
     /// Ends a connection.
     pub(crate) fn cut_off(&mut self, key: Key, why: Leave) {
         if self.get(key).is_some() {
-            self.remove(key.slot, why);
+            self.remove(key.slot(), why);
         }
     }
 
@@ -286,7 +286,7 @@ impl<X: Default> Hall<X> {
                 arrival.link.session().close();
             }
             self.turns = self.turns.wrapping_add(1);
-            self.arrived.push(Key { slot: arrival.slot, turn: self.turns });
+            self.arrived.push(Key::new(arrival.slot, self.turns));
             self.seats[slot] = Some(Seat {
                 link: arrival.link,
                 extra: X::default(),
