@@ -98,6 +98,7 @@ pub use call::{
 pub use door::{BadDirectory, BindError, ConnectError};
 pub use error::{Corrupt, Error};
 pub use hall::Leave;
+pub use memory::Pages;
 pub use name::{BadName, Name, directory};
 pub use wait::Wait;
 pub use wire::Refusal;
