@@ -63,7 +63,7 @@
 //! No word it may write is used but to be compared with the number of a use.
 //!
 //! A lender can announce what is no memory, or is too long, or too much of it, and refer to
-//! segments it never announced, or beyond their end: each is a [`BorrowError`] and the end of the
+//! segments it never announced, or beyond their end: each is a [`BorrowError`](borrower::BorrowError) and the end of the
 //! connection, when all that was mapped goes. If it changes a payload while it is read, the copy is
 //! garbage of the right length; whoever reads in place has promised to trust it.
 
@@ -78,7 +78,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use crate::door::Session;
 pub(crate) use crate::memory::SLOTS;
 use crate::wire::Control;
-pub(crate) use borrower::{BorrowError, Borrower};
+pub(crate) use borrower::Borrower;
 pub(crate) use lender::{LendError, Lender};
 
 /// Segments are made of whole pages.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-use super::borrower::Borrowed;
+use super::borrower::{BorrowError, Borrowed};
 use super::*;
 use crate::memory::{self, Half, Ledger, Mapping, Pages, Unsound};
 use crate::wire::Reason;
@@ -457,7 +457,7 @@ mod hostile {
     }
 
     fn reference(number: u32, len: u64, usage: u64) -> [u8; 24] {
-        super::super::reference::Reference { number, len, usage }.encode()
+        reference::Reference { number, len, usage }.encode()
     }
 
     /// What a borrower says to a lender that announces this and then sends that.
@@ -611,7 +611,7 @@ mod hostile {
         let mut pair = Pair::new(64 * KIB);
         for n in 0..100_usize {
             assert!(pair.send(&payload(100, n)));
-            let reference = super::super::reference::Reference::decode(&pair.ring[n]).unwrap();
+            let reference = reference::Reference::decode(&pair.ring[n]).unwrap();
             pair.ledger.0.give_back(slot_of(reference.number), reference.usage);
         }
         for _ in 0..100 {
@@ -624,7 +624,7 @@ mod hostile {
     fn a_ledger_full_of_nonsense() {
         let mut pair = Pair::new(64 * KIB);
         assert!(pair.send(b"lent"));
-        let usage = super::super::reference::Reference::decode(&pair.ring[0]).unwrap().usage;
+        let usage = reference::Reference::decode(&pair.ring[0]).unwrap().usage;
         for word in [0, 1, usage - 1, usage + 1, u64::MAX] {
             (0..SLOTS).for_each(|slot| pair.ledger.0.give_back(slot, word));
             assert!(!pair.send(b"no"), "{word}");

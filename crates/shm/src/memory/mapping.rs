@@ -59,17 +59,14 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Brings the pages that are to be there from the start.
+    /// Brings the pages that are to be there from the start; those of a peer's memory are its own
+    /// business.
     fn fill(&self, pages: Pages) -> Result<()> {
         if pages == Pages::OnTouch {
             return Ok(());
         }
-        let populate = match self.access {
-            Access::Read => Advice::LinuxPopulateRead,
-            Access::Write => Advice::LinuxPopulateWrite,
-        };
         let huge = (pages == Pages::Huge).then_some(Advice::LinuxHugepage);
-        for advice in huge.into_iter().chain([populate]) {
+        for advice in huge.into_iter().chain([Advice::LinuxPopulateWrite]) {
             // SAFETY: within our mapping, whose contents neither advice changes.
             unsafe { mm::madvise(self.base.as_ptr().cast(), self.len, advice)? };
         }

@@ -36,6 +36,4 @@ pub(crate) use half::{Half, RingMemory};
 pub(crate) use ledger::{Ledger, SLOTS};
 pub(crate) use mapping::Mapping;
 pub use pages::Pages;
-pub(crate) use sealed::{
-    Unsound, create, create_open_to_all, create_with, open, open_with, open_writable,
-};
+pub(crate) use sealed::{Unsound, create, create_open_to_all, create_with, open, open_writable};

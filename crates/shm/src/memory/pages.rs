@@ -26,8 +26,8 @@ pub enum Pages {
     /// A page comes when it is first touched. What is not used costs nothing.
     #[default]
     OnTouch,
-    /// All pages come at once, when the memory is made or mapped (since Linux 5.14). Fails rather
-    /// than kills if there is not so much memory.
+    /// All pages come at once, when the memory is made (since Linux 5.14). Fails rather than kills
+    /// if there is not so much memory.
     Populated,
     /// As `Populated`, and where 2 MiB lie together the kernel is asked for one huge page instead
     /// of 512, which it gives if it finds the room. For rings and payloads of many megabytes; a

@@ -85,18 +85,7 @@ fn create_empty(name: &str) -> rustix::io::Result<OwnedFd> {
 ///
 /// See [`Unsound`].
 pub(crate) fn open(fd: BorrowedFd<'_>, len: usize) -> Result<Mapping, Unsound> {
-    open_with(fd, len, Pages::OnTouch)
-}
-
-/// As [`open`], with all its pages at once if so asked. Their size is its maker's choice, so that
-/// [`Pages::Huge`] is no more than [`Pages::Populated`] here.
-///
-/// # Errors
-///
-/// See [`Unsound`].
-pub(crate) fn open_with(fd: BorrowedFd<'_>, len: usize, pages: Pages) -> Result<Mapping, Unsound> {
-    let pages = if pages == Pages::Huge { Pages::Populated } else { pages };
-    open_as(fd, len, Access::Read, pages)
+    open_as(fd, len, Access::Read)
 }
 
 /// As [`open`], for memory that is open to all.
@@ -105,18 +94,13 @@ pub(crate) fn open_with(fd: BorrowedFd<'_>, len: usize, pages: Pages) -> Result<
 ///
 /// See [`Unsound`].
 pub(crate) fn open_writable(fd: BorrowedFd<'_>, len: usize) -> Result<Mapping, Unsound> {
-    open_as(fd, len, Access::Write, Pages::OnTouch)
+    open_as(fd, len, Access::Write)
 }
 
-fn open_as(
-    fd: BorrowedFd<'_>,
-    len: usize,
-    access: Access,
-    pages: Pages,
-) -> Result<Mapping, Unsound> {
+fn open_as(fd: BorrowedFd<'_>, len: usize, access: Access) -> Result<Mapping, Unsound> {
     examine(fd, len)?;
     // SAFETY: it has this length and keeps it, as just found: seals are never taken off.
-    unsafe { Mapping::new(fd, len, access, pages) }.map_err(|errno| match errno {
+    unsafe { Mapping::new(fd, len, access, Pages::OnTouch) }.map_err(|errno| match errno {
         Errno::ACCESS | Errno::PERM => Unsound::Access,
         other => Unsound::System(other),
     })
