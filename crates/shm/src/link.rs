@@ -136,10 +136,11 @@ impl Link {
     pub(crate) fn new(
         ends: Ends,
         doorbell: Doorbell,
-        lender: Lender,
+        mut lender: Lender,
         borrower: Borrower,
         session: Session,
     ) -> Result<Link, AttachError> {
+        lender.limit_to(ends.payload_max);
         let layout = ends.half.layout();
         let fence = if ends.fences { Fence::Sleeper(wait::light_fence) } else { Fence::Both };
         Ok(Link {
@@ -218,14 +219,17 @@ impl Link {
         match self.rx.try_recv(into) {
             Ok(None) => Taken::Nothing,
             Ok(Some(record)) => {
+                self.rx.publish();
                 step("link.taken");
+                let mut taken = Taken::Record(record.tag);
+                if record.tag & LARGE != 0 {
+                    taken = self.recv_large(record.tag & !LARGE, into);
+                }
+                // Behind all that the peer may have waited for.
                 if self.rx.must_wake() {
                     self.doorbell.ring();
                 }
-                if record.tag & LARGE != 0 {
-                    return self.recv_large(record.tag & !LARGE, into);
-                }
-                Taken::Record(record.tag)
+                taken
             }
             Err(error) => {
                 self.unfit(error);

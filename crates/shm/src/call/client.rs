@@ -172,10 +172,28 @@ impl Client {
     /// As [`Client::send`] and [`Client::recv`].
     pub fn call(&mut self, request: &[u8]) -> Result<&[u8], Error> {
         let id = self.send(request)?;
+        loop {
+            match self.poll() {
+                Polled::Nothing => {}
+                Polled::Whole(answered) if answered == id => return Ok(&self.payload),
+                Polled::Whole(other) => {
+                    let told = Told { id: other, outcome: Outcome::Last };
+                    return self.await_one(id, Some(told));
+                }
+                Polled::Other => return self.await_one(id, None),
+            }
+            self.wait(None)?;
+        }
+    }
+
+    /// Waits for all of the response to one request, and keeps what comes for others, beginning
+    /// with `told`, whose payload is at hand.
+    #[cold]
+    fn await_one(&mut self, id: RequestId, mut told: Option<Told>) -> Result<&[u8], Error> {
         let (mut parts, mut others) = (Vec::new(), VecDeque::new());
         let outcome = loop {
-            let told = match self.take(None) {
-                Ok(told) => told.expect("without a deadline there is no end to waiting"),
+            let told = match told.take().map_or_else(|| self.next(), Ok) {
+                Ok(told) => told,
                 Err(error) => break Err(error),
             };
             if told.id != id {
@@ -292,6 +310,11 @@ impl Client {
         Ok(Response { payload: &self.payload, id: told.id, last })
     }
 
+    /// What is told next.
+    fn next(&mut self) -> Result<Told, Error> {
+        Ok(self.take(None)?.expect("without a deadline there is no end to waiting"))
+    }
+
     /// What is told next, if anything is before the deadline.
     fn take(&mut self, deadline: Option<Instant>) -> Result<Option<Told>, Error> {
         loop {
@@ -310,7 +333,7 @@ impl Client {
     }
 
     /// Looks for a response, and takes it if it is one in one piece.
-    #[inline]
+    #[inline(never)]
     fn poll(&mut self) -> Polled {
         let State::Up(link) = &mut self.state else { return Polled::Other };
         if !self.untold.is_empty() {

@@ -11,7 +11,7 @@ use super::{DROPPED, MORE, PLACE};
 use crate::admit::Peer;
 use crate::door::BindError;
 use crate::error::{Corrupt, Error};
-use crate::hall::{Hall, Key, Leave, Terms};
+use crate::hall::{Hall, Key, Leave, Mail, Terms};
 use crate::link::{Link, Room};
 use crate::name::Name;
 use crate::options::{Options, binding_options, common_options};
@@ -130,6 +130,7 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::System`]. What a client does wrong ends its connection and nothing else.
+    #[inline]
     pub fn recv(&mut self) -> Result<Request<'_>, Error> {
         let ticket = self.take(None)?.ok_or(Error::TimedOut)?;
         Ok(Request { server: self, ticket: Some(ticket) })
@@ -150,6 +151,7 @@ impl Server {
     /// # Errors
     ///
     /// None at present.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Request<'_>>, Error> {
         let Some(ticket) = self.poll() else { return Ok(None) };
         Ok(Some(Request { server: self, ticket: Some(ticket) }))
@@ -161,6 +163,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`Server::recv`].
+    #[inline]
     pub fn recv_into(&mut self, payload: &mut Vec<u8>) -> Result<Ticket, Error> {
         std::mem::swap(&mut self.payload, payload);
         let taken = self.take(None);
@@ -174,6 +177,7 @@ impl Server {
     ///
     /// [`Error::Closed`]: its client is gone. [`Error::TooLarge`]: the client takes no such
     /// payload.
+    #[inline]
     pub fn reply(&mut self, ticket: Ticket, payload: &[u8]) -> Result<(), Error> {
         self.respond(&ticket, 0, payload)
     }
@@ -191,8 +195,8 @@ impl Server {
                 Err(Error::Full) => {}
                 other => return other,
             }
-            if !self.wait_for_room(ticket.key, payload.len(), limit)? {
-                self.hall.cut_off(ticket.key, Leave::Slow);
+            if !self.wait_for_room(ticket.0.key(), payload.len(), limit)? {
+                self.hall.cut_off(ticket.0.key(), Leave::Slow);
                 return Err(Error::Closed);
             }
         }
@@ -205,13 +209,13 @@ impl Server {
     /// [`Error::Full`]: there is no room now. Others as [`Server::reply`].
     pub fn try_reply_part(&mut self, ticket: &Ticket, payload: &[u8]) -> Result<(), Error> {
         self.catch_up();
-        let Some((link, backlog)) = self.hall.get(ticket.key) else { return Err(Error::Closed) };
+        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else { return Err(Error::Closed) };
         if !backlog.responses.is_empty() {
             return Err(Error::Full);
         }
-        match link.send(ticket.tag() | MORE, payload) {
+        match link.send(ticket.0.tag() | MORE, payload) {
             Err(Error::Corrupt(_)) => {
-                self.hall.cut_off(ticket.key, Leave::Corrupt);
+                self.hall.cut_off(ticket.0.key(), Leave::Corrupt);
                 Err(Error::Closed)
             }
             other => other,
@@ -230,18 +234,25 @@ impl Server {
     }
 
     /// Waits for a request until the deadline.
+    #[inline]
     fn take(&mut self, deadline: Option<Instant>) -> Result<Option<Ticket>, Error> {
+        match self.poll() {
+            None => self.wait(deadline),
+            ticket => Ok(ticket),
+        }
+    }
+
+    #[inline(never)]
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Ticket>, Error> {
         loop {
-            if let Some(ticket) = self.poll() {
-                return Ok(Some(ticket));
-            }
             let limit = match self.behind.is_empty() {
                 true => deadline,
                 false => Some(deadline_within(deadline, CATCH_UP)),
             };
             let found = self.waiter.wait(&self.porch, &mut self.hall, limit)?;
-            if !found && limit == deadline {
-                return Ok(None);
+            let ticket = self.poll();
+            if ticket.is_some() || !found && limit == deadline {
+                return Ok(ticket);
             }
         }
     }
@@ -262,26 +273,27 @@ impl Server {
     }
 
     /// The next request of whose turn it is.
-    #[inline]
+    #[inline(never)]
     fn poll(&mut self) -> Option<Ticket> {
         loop {
             let next = self.hall.recv(&mut self.payload);
             if !self.behind.is_empty() {
                 self.catch_up();
             }
-            let Some((key, tag)) = next else {
+            let Some(mail) = next else {
                 self.settle();
                 return None;
             };
-            if tag & !PLACE == 0 {
-                return Some(Ticket { key, place: tag.into() });
+            if mail.tag() & !PLACE == 0 {
+                return Some(Ticket(mail));
             }
-            self.spoilt(key, tag);
+            self.spoilt(mail);
         }
     }
 
     #[cold]
-    fn spoilt(&mut self, key: Key, tag: u16) {
+    fn spoilt(&mut self, mail: Mail) {
+        let (key, tag) = (mail.key(), mail.tag());
         if let Some((link, _)) = self.hall.get(key) {
             let _ = link.spoilt(Corrupt::Tag(tag));
             self.hall.cut_off(key, Leave::Corrupt);
@@ -290,19 +302,19 @@ impl Server {
 
     #[inline]
     fn respond(&mut self, ticket: &Ticket, flags: u16, payload: &[u8]) -> Result<(), Error> {
-        let Some((link, backlog)) = self.hall.get(ticket.key) else { return Err(Error::Closed) };
-        let tag = ticket.tag() | flags;
+        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else { return Err(Error::Closed) };
+        let tag = ticket.0.tag() | flags;
         if backlog.responses.is_empty() {
             match link.send(tag, payload) {
                 Err(Error::Full) => {}
                 Err(Error::Corrupt(_)) => {
-                    self.hall.cut_off(ticket.key, Leave::Corrupt);
+                    self.hall.cut_off(ticket.0.key(), Leave::Corrupt);
                     return Err(Error::Closed);
                 }
                 other => return other,
             }
         }
-        self.put_aside(ticket.key, tag, payload)
+        self.put_aside(ticket.0.key(), tag, payload)
     }
 
     /// Keeps a response until there is room, and takes no requests from its client until then.
@@ -394,16 +406,7 @@ impl fmt::Debug for Server {
 /// Where a response goes. Owned, so that a request can be answered later, out of order.
 #[derive(Debug)]
 #[must_use = "its client waits for a reply"]
-pub struct Ticket {
-    key: Key,
-    place: u64,
-}
-
-impl Ticket {
-    fn tag(&self) -> u16 {
-        self.place as u16
-    }
-}
+pub struct Ticket(Mail);
 
 /// A request in hand: its payload, and the duty to reply.
 ///
@@ -420,6 +423,7 @@ impl Request<'_> {
     /// # Errors
     ///
     /// As [`Server::reply`].
+    #[inline]
     pub fn reply(mut self, payload: &[u8]) -> Result<(), Error> {
         let ticket = self.ticket.take().expect("there is one until the request ends");
         self.server.reply(ticket, payload)
@@ -443,7 +447,7 @@ impl Request<'_> {
 
     /// Who asks.
     pub fn peer(&mut self) -> Option<&Peer> {
-        let key = self.ticket.as_ref()?.key;
+        let key = self.ticket.as_ref()?.0.key();
         Some(self.server.hall.get(key)?.0.session().peer())
     }
 }

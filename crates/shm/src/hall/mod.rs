@@ -23,6 +23,7 @@ pub(crate) mod board;
 mod desk;
 mod outward;
 
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -47,20 +48,46 @@ const LOOKS_IDLE: usize = 8192;
 const ROUNDS_PER_SWEEP: u32 = 64;
 
 /// A connection in the hall. Its slot is used again after it, the turn tells the two apart.
+///
+/// ```text
+/// 63              32 31    16 15     0
+/// +-----------------+--------+--------+
+/// | turn, not zero  |  slot  |   0    |
+/// +-----------------+--------+--------+
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key(u64);
+pub(crate) struct Key(NonZero<u64>);
 
 impl Key {
     fn new(slot: u32, turn: u32) -> Key {
-        Key(u64::from(turn) << 32 | u64::from(slot))
+        let word = u64::from(turn.max(1)) << 32 | u64::from(slot) << 16;
+        Key(NonZero::new(word).expect("a turn is not zero"))
     }
 
-    fn slot(self) -> u32 {
-        self.0 as u32
+    #[inline]
+    fn slot(self) -> usize {
+        usize::from((self.0.get() >> 16) as u16)
+    }
+}
+
+/// A record of a connection: its key, and the record's tag in the bits that a key leaves free. One
+/// word, so that it and the lack of it are returned in a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mail(NonZero<u64>);
+
+impl Mail {
+    fn new(key: Key, tag: u16) -> Mail {
+        Mail(key.0 | u64::from(tag))
     }
 
-    fn turn(self) -> u32 {
-        (self.0 >> 32) as u32
+    #[inline]
+    pub(crate) fn key(self) -> Key {
+        Key(NonZero::new(self.0.get() & !0xffff).expect("a turn is not zero"))
+    }
+
+    #[inline]
+    pub(crate) fn tag(self) -> u16 {
+        self.0.get() as u16
     }
 }
 
@@ -69,7 +96,7 @@ impl Key {
 struct Seat<X> {
     link: Link,
     extra: X,
-    turn: u32,
+    key: Key,
     active: bool,
     /// The ring says that nobody looks at it.
     dozes: bool,
@@ -150,7 +177,7 @@ impl<X: Default> Hall<X> {
     /// The next record of any connection, in turn: its payload into `into`; whose it is, and its
     /// tag. `None` after a round in which there was nothing.
     #[inline]
-    pub(crate) fn recv(&mut self, into: &mut Vec<u8>) -> Option<(Key, u16)> {
+    pub(crate) fn recv(&mut self, into: &mut Vec<u8>) -> Option<Mail> {
         for _ in 0..=self.active.len() {
             if self.at >= self.active.len() {
                 self.at = 0;
@@ -162,11 +189,11 @@ impl<X: Default> Hall<X> {
                 Taken::Record(tag) => {
                     seat.idle = 0;
                     self.at += 1;
-                    let key = Key::new(slot, seat.turn);
+                    let mail = Mail::new(seat.key, tag);
                     if seat.dozes {
                         self.wake(slot);
                     }
-                    return Some((key, tag));
+                    return Some(mail);
                 }
                 Taken::Nothing => self.idle(slot),
                 Taken::Spoilt => self.remove(slot, Leave::Corrupt),
@@ -182,35 +209,33 @@ impl<X: Default> Hall<X> {
     /// The connection, if it is still up.
     #[inline]
     pub(crate) fn get(&mut self, key: Key) -> Option<(&mut Link, &mut X)> {
-        let seat = self.seats.get_mut(key.slot() as usize)?.as_mut()?;
-        (seat.turn == key.turn()).then_some((&mut seat.link, &mut seat.extra))
+        let seat = self.seats.get_mut(key.slot())?.as_mut()?;
+        (seat.key == key).then_some((&mut seat.link, &mut seat.extra))
     }
 
     /// All connections.
     pub(crate) fn all(&mut self) -> impl Iterator<Item = (Key, &mut Link, &mut X)> {
-        (0..).zip(&mut self.seats).filter_map(|(slot, seat)| {
-            let seat = seat.as_mut()?;
-            Some((Key::new(slot, seat.turn), &mut seat.link, &mut seat.extra))
-        })
+        let seats = self.seats.iter_mut().flatten();
+        seats.map(|seat| (seat.key, &mut seat.link, &mut seat.extra))
     }
 
     /// Leaves the records of a connection where they are, until [`Hall::resume`] or its end.
     pub(crate) fn pause(&mut self, key: Key) {
-        let Some(seat) = self.seats.get_mut(key.slot() as usize).and_then(Option::as_mut) else {
+        let Some(seat) = self.seats.get_mut(key.slot()).and_then(Option::as_mut) else {
             return;
         };
-        if seat.turn == key.turn() && !seat.closing {
+        if seat.key == key && !seat.closing {
             seat.paused = true;
             seat.active = false;
-            self.active.retain(|slot| *slot != key.slot());
+            self.active.retain(|slot| *slot as usize != key.slot());
         }
     }
 
     /// Takes the records of a connection again.
     pub(crate) fn resume(&mut self, key: Key) {
         if self.get(key).is_some() {
-            self.seats[key.slot() as usize].as_mut().expect("it is there").paused = false;
-            self.activate(key.slot());
+            self.seats[key.slot()].as_mut().expect("it is there").paused = false;
+            self.activate(key.slot() as u32);
         }
     }
 
@@ -238,7 +263,7 @@ impl<X: Default> Hall<X> {
     /// Ends a connection.
     pub(crate) fn cut_off(&mut self, key: Key, why: Leave) {
         if self.get(key).is_some() {
-            self.remove(key.slot(), why);
+            self.remove(key.slot() as u32, why);
         }
     }
 
@@ -286,11 +311,12 @@ impl<X: Default> Hall<X> {
                 arrival.link.session().close();
             }
             self.turns = self.turns.wrapping_add(1);
-            self.arrived.push(Key::new(arrival.slot, self.turns));
+            let key = Key::new(arrival.slot, self.turns);
+            self.arrived.push(key);
             self.seats[slot] = Some(Seat {
                 link: arrival.link,
                 extra: X::default(),
-                turn: self.turns,
+                key,
                 active: false,
                 dozes: false,
                 paused: false,
