@@ -87,6 +87,7 @@ mod pubsub;
 mod reach;
 mod step;
 pub mod survey;
+mod tie;
 mod wait;
 #[doc(hidden)]
 pub mod wire;
@@ -98,7 +99,9 @@ pub use call::{
 pub use door::{BadDirectory, BindError, ConnectError};
 pub use error::{Corrupt, Error};
 pub use hall::Leave;
+pub use link::Batch;
 pub use memory::Pages;
 pub use name::{BadName, Name, directory};
+pub use pipeline::{Loss, Message, Pull, PullBuilder, Push, PushBuilder};
 pub use wait::Wait;
 pub use wire::Refusal;

@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use chaski_ring::region::AttachError;
@@ -14,7 +15,7 @@ use crate::blocks::Lender;
 use crate::door::{ConnectError, Dialed, Dialing};
 use crate::hall::board::Knocker;
 use crate::hall::large;
-use crate::link::{Doorbell, Ends, Link};
+use crate::link::{Doorbell, Ends, Link, note};
 use crate::memory::{self, Half, Mapping, RingMemory};
 use crate::name::Name;
 use crate::options::Options;
@@ -79,6 +80,11 @@ impl Reach {
     #[inline]
     pub(crate) fn porch(&self) -> &Arc<Porch> {
         &self.porch
+    }
+
+    /// A note in the half of this side, which outlives servers.
+    pub(crate) fn note(&self, at: usize) -> &AtomicU64 {
+        note(&self.mine, self.half, at)
     }
 
     /// Connects for the first time, waiting for a server until the deadline.

@@ -1,0 +1,177 @@
+//! The hall of an endpoint that does not look at its peers' rings: it sends to them, or they only
+//! mark its board.
+
+use std::time::Instant;
+
+use super::{Hall, Key, Leave, ROUNDS_PER_SWEEP};
+use crate::error::Error;
+use crate::link::{Batch, Link};
+use crate::wait::{Sleeper, Waiter};
+
+impl<X: Default> Hall<X> {
+    /// Seats who has come, and lets go who hung up; whether there was news. For an endpoint that
+    /// does not take records: what a peer sent is left.
+    #[inline]
+    pub(crate) fn attend(&mut self) -> bool {
+        let news = self.porch().has_news();
+        if news {
+            self.take_news();
+            self.remove_closing();
+        }
+        news
+    }
+
+    #[cold]
+    fn remove_closing(&mut self) {
+        for slot in 0..self.seats.len() {
+            if self.seats[slot].as_ref().is_some_and(|seat| seat.closing) {
+                self.remove(slot as u32, Leave::Gone);
+            }
+        }
+    }
+
+    /// Waits until `found` says so of a connection, somebody comes or leaves, or the deadline;
+    /// whether there is anything. A peer that makes room in its ring ends the sleep.
+    pub(crate) fn wait_for(
+        &mut self,
+        waiter: &mut Waiter,
+        deadline: Option<Instant>,
+        found: impl FnMut(&mut Link, &mut X) -> bool,
+    ) -> Result<bool, Error> {
+        let porch = self.porch().clone();
+        waiter.wait(&porch, &mut Room { hall: self, found }, deadline)
+    }
+
+    /// Waits until somebody marks the board, comes or leaves, or the deadline; whether there is
+    /// anything. `found` tells of a connection whether there is something without a mark, which
+    /// others may have erased.
+    pub(crate) fn wait_for_mark(
+        &mut self,
+        waiter: &mut Waiter,
+        deadline: Option<Instant>,
+        found: impl FnMut(&mut Link, &mut X) -> bool,
+    ) -> Result<bool, Error> {
+        let porch = self.porch().clone();
+        waiter.wait(&porch, &mut Marks { hall: self, found }, deadline)
+    }
+
+    /// Calls `each` for the connections that marked the board or rang since the last call, and now
+    /// and then for one that did not.
+    pub(crate) fn take_marked(&mut self, mut each: impl FnMut(Key)) {
+        let mut marked = std::mem::take(&mut self.marked);
+        if !self.door.board.is_empty() {
+            self.door.board.take(|slot| marked.push(slot));
+        }
+        self.rounds = self.rounds.wrapping_add(1);
+        if self.rounds.is_multiple_of(ROUNDS_PER_SWEEP) && !self.seats.is_empty() {
+            self.swept = (self.swept + 1) % self.seats.len();
+            marked.push(self.swept);
+        }
+        for slot in marked.drain(..) {
+            if let Some(Some(seat)) = self.seats.get(slot) {
+                each(seat.key);
+            }
+        }
+        self.marked = marked;
+    }
+
+    /// Takes what there is from the connections in turn, until the batch holds `max` records or
+    /// many bytes, or a round is over.
+    pub(crate) fn recv_many(&mut self, max: usize, batch: &mut Batch) {
+        for _ in 0..=self.active.len() {
+            if batch.len() >= max {
+                return;
+            }
+            if self.at >= self.active.len() {
+                self.at = 0;
+                self.round();
+            }
+            let Some(&slot) = self.active.get(self.at) else { continue };
+            let seat = self.seats[slot as usize].as_mut().expect("who is active has a seat");
+            let before = batch.len();
+            match seat.link.recv_many(max, batch) {
+                Ok(()) if batch.len() == before => self.idle(slot),
+                Ok(()) => {
+                    seat.idle = 0;
+                    self.at += 1;
+                    self.wake(slot);
+                }
+                Err(_) => self.remove(slot, Leave::Corrupt),
+            }
+        }
+    }
+}
+
+/// Waits for what peers give back.
+struct Room<'a, X, F> {
+    hall: &'a mut Hall<X>,
+    found: F,
+}
+
+impl<X: Default, F: FnMut(&mut Link, &mut X) -> bool> Sleeper for Room<'_, X, F> {
+    fn look(&mut self) -> bool {
+        let Room { hall, found } = self;
+        let mut seats = hall.seats.iter_mut().flatten();
+        seats.any(|seat| found(&mut seat.link, &mut seat.extra))
+            || std::mem::take(&mut hall.rang)
+            || hall.desk.porch().has_news()
+    }
+
+    fn lie_down(&mut self) {
+        for seat in self.hall.seats.iter_mut().flatten() {
+            seat.link.doze_for_room();
+        }
+        // A peer's word for room goes by the board, as all of its words.
+        self.hall.door.sleeper.announce();
+    }
+
+    fn get_up(&mut self) {
+        self.hall.door.sleeper.awake();
+        for seat in self.hall.seats.iter_mut().flatten() {
+            seat.link.awake_for_room();
+        }
+    }
+
+    /// It rings once a sleep, so the caller looks and lies down anew if that was not enough.
+    fn rung(&mut self, _key: u32) {
+        self.hall.rang = true;
+    }
+}
+
+/// Waits for marks on the board.
+struct Marks<'a, X, F> {
+    hall: &'a mut Hall<X>,
+    found: F,
+}
+
+impl<X: Default, F: FnMut(&mut Link, &mut X) -> bool> Sleeper for Marks<'_, X, F> {
+    fn look(&mut self) -> bool {
+        !self.hall.door.board.is_empty()
+            || !self.hall.marked.is_empty()
+            || self.hall.desk.porch().has_news()
+    }
+
+    fn look_everywhere(&mut self) -> bool {
+        let Marks { hall, found } = self;
+        for (slot, seat) in hall.seats.iter_mut().enumerate() {
+            if let Some(seat) = seat
+                && found(&mut seat.link, &mut seat.extra)
+            {
+                hall.marked.push(slot);
+            }
+        }
+        self.look()
+    }
+
+    fn lie_down(&mut self) {
+        self.hall.door.sleeper.announce();
+    }
+
+    fn get_up(&mut self) {
+        self.hall.door.sleeper.awake();
+    }
+
+    fn rung(&mut self, key: u32) {
+        self.hall.marked.push(key as usize);
+    }
+}

@@ -1,0 +1,199 @@
+//! The sender to one collector, and to its successors.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use super::Loss;
+use super::push::Losses;
+use super::sent::Sent;
+use crate::door::ConnectError;
+use crate::error::Error;
+use crate::hall::Leave;
+use crate::link::Link;
+use crate::options::Options;
+use crate::step::step;
+use crate::tie::{Patience, Tie};
+use crate::wait::{Sleeper, Waiter};
+use crate::wire::Kind;
+
+/// The way to a collector.
+pub(super) struct Uplink {
+    tie: Tie,
+    waiter: Waiter,
+    sent: Sent,
+    losses: Losses,
+}
+
+impl Uplink {
+    pub(super) fn connect(
+        name: &str,
+        options: Options,
+        patience: Patience,
+    ) -> Result<Uplink, ConnectError> {
+        let waiter = Waiter::new(options.wait);
+        let tie = Tie::connect(name, options, Kind::Push, patience)?;
+        Ok(Uplink { tie, waiter, sent: Sent::default(), losses: Losses::default() })
+    }
+
+    /// Writes a message, which the collector sees with [`Uplink::publish`].
+    #[inline]
+    pub(super) fn try_stage(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if self.tie.porch().has_news() {
+            self.advance();
+        }
+        let Some(link) = self.tie.link() else {
+            return Err(if self.tie.is_over() { Error::Closed } else { Error::Full });
+        };
+        match link.stage(0, payload) {
+            Ok(()) => {
+                self.sent.push(link);
+                Ok(())
+            }
+            // Closed: it died, which the next call finds out.
+            Err(Error::Full | Error::Closed) => {
+                link.flush();
+                Err(Error::Full)
+            }
+            // The connection has ended, and the next will be tried.
+            Err(Error::Corrupt(_)) => {
+                self.lose(Leave::Corrupt);
+                Err(Error::Full)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Shows what was staged.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        if let Some(link) = self.tie.link() {
+            link.flush();
+        }
+    }
+
+    /// Waits until a message of this length can be sent; whether it may be, or never.
+    #[cold]
+    pub(super) fn wait_for_room(
+        &mut self,
+        len: usize,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Error> {
+        self.publish();
+        self.wait_for(deadline, |link| link.has_room(len))
+    }
+
+    /// Waits until everything is taken, or for the deadline; how many messages are not.
+    pub(super) fn flush(&mut self, deadline: Instant) -> Result<u64, Error> {
+        loop {
+            self.advance();
+            self.publish();
+            let untaken = self.untaken();
+            if untaken == 0 || self.tie.is_over() || Instant::now() >= deadline {
+                return Ok(untaken);
+            }
+            let taken_to = self.sent.taken_to();
+            self.wait_for(Some(deadline), |link| {
+                link.released().is_ok_and(|head| head != taken_to)
+            })?;
+        }
+    }
+
+    /// Messages that no collector has taken.
+    pub(super) fn untaken(&mut self) -> u64 {
+        if let Some(link) = self.tie.link()
+            && !link.released().is_ok_and(|head| self.sent.settle(head).is_ok())
+        {
+            self.lose(Leave::Corrupt);
+        }
+        self.sent.untaken()
+    }
+
+    pub(super) fn is_connected(&mut self) -> bool {
+        self.advance();
+        self.tie.link().is_some()
+    }
+
+    pub(super) fn losses(&mut self) -> Losses {
+        self.advance();
+        std::mem::take(&mut self.losses)
+    }
+
+    /// Deals with a collector that is gone, and with one that was found.
+    fn advance(&mut self) {
+        if !self.tie.porch().take_news() {
+            return;
+        }
+        if self.tie.link().is_some_and(|link| link.session().is_closed()) {
+            self.lose(Leave::Gone);
+        }
+        self.tie.advance();
+    }
+
+    /// What the collector had not taken is kept for the next.
+    #[cold]
+    fn lose(&mut self, why: Leave) {
+        let Some(link) = self.tie.link() else { return };
+        // Without its publication a staged record would be written over by the next.
+        link.flush();
+        let peer = link.session().peer().clone();
+        let head = match why {
+            Leave::Gone => link.released().ok().filter(|head| self.sent.settle(*head).is_ok()),
+            _ => None,
+        };
+        let taken = match head {
+            Some(_) => self.sent.taken(),
+            None => self.sent.restart(),
+        };
+        self.sent.succeed();
+        step("uplink.lost");
+        self.losses.push(Loss { peer, why, taken, returned: self.sent.untaken() });
+        self.tie.lose(head);
+    }
+
+    fn wait_for(
+        &mut self,
+        deadline: Option<Instant>,
+        found: impl FnMut(&mut Link) -> bool,
+    ) -> Result<bool, Error> {
+        let porch = self.tie.porch().clone();
+        let mut room = Room { tie: &mut self.tie, found, rang: false };
+        self.waiter.wait(&porch, &mut room, deadline)
+    }
+}
+
+/// Waits for what the collector gives back, or for news of it.
+struct Room<'a, F> {
+    tie: &'a mut Tie,
+    found: F,
+    rang: bool,
+}
+
+impl<F: FnMut(&mut Link) -> bool> Sleeper for Room<'_, F> {
+    fn look(&mut self) -> bool {
+        let Room { tie, found, rang } = self;
+        tie.link().is_some_and(found) || std::mem::take(rang) || tie.porch().has_news()
+    }
+
+    fn lie_down(&mut self) {
+        if let Some(link) = self.tie.link() {
+            link.doze_for_room();
+        }
+    }
+
+    fn get_up(&mut self) {
+        if let Some(link) = self.tie.link() {
+            link.awake_for_room();
+        }
+    }
+
+    /// It rings once a sleep, so the caller looks and lies down anew if that was not enough.
+    fn rung(&mut self, _key: u32) {
+        self.rang = true;
+    }
+}
+
+impl AsFd for Uplink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.tie.as_fd()
+    }
+}
