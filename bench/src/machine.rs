@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::{Context, Result};
 use rustix::thread::CpuSet;
 use serde::Serialize;
 
@@ -95,6 +96,13 @@ pub fn policy() -> u32 {
     let stat = read("/proc/self/stat");
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     after_name.split_whitespace().nth(38).and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
+/// How often the calling thread has slept so far.
+pub fn sleeps() -> Result<usize> {
+    let status = fs::read_to_string("/proc/thread-self/status")?;
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.context("no count of context switches")?.trim().parse().context("not a count")
 }
 
 fn scheduling() -> String {

@@ -24,7 +24,8 @@ use rivals::kafka::Broker;
 use rivals::{librdkafka, nats, redis};
 use run::{Case, Rounds};
 use wire::batch::Payload;
-use workloads::{Plan, threads, time};
+use workloads::apart::{self, Setup};
+use workloads::{Plan, processes, threads, time};
 
 /// Servers that come from Debian.
 const PACKAGES: [&str; 2] = ["nats-server", "redis-server"];
@@ -38,6 +39,8 @@ enum Distance {
     All,
     /// Within one process: channels and pools. Needs no other program.
     Threads,
+    /// Between processes of one machine, through shared memory. Needs no other program.
+    Processes,
     /// Kept messages: the product's broker and other servers.
     Time,
 }
@@ -62,7 +65,7 @@ struct Args {
     /// Small sizes and few rounds: a look, not a claim.
     #[arg(long)]
     quick: bool,
-    /// Counted rounds; 5 by default (threads: 9), 2 with --quick (threads: 3).
+    /// Counted rounds; 5 by default (threads and processes: 9), 2 with --quick (3).
     #[arg(long)]
     rounds: Option<usize>,
     /// Form of the report.
@@ -103,9 +106,12 @@ enum Role {
     /// The bare server that stands for the limit.
     #[command(hide = true)]
     BareServer(BareArgs),
-    /// One turn of the distance "threads".
+    /// One turn of a case of "threads" or "processes".
     #[command(hide = true)]
-    Turn(threads::TurnArgs),
+    Turn(apart::TurnArgs),
+    /// The other side of a turn of "processes".
+    #[command(hide = true)]
+    Side(processes::SideArgs),
 }
 
 fn main() -> ExitCode {
@@ -121,7 +127,8 @@ fn main() -> ExitCode {
 fn act(args: &Args) -> Result<()> {
     match &args.role {
         Some(Role::BareServer(args)) => return bare::serve(args),
-        Some(Role::Turn(args)) => return threads::turn(args),
+        Some(Role::Turn(args)) => return apart::turn(args),
+        Some(Role::Side(args)) => return processes::side(args),
         None => {}
     }
     if args.setup {
@@ -153,9 +160,10 @@ fn measure(args: &Args, distance: Distance) -> Result<()> {
     Ok(())
 }
 
-/// Turns between threads are short, and what disturbs them is too: more of them tell more.
+/// Turns that are processes are short, and what disturbs them is too: more of them tell more.
 fn rounds(args: &Args, case: &Case) -> Rounds {
-    let usual = match (case.distance == threads::DISTANCE, args.quick) {
+    let short = [threads::DISTANCE, processes::DISTANCE].contains(&case.distance);
+    let usual = match (short, args.quick) {
         (true, true) => 3,
         (true, false) => 9,
         (false, true) => 2,
@@ -166,9 +174,13 @@ fn rounds(args: &Args, case: &Case) -> Rounds {
 
 fn cases(args: &Args, distance: Distance) -> Result<Vec<Case>> {
     let cores = if args.no_pin { None } else { Cores::split() };
+    let setup = Setup { quick: args.quick, cores };
     let mut cases = Vec::new();
     if distance.includes(Distance::Threads) {
-        cases.extend(threads::cases(threads::Setup { quick: args.quick, cores }));
+        cases.extend(apart::cases(threads::APART, setup));
+    }
+    if distance.includes(Distance::Processes) {
+        cases.extend(apart::cases(processes::APART, setup));
     }
     if distance.includes(Distance::Time) {
         let (plan, missing) = plan(args, cores)?;
@@ -219,7 +231,10 @@ fn matches(pattern: &str, case: &Case) -> bool {
 fn versions(args: &Args, distance: Distance) -> Vec<(String, String)> {
     let mut versions = Vec::new();
     if distance.includes(Distance::Threads) {
-        versions.extend(rivals::threads::versions());
+        versions.extend(rivals::versions(&rivals::threads::PACKAGES));
+    }
+    if distance.includes(Distance::Processes) {
+        versions.extend(rivals::versions(&rivals::processes::PACKAGES));
     }
     if distance.includes(Distance::Time) {
         versions.extend(versions_of_servers(args));

@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     process::run(&mut bench)
 }
 
-/// Channels and pools are libraries, which `bench/` builds in.
+/// Channels, pools and shared memory are libraries, which `bench/` builds in.
 fn needs_the_binary(args: &[String]) -> bool {
-    !args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h" | "--list" | "threads"))
+    let without = ["--help", "-h", "--list", "threads", "processes"];
+    !args.iter().any(|arg| without.contains(&arg.as_str()))
 }

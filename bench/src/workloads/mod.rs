@@ -1,5 +1,9 @@
 //! What is measured, a folder per distance.
 
+pub mod apart;
+mod laps;
+pub mod padded;
+pub mod processes;
 pub mod threads;
 pub mod time;
 

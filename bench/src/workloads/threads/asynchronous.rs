@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use ::tokio::runtime::{Builder, Runtime};
 use anyhow::{Context, Result, ensure};
 
-use super::round_trip::{Laps, STOP, line};
+use super::round_trip::{STOP, line, quantiles};
 use super::{Setup, case, pace};
 use crate::rivals::threads::{
     AsyncRecv, AsyncSend, Message, async_channel, chaski, crossfire, flume, gil, kanal, tachyonix,
     thingbuf, tokio,
 };
 use crate::run::{Case, Entrant, Samples};
+use crate::workloads::laps::Laps;
 
 /// Where the tasks run.
 #[derive(Debug, Clone, Copy)]
@@ -163,7 +164,7 @@ fn trip<S: AsyncSend<u64>, R: AsyncRecv<u64>>(
             right.then_some(laps)
         });
         let (_, laps) = run_all(on, vec![echo], ping)?;
-        laps.context("another message came back")?.samples()
+        quantiles(laps.context("another message came back")?.times_ns())
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use rustix::thread::futex;
 
 use crate::rivals::threads::Message;
+use crate::workloads::padded::Padded;
 
 /// Bytes that change cores at once: small enough for the caches, large enough that the words which
 /// say so do not count.
@@ -13,11 +14,6 @@ const BLOCK_BYTES: usize = 32 * 1024;
 
 /// Blocks on the way.
 const BLOCKS: usize = 4;
-
-/// Alone on its cache line, and on the one that is fetched along with it.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct Padded<T>(pub T);
 
 /// Blocks of messages that one core fills and another reads: no message can be handed over with
 /// less work than its share of a block.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::limits::{Padded, claim};
+use super::limits::claim;
 use super::pair::together;
 use super::{Setup, case, pace};
 use crate::rivals::threads::{
@@ -17,6 +17,7 @@ use crate::rivals::threads::{
     crossbeam_channel, crossfire, disruptor, flume, gil, kanal, standard, thingbuf, tokio,
 };
 use crate::run::{Case, Entrant};
+use crate::workloads::padded::Padded;
 
 pub(super) fn cases(setup: Setup) -> Vec<Case> {
     vec![

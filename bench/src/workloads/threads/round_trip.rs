@@ -1,8 +1,6 @@
 //! There and back over two channels: `spsc-rtt` (spinning) and `spsc-rtt-blocking` (with calls that
 //! may sleep, but need not: the answer is on its way). The limit is a cache line each way.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result, ensure};
 
 use super::limits::PingPong;
@@ -14,18 +12,10 @@ use crate::rivals::threads::{
     tokio,
 };
 use crate::run::{Case, Entrant, Samples, quantile};
+use crate::workloads::laps::Laps;
 
 /// The number that ends the echo. Others start at 1.
 pub(super) const STOP: u64 = u64::MAX;
-
-/// Laps before the counted ones are this part of a turn.
-const WARM_UP_SHARE: u32 = 8;
-
-/// Most laps that are kept.
-const LAPS_MAX: usize = 1 << 21;
-
-/// Readings from which the cost of the clock is taken.
-const CLOCK_READINGS: usize = 10_000;
 
 pub(super) fn cases(setup: Setup) -> Vec<Case> {
     vec![case("spsc-rtt", spinning(setup)), case("spsc-rtt-blocking", sleeping(setup))]
@@ -160,41 +150,7 @@ fn round_trips(
     };
     together(setup, &mut echoes, &mut pings);
     ensure!(right, "another message came back");
-    laps.context("no lap")?.samples()
-}
-
-/// Times laps by one reading of the clock each, and takes its cost off.
-pub(super) struct Laps {
-    last: Instant,
-    counted_from: Instant,
-    until: Instant,
-    laps_ns: Vec<u64>,
-}
-
-impl Laps {
-    pub(super) fn new(setup: Setup) -> Laps {
-        // Written once, so that no page is touched for the first time while laps are timed.
-        let mut laps_ns = vec![1; LAPS_MAX];
-        laps_ns.clear();
-        let now = Instant::now();
-        let counted_from = now + setup.turn() / WARM_UP_SHARE;
-        Laps { last: now, counted_from, until: counted_from + setup.turn(), laps_ns }
-    }
-
-    /// Ends a lap; whether there is to be another.
-    pub(super) fn next(&mut self) -> bool {
-        let now = Instant::now();
-        if self.last >= self.counted_from {
-            self.laps_ns.push(now.duration_since(self.last).as_nanos() as u64);
-        }
-        self.last = now;
-        now < self.until && self.laps_ns.len() < LAPS_MAX
-    }
-
-    pub(super) fn samples(self) -> Result<Samples> {
-        let clock = reading_the_clock().as_nanos() as u64;
-        quantiles(self.laps_ns.into_iter().map(|lap| lap.saturating_sub(clock)).collect())
-    }
+    quantiles(laps.context("no lap")?.times_ns())
 }
 
 /// Median and 99th percentile.
@@ -203,12 +159,4 @@ pub(super) fn quantiles(mut times_ns: Vec<u64>) -> Result<Samples> {
     times_ns.sort_unstable();
     let at = |q| quantile(&times_ns, q) as f64;
     Ok(vec![(P50_NS, at(0.5)), (P99_NS, at(0.99))])
-}
-
-fn reading_the_clock() -> Duration {
-    let readings: Vec<Instant> = (0..CLOCK_READINGS).map(|_| Instant::now()).collect();
-    let (Some(first), Some(last)) = (readings.first(), readings.last()) else {
-        return Duration::ZERO;
-    };
-    last.duration_since(*first) / CLOCK_READINGS as u32
 }

@@ -4,12 +4,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::limits::Doorbell;
 use super::pair::together;
 use super::round_trip::{STOP, quantiles};
 use super::{Setup, case};
+use crate::machine::sleeps;
 use crate::rivals::threads::{
     BlockingRecv, BlockingSend, async_channel, chaski, crossbeam_channel, crossfire, flume, gil,
     kanal, standard, thingbuf, tokio,
@@ -101,11 +102,4 @@ pub(super) fn send_now_and_then(setup: Setup, epoch: Instant, send: &mut dyn FnM
         next = Instant::now() + QUIET;
     }
     send(STOP);
-}
-
-/// How often this thread has slept so far.
-fn sleeps() -> Result<usize> {
-    let status = std::fs::read_to_string("/proc/thread-self/status")?;
-    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    count.context("no count of context switches")?.trim().parse().context("not a count")
 }
