@@ -91,6 +91,16 @@ pub enum Corrupt {
 }
 
 impl Error {
+    /// The one request that this is about, if it is about one.
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Error::Unanswered { request }
+            | Error::InDoubt { request }
+            | Error::NotTaken { request } => Some(*request),
+            _ => None,
+        }
+    }
+
     /// For `map_err`.
     pub(crate) fn system(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> Error {
         move |errno| Error::System { what, errno }

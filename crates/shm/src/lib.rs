@@ -87,6 +87,7 @@ mod pubsub;
 mod reach;
 mod step;
 pub mod survey;
+mod task;
 mod tie;
 mod wait;
 #[doc(hidden)]
@@ -98,6 +99,7 @@ pub use call::{
 };
 pub use door::{BadDirectory, BindError, ConnectError};
 pub use error::{Corrupt, Error};
+pub use event::{Event, Listener, ListenerBuilder, Notifier, NotifierBuilder};
 pub use hall::Leave;
 pub use link::Batch;
 pub use memory::Pages;

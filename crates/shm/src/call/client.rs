@@ -14,6 +14,7 @@ use crate::link::{Link, Room, Taken};
 use crate::name::Name;
 use crate::options::{Options, common_options, connecting_options};
 use crate::reach::{Reach, Reached};
+use crate::task;
 use crate::wait::{Sleeper, Waiter};
 use crate::wire::Kind;
 
@@ -294,6 +295,88 @@ impl Client {
         }
     }
 
+    /// As [`Client::recv`], as a task of any executor. Dropped before it is ready, it has taken
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::recv`].
+    pub async fn recv_async(&mut self) -> Result<Response<'_>, Error> {
+        let told = loop {
+            match self.poll() {
+                Polled::Nothing => {}
+                Polled::Whole(id) => break Told { id, outcome: Outcome::Last },
+                Polled::Other => {
+                    if let Some(told) = self.poll_other()? {
+                        break told;
+                    }
+                }
+            }
+            let Client { state, reach, .. } = self;
+            task::wait(reach.porch(), &mut Listening(state, reach)).await?;
+        };
+        self.response(told)
+    }
+
+    /// As [`Client::send`], as a task of any executor. Dropped before it is ready, it has sent
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn send_async(&mut self, request: &[u8]) -> Result<RequestId, Error> {
+        loop {
+            match self.try_send(request) {
+                Err(Error::Full) => {}
+                other => return other,
+            }
+            self.advance();
+            let Client { state, reach, .. } = self;
+            match state {
+                State::Up(link) => {
+                    let mut room = Room { link, len: request.len(), rung: Vec::new() };
+                    task::wait(reach.porch(), &mut room).await?;
+                }
+                State::Searching => task::wait(reach.porch(), &mut Listening(state, reach)).await?,
+                State::Closed => return Err(Error::Closed),
+            }
+        }
+    }
+
+    /// As [`Client::call`], as a task of any executor. Dropped before it is ready, the request may
+    /// have been sent; its response then comes with a later receive.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::call`].
+    pub async fn call_async(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
+        let id = self.send_async(request).await?;
+        let mut whole = Vec::new();
+        let mut others = Others { client: self, untold: VecDeque::new() };
+        loop {
+            let response = others.client.recv_async().await;
+            match response {
+                Ok(response) if response.id == id => {
+                    whole.extend_from_slice(response.payload);
+                    if response.last {
+                        return Ok(whole);
+                    }
+                }
+                Ok(Response { payload, id, last }) => {
+                    let outcome = if last { Outcome::Last } else { Outcome::Part };
+                    others.untold.push_back((Told { id, outcome }, payload.to_vec()));
+                }
+                Err(error) => match error.request() {
+                    Some(other) if other != id => {
+                        let told = Told { id: other, outcome: Outcome::Failed(error) };
+                        others.untold.push_back((told, Vec::new()));
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
     /// How many requests await their responses.
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
@@ -502,6 +585,19 @@ impl AsFd for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("outstanding", &self.outstanding()).finish_non_exhaustive()
+    }
+}
+
+/// What came for other requests while one was awaited: goes back when that is over, in whatever way.
+struct Others<'a> {
+    client: &'a mut Client,
+    untold: VecDeque<(Told, Vec<u8>)>,
+}
+
+impl Drop for Others<'_> {
+    fn drop(&mut self) {
+        self.untold.append(&mut self.client.untold);
+        self.client.untold = std::mem::take(&mut self.untold);
     }
 }
 

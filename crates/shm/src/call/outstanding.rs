@@ -37,12 +37,7 @@ impl Outstanding {
     pub(super) fn new(max: usize) -> Outstanding {
         let max = max.clamp(1, OUTSTANDING_MAX);
         let places = 0..u16::try_from(max).expect("no more than a tag can hold");
-        Outstanding {
-            places: vec![None; max],
-            free: places.rev().collect(),
-            next: 0,
-            answered: 0,
-        }
+        Outstanding { places: vec![None; max], free: places.rev().collect(), next: 0, answered: 0 }
     }
 
     pub(super) fn max(&self) -> usize {

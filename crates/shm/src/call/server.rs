@@ -16,6 +16,7 @@ use crate::link::{Link, Room};
 use crate::name::Name;
 use crate::options::{Options, binding_options, common_options};
 use crate::porch::Porch;
+use crate::task;
 use crate::wait::Waiter;
 use crate::wire::Kind;
 
@@ -171,6 +172,21 @@ impl Server {
         taken?.ok_or(Error::TimedOut)
     }
 
+    /// As [`Server::recv`], as a task of any executor. Dropped before it is ready, it has taken no
+    /// request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::recv`].
+    pub async fn recv_async(&mut self) -> Result<Request<'_>, Error> {
+        loop {
+            if let Some(ticket) = self.poll() {
+                return Ok(Request { server: self, ticket: Some(ticket) });
+            }
+            task::wait(&self.porch, &mut self.hall).await?;
+        }
+    }
+
     /// Answers a request.
     ///
     /// # Errors
@@ -209,7 +225,9 @@ impl Server {
     /// [`Error::Full`]: there is no room now. Others as [`Server::reply`].
     pub fn try_reply_part(&mut self, ticket: &Ticket, payload: &[u8]) -> Result<(), Error> {
         self.catch_up();
-        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else { return Err(Error::Closed) };
+        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else {
+            return Err(Error::Closed);
+        };
         if !backlog.responses.is_empty() {
             return Err(Error::Full);
         }
@@ -302,7 +320,9 @@ impl Server {
 
     #[inline]
     fn respond(&mut self, ticket: &Ticket, flags: u16, payload: &[u8]) -> Result<(), Error> {
-        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else { return Err(Error::Closed) };
+        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else {
+            return Err(Error::Closed);
+        };
         let tag = ticket.0.tag() | flags;
         if backlog.responses.is_empty() {
             match link.send(tag, payload) {

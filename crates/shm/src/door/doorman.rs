@@ -5,6 +5,7 @@
 //!   endpoints --orders--> +---------+ <-- listening sockets, unfinished handshakes  reception
 //!   (mutex and eventfd)   | doorman | <-- dialled sockets, timers                   dial
 //!   porches   <--knocks-- +---------+ <-- sockets of sessions                       session
+//!   tasks     <--wakes---             <-- porches of tasks that wait              watched
 //! ```
 //!
 //! Listening and dialling belong to the thread alone; endpoints ask for them by orders. Sessions
@@ -28,6 +29,7 @@ use rustix::process::{Pid, getpid};
 use super::dial::{Dial, Dials};
 use super::reception::{Listener, Reception};
 use super::session::WeakLine;
+use super::watched::Watches;
 
 /// The number under which the doorman's own bell rings.
 const BELL: u64 = 0;
@@ -53,6 +55,7 @@ pub(super) struct Doorman {
     bell: OwnedFd,
     orders: Mutex<Vec<Order>>,
     sessions: Mutex<HashMap<u64, WeakLine>>,
+    watches: Watches,
     tokens: AtomicU64,
     process: Pid,
 }
@@ -76,6 +79,7 @@ impl Doorman {
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             orders: Mutex::default(),
             sessions: Mutex::default(),
+            watches: Watches::default(),
             tokens: AtomicU64::new(BELL + 1),
             process: getpid(),
         });
@@ -137,6 +141,10 @@ impl Doorman {
         lock(&self.sessions).remove(&token);
     }
 
+    pub(super) fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
     fn session_event(&self, token: u64, flags: EventFlags) {
         // The lock is let go first: the last hold on the line may be this one, and its end locks.
         let line = lock(&self.sessions).get(&token).and_then(WeakLine::upgrade);
@@ -152,7 +160,7 @@ impl Doorman {
 }
 
 /// Nothing that is done under these locks can leave them in disorder.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -209,7 +217,8 @@ impl Rounds {
     fn on_event(&mut self, token: u64, flags: EventFlags) {
         let mine = token == BELL
             || self.reception.on_event(&self.doorman, token)
-            || self.dials.on_event(&self.doorman, token);
+            || self.dials.on_event(&self.doorman, token)
+            || self.doorman.watches.on_event(token);
         if !mine {
             self.doorman.session_event(token, flags);
         }

@@ -39,6 +39,7 @@ mod reception;
 mod session;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -53,6 +54,7 @@ pub use dial::ConnectError;
 pub(crate) use dial::{Dialed, Dialing};
 pub use directory::BadDirectory;
 pub(crate) use session::Session;
+pub(crate) use watched::Watched;
 
 use crate::admit::Peer;
 use crate::survey;
