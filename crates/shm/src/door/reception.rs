@@ -180,16 +180,21 @@ impl Reception {
     }
 
     fn let_wait(&mut self, token: u64, mut guest: Guest) {
+        let listener = guest.listener;
         match guest.socket.watch(token) {
             Ok(()) => drop(self.guests.insert(token, guest)),
             Err(_) => {
                 refuse(guest.socket, &Refused::new(Refusal::Busy, "no memory to wait in"));
             }
         }
-        while self.guests.len() > HALF_OPEN_MAX {
-            let Some((_, oldest)) = self.guests.pop_first() else { return };
+        let mut waiting = self.guests.iter().filter(|(_, guest)| guest.listener == listener);
+        let oldest = waiting.next().map(|(token, _)| *token);
+        if waiting.count() < HALF_OPEN_MAX {
+            return;
+        }
+        if let Some(guest) = oldest.and_then(|token| self.guests.remove(&token)) {
             let text = format!("{HALF_OPEN_MAX} others have not finished their handshakes");
-            refuse(oldest.socket, &Refused::new(Refusal::Busy, text));
+            refuse(guest.socket, &Refused::new(Refusal::Busy, text));
         }
     }
 
