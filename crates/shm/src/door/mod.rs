@@ -71,7 +71,7 @@ pub(crate) mod for_surveys {
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 
-/// The most unfinished handshakes of a process; the oldest gives way.
+/// The most unfinished handshakes of an endpoint; the oldest gives way.
 const HALF_OPEN_MAX: usize = 64;
 
 /// An endpoint that others connect to, as the doorman knows it.
