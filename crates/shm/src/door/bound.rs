@@ -52,7 +52,7 @@ pub enum BindError {
 
     /// Another process kept the directory locked, perhaps because it was stopped while it bound a
     /// name.
-    #[error("{} was locked by another process for {}s", directory.display(), LOCK_PATIENCE.as_secs())]
+    #[error("{} was locked by another process for {LOCK_PATIENCE:?}", directory.display())]
     Locked {
         /// Which directory.
         directory: PathBuf,

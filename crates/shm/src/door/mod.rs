@@ -23,10 +23,10 @@
 //! descriptors a time; nothing at all of a session's control messages, which wait in the kernel, at
 //! the sender's expense, until the endpoint takes them.
 //!
-//! A process that forks and goes on without `exec` keeps copies of its parent's sockets, so peers of
-//! a parent that dies before the child will not notice. That is not supported. The endpoints do not
-//! work in the child, and dropping them there leaves those of the parent alone; new ones can be
-//! made.
+//! A process that forks and goes on without `exec` keeps copies of its parent's sockets, so that
+//! peers of a parent that dies before the child will not notice. That is not supported. The
+//! endpoints do not work in the child, and dropping them there leaves those of the parent alone;
+//! new ones can be made.
 
 mod bound;
 mod connected;

@@ -81,8 +81,9 @@ impl Session {
         self.line.closed.load(Ordering::Acquire)
     }
 
-    /// Whether [`take`](Session::take) is likely to return something: a load, for loops that do not
-    /// want a system call each time. There was a knock when this became true.
+    /// Whether [`take`](Session::take) is likely to return something. There was a knock when this
+    /// became true.
+    #[cfg(test)]
     pub(crate) fn has_mail(&self) -> bool {
         self.line.mail.load(Ordering::Relaxed)
     }
