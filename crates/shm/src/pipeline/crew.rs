@@ -14,7 +14,6 @@ use crate::hall::{Hall, Key, Leave, Left, Terms};
 use crate::link::Link;
 use crate::name::Name;
 use crate::options::Options;
-use crate::step::step;
 use crate::wait::Waiter;
 use crate::wire::Kind;
 
@@ -269,7 +268,6 @@ impl Crew {
             _ => None,
         };
         let returned = head.and_then(|head| link.take_back(head).ok()).unwrap_or_default();
-        step("crew.taken_back");
         let (all, returned_count) = (sent.count(), returned.len() as u64);
         self.returned.extend(returned);
         self.losses.push(Loss { peer, why, taken: all - returned_count, returned: returned_count });

@@ -11,7 +11,6 @@ use crate::error::Error;
 use crate::hall::Leave;
 use crate::link::Link;
 use crate::options::Options;
-use crate::step::step;
 use crate::tie::{Patience, Tie};
 use crate::wait::{Sleeper, Waiter};
 use crate::wire::Kind;
@@ -145,7 +144,6 @@ impl Uplink {
             None => self.sent.restart(),
         };
         self.sent.succeed();
-        step("uplink.lost");
         self.losses.push(Loss { peer, why, taken, returned: self.sent.untaken() });
         self.tie.lose(head);
     }
