@@ -1,9 +1,12 @@
-//! Where a broker is, and which topic on it: `HOST:PORT` and `kafka://HOST:PORT/TOPIC`.
+//! Where messages go to or come from: a broker and a topic on it, `HOST:PORT` and
+//! `kafka://HOST:PORT/TOPIC`, or a [`service`](crate::service) of this machine, `shm://NAME`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+
+use crate::service::{self, ServiceError, ServiceUrl};
 
 /// The port brokers listen on unless told otherwise.
 const PORT: u16 = 9092;
@@ -19,9 +22,16 @@ pub(crate) struct Address {
     pub(crate) port: u16,
 }
 
+/// Where messages go to or come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Url {
+    Topic(TopicUrl),
+    Service(ServiceUrl),
+}
+
 /// A topic on a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Url {
+pub(crate) struct TopicUrl {
     pub(crate) broker: Address,
     pub(crate) topic: String,
 }
@@ -36,9 +46,9 @@ pub(crate) enum AddressError {
     Port(String),
     #[error("an IPv6 address goes in brackets: [::1]:9092")]
     Brackets,
-    #[error("it must look like kafka://HOST:PORT/TOPIC")]
+    #[error("it must look like kafka://HOST:PORT/TOPIC or shm://NAME")]
     Scheme,
-    #[error("`{0}` is not spoken; kafka://HOST:PORT/TOPIC is")]
+    #[error("`{0}` is not spoken; kafka://HOST:PORT/TOPIC and shm://NAME are")]
     OtherScheme(String),
     #[error("the topic is missing: kafka://HOST:PORT/TOPIC")]
     NoTopic,
@@ -47,6 +57,8 @@ pub(crate) enum AddressError {
          and not `.` or `..`"
     )]
     Topic(String),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
 }
 
 impl FromStr for Address {
@@ -97,18 +109,30 @@ impl FromStr for Url {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Url, AddressError> {
-        let Some(rest) = text.strip_prefix(SCHEME) else {
-            return Err(match text.split_once("://") {
-                Some((scheme, _)) => AddressError::OtherScheme(format!("{scheme}://")),
-                None => AddressError::Scheme,
-            });
-        };
+        if let Some(rest) = text.strip_prefix(SCHEME) {
+            return rest.parse().map(Url::Topic);
+        }
+        if let Some(rest) = text.strip_prefix(service::SCHEME) {
+            return Ok(Url::Service(rest.parse()?));
+        }
+        Err(match text.split_once("://") {
+            Some((scheme, _)) => AddressError::OtherScheme(format!("{scheme}://")),
+            None => AddressError::Scheme,
+        })
+    }
+}
+
+impl FromStr for TopicUrl {
+    type Err = AddressError;
+
+    /// Reads what stands behind `kafka://`.
+    fn from_str(rest: &str) -> Result<TopicUrl, AddressError> {
         let (broker, topic) = rest.split_once('/').ok_or(AddressError::NoTopic)?;
         let topic = topic.strip_suffix('/').unwrap_or(topic);
         match topic {
             "" => Err(AddressError::NoTopic),
             _ if !is_topic_name(topic) => Err(AddressError::Topic(topic.to_owned())),
-            _ => Ok(Url { broker: broker.parse()?, topic: topic.to_owned() }),
+            _ => Ok(TopicUrl { broker: broker.parse()?, topic: topic.to_owned() }),
         }
     }
 }
@@ -121,7 +145,7 @@ fn is_topic_name(name: &str) -> bool {
         && name != ".."
 }
 
-impl fmt::Display for Url {
+impl fmt::Display for TopicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{SCHEME}{}/{}", self.broker, self.topic)
     }
@@ -160,11 +184,23 @@ mod tests {
 
     #[test]
     fn a_url_names_broker_and_topic() {
-        let url: Url = "kafka://127.0.0.1:19092/orders.v1".parse().unwrap();
+        let topic = |text: &str| match text.parse() {
+            Ok(Url::Topic(url)) => url,
+            other => panic!("{other:?}"),
+        };
+        let url = topic("kafka://127.0.0.1:19092/orders.v1");
         assert_eq!((url.broker.port, url.topic.as_str()), (19092, "orders.v1"));
         assert_eq!(url.to_string(), "kafka://127.0.0.1:19092/orders.v1");
-        let url: Url = "kafka://localhost/orders/".parse().unwrap();
+        let url = topic("kafka://localhost/orders/");
         assert_eq!((url.broker.port, url.topic.as_str()), (9092, "orders"));
+    }
+
+    #[test]
+    fn a_url_may_name_a_service() {
+        let Ok(Url::Service(url)) = "shm://orders?bind".parse() else { panic!("a service") };
+        assert_eq!((url.name.as_str(), url.side), ("orders", Some(service::Side::Bind)));
+        let error = "shm://".parse::<Url>().unwrap_err();
+        assert_eq!(error, AddressError::Service(ServiceError::NoName));
     }
 
     #[test]

@@ -9,12 +9,14 @@ mod pages;
 mod recv;
 mod send;
 mod serve;
+mod shm;
 mod topic;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use bench::{
-    Bench, BenchChannel, BenchPool, ExtentArg, KindName, PartitionerName, Size, WaitName,
+    Bench, BenchChannel, BenchPool, BenchShm, ExtentArg, KindName, PartitionerName, ShmWaitName,
+    Size, WaitName,
 };
 pub(crate) use group::{Group, GroupDelete, GroupDescribe, GroupList, GroupReset};
 pub(crate) use inspect::{Inspect, InspectSegment};
@@ -22,6 +24,7 @@ pub(crate) use pages::{Completions, Man};
 pub(crate) use recv::{Recv, RecvFormat};
 pub(crate) use send::{Acks, CodecName, Send};
 pub(crate) use serve::Serve;
+pub(crate) use shm::{DirArg, Shm, ShmInspect, ShmLs, ShmTop};
 pub(crate) use topic::{Topic, TopicAlter, TopicCreate, TopicDelete, TopicDescribe, TopicList};
 
 use crate::address::Address;
@@ -35,12 +38,15 @@ use crate::output::Format;
   echo hello | chaski send kafka://127.0.0.1:9092/greetings
   chaski recv kafka://127.0.0.1:9092/greetings --from earliest
   chaski topic list
+  chaski recv shm://lines
+  echo hello | chaski send shm://lines
+  chaski shm ls
 
 Exit codes:
   0  done
   1  failed; standard error says why and what to do
   2  called wrongly
-  3  the broker could not be reached, or went away")]
+  3  the broker, or the other process, could not be reached or went away")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -55,6 +61,8 @@ pub(crate) enum Command {
     Group(Group),
     Send(Send),
     Recv(Recv),
+    #[command(subcommand)]
+    Shm(Shm),
     #[command(subcommand)]
     Inspect(Inspect),
     #[command(subcommand)]

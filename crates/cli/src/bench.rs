@@ -1,6 +1,6 @@
-//! `chaski bench`: what messages between threads cost on this machine.
+//! `chaski bench`: what messages between threads and processes cost on this machine.
 //!
-//! - `channel`, `pool`: the two commands, what they print;
+//! - `channel`, `pool`, `shm`: the commands, what they print;
 //! - `kinds`: the channels, alike; `throughput` and `round_trip` run them;
 //! - `limits`: what the machine itself allows, measured beside them;
 //! - `extent`: how long, and in how many rounds; `histogram`: what was timed;
@@ -17,6 +17,11 @@ mod limits;
 mod machine;
 mod pool;
 mod round_trip;
+#[cfg(target_os = "linux")]
+mod shm;
+#[cfg(not(target_os = "linux"))]
+#[path = "bench/shm_elsewhere.rs"]
+mod shm;
 mod throughput;
 
 use crate::args::Bench;
@@ -26,6 +31,7 @@ pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
     match args {
         Bench::Channel(args) => channel::run(args),
         Bench::Pool(args) => pool::run(args),
+        Bench::Shm(args) => shm::run(args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a person is told when a command fails: what went wrong, why, and what to do next.
 //!
-//! Exit codes: 1 the command failed, 2 it was called wrongly (clap's own), 3 the broker could not
-//! be reached, or went away.
+//! Exit codes: 1 the command failed, 2 it was called wrongly (clap's own), 3 the broker, or the
+//! other process, could not be reached or went away.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,8 +10,8 @@ use crate::table::printable;
 
 /// Exit code: called wrongly.
 pub(crate) const CALLED_WRONGLY: u8 = 2;
-/// Exit code: the broker could not be reached, or went away.
-pub(crate) const BROKER_LOST: u8 = 3;
+/// Exit code: the broker, or the other process, could not be reached or went away.
+pub(crate) const PEER_LOST: u8 = 3;
 
 /// A failure on its way to a person.
 #[derive(Debug)]

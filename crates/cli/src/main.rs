@@ -1,7 +1,7 @@
 //! The `chaski` command: one tool for all distances.
 //!
 //! `args` says what can be typed; one module a command does it. `client` speaks to brokers,
-//! `output` prints, `failure` tells a person what went wrong.
+//! `shm` to processes of this machine, `output` prints, `failure` tells a person what went wrong.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -13,6 +13,7 @@ mod group;
 mod inspect;
 mod interrupt;
 mod json_bytes;
+mod lines;
 mod output;
 mod pages;
 mod position;
@@ -21,6 +22,12 @@ mod question;
 mod recv;
 mod send;
 mod serve;
+mod service;
+#[cfg(target_os = "linux")]
+mod shm;
+#[cfg(not(target_os = "linux"))]
+#[path = "shm_elsewhere.rs"]
+mod shm;
 mod start;
 mod table;
 mod topic;
@@ -39,6 +46,7 @@ fn main() -> ExitCode {
         Command::Group(args) => group::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Recv(args) => recv::run(&args),
+        Command::Shm(args) => shm::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => pages::completions(&args),

@@ -76,6 +76,11 @@ impl<W: Write> Listing<W> {
         }
     }
 
+    /// What was pushed is to be seen now, but for rows of a table that wait for their widths.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     pub(crate) fn finish(mut self) -> io::Result<()> {
         match self.form {
             Form::Table(table) => self.out.write_all(table.finish().as_bytes())?,

@@ -27,6 +27,8 @@ impl Tally {
 /// A line that is drawn over and over.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    /// What is counted.
+    noun: &'static str,
     began: Instant,
     /// None: nobody sees it.
     next: Option<Instant>,
@@ -34,11 +36,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Shows itself if `wanted`, and if standard error is a terminal.
-    pub(crate) fn new(wanted: bool) -> Progress {
+    /// Counts `noun`s. Shows itself if `wanted`, and if standard error is a terminal.
+    pub(crate) fn new(wanted: bool, noun: &'static str) -> Progress {
         let began = Instant::now();
         let seen = wanted && io::stderr().is_terminal();
-        Progress { began, next: seen.then(|| began + FIRST_AFTER), drawn: false }
+        Progress { noun, began, next: seen.then(|| began + FIRST_AFTER), drawn: false }
     }
 
     /// Draws the line if it is time.
@@ -48,7 +50,7 @@ impl Progress {
         if now >= next {
             self.next = Some(now + AGAIN_AFTER);
             self.drawn = true;
-            let _ = write!(io::stderr(), "{CLEAR}{}", describe(tally, now - self.began));
+            let _ = write!(io::stderr(), "{CLEAR}{}", describe(tally, self.noun, now - self.began));
         }
     }
 
@@ -57,7 +59,7 @@ impl Progress {
         if self.drawn {
             let _ = write!(io::stderr(), "{CLEAR}");
         }
-        describe(tally, self.began.elapsed())
+        describe(tally, self.noun, self.began.elapsed())
     }
 }
 
@@ -84,14 +86,14 @@ impl Step {
     }
 }
 
-fn describe(tally: Tally, took: Duration) -> String {
+fn describe(tally: Tally, noun: &str, took: Duration) -> String {
     let Tally { records, bytes } = tally;
     let seconds = took.as_secs_f64();
-    let mut text = format!("{}, {}", crate::output::count(records, "record"), show_bytes(bytes));
+    let mut text = format!("{}, {}", crate::output::count(records, noun), show_bytes(bytes));
     if took >= FIRST_AFTER {
         let per_second = |n: u64| (n as f64 / seconds) as u64;
         text += &format!(
-            " in {seconds:.1} s: {} records/s, {}/s",
+            " in {seconds:.1} s: {} {noun}s/s, {}/s",
             per_second(records),
             show_bytes(per_second(bytes))
         );
@@ -123,10 +125,10 @@ mod tests {
     #[test]
     fn a_rate_is_told_when_it_means_something() {
         let tally = Tally { records: 3_000, bytes: 6_000_000 };
-        assert_eq!(describe(tally, Duration::from_millis(5)), "3000 records, 6.0 MB");
+        assert_eq!(describe(tally, "record", Duration::from_millis(5)), "3000 records, 6.0 MB");
         assert_eq!(
-            describe(tally, Duration::from_secs(2)),
-            "3000 records, 6.0 MB in 2.0 s: 1500 records/s, 3.0 MB/s"
+            describe(tally, "message", Duration::from_secs(2)),
+            "3000 messages, 6.0 MB in 2.0 s: 1500 messages/s, 3.0 MB/s"
         );
     }
 }

@@ -6,34 +6,49 @@ use super::send::separator;
 use crate::address::Url;
 use crate::position::Position;
 
-/// Print the records of a topic.
+/// Print the records of a topic, or what other processes of this machine send
 ///
-/// On a terminal, or with --count, it waits for records to come; otherwise it stops at what was the
-/// end of the topic when it began. It starts at the newest record when it waits, at the oldest
-/// otherwise, unless --from says where. Records of one partition come in order; between partitions
-/// there is none.
+/// kafka://HOST:PORT/TOPIC. On a terminal, or with --count, it waits for records to come; otherwise
+/// it stops at what was the end of the topic when it began. It starts at the newest record when it
+/// waits, at the oldest otherwise, unless --from says where. Records of one partition come in
+/// order; between partitions there is none.
 ///
-/// JSON objects have topic, partition, offset, timestamp (milliseconds since 1970, -1 for none),
-/// key, value and headers. Bytes that are UTF-8 are a string, other bytes {"base64": ".."}, null is
-/// null.
+/// shm://NAME. Who binds the name waits for whoever may come, until --count or Ctrl-C. Who connects
+/// waits for somebody to bind it, and ends when that one is gone and all it sent was printed; with
+/// --follow it waits for the next one. Messages of one process come in order.
+///
+///   shm://NAME              takes the name, and collects: `chaski send shm://NAME`
+///   shm://NAME?connect      connects as one of the workers of: `chaski send 'shm://NAME?bind'`
+///   shm://NAME?type=serve   takes the name as a server, and answers each request with itself
+///
+/// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
+///
+/// JSON objects of a topic have topic, partition, offset, timestamp (milliseconds since 1970, -1
+/// for none), key, value and headers; those of a service have service, pid and value. Bytes that
+/// are UTF-8 are a string, other bytes {"base64": ".."}, null is null.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(after_help = "Examples:
   chaski recv kafka://127.0.0.1:9092/greetings
   chaski recv kafka://127.0.0.1:9092/greetings --from earliest --count 10
   chaski recv kafka://127.0.0.1:9092/orders --from -1h -o json | jq .value
   chaski recv kafka://127.0.0.1:9092/orders --from 2026-08-01T12:00:00Z --exit-at-end
-  chaski recv kafka://127.0.0.1:9092/orders --from 4200 --partition 3 --key")]
+  chaski recv kafka://127.0.0.1:9092/orders --from 4200 --partition 3 --key
+
+  chaski recv shm://lines
+  chaski recv shm://lines -o json | chaski send kafka://127.0.0.1:9092/lines --json
+  chaski recv 'shm://jobs?connect'               one worker; start as many as there are cores")]
 pub(crate) struct Recv {
-    /// Where from: kafka://HOST:PORT/TOPIC
+    /// Where from: kafka://HOST:PORT/TOPIC, or shm://NAME
     #[arg(value_name = "URL")]
     pub(crate) url: Url,
     /// earliest, latest, an offset, or a time: RFC 3339, or relative like -1h or -2d
     #[arg(long, value_name = "POSITION", allow_hyphen_values = true)]
     pub(crate) from: Option<Position>,
-    /// Stop after so many records
+    /// Stop after so many records or messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
-    /// Wait for records to come
+    /// Wait for records to come, or for the next process to bind the name
     #[arg(long, conflicts_with = "exit_at_end")]
     pub(crate) follow: bool,
     /// Stop at what is the end of the topic at the start

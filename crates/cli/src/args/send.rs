@@ -7,27 +7,42 @@ use clap::ValueEnum;
 use super::pair;
 use crate::address::Url;
 
-/// Send records to a topic, one a line.
+/// Send lines: as records to a topic, or as messages to another process of this machine
 ///
-/// Lines that are there are sent together; a line that comes alone is sent at once. A record with
-/// a key goes to the partition where Kafka's Java clients would put it (murmur2), one without goes
-/// to a partition in turn, changed with every batch. A topic that does not exist is created if the
-/// broker does so (auto.create.topics.enable).
+/// kafka://HOST:PORT/TOPIC. Lines that are there are sent together; a line that comes alone is sent
+/// at once. A record with a key goes to the partition where Kafka's Java clients would put it
+/// (murmur2), one without goes to a partition in turn, changed with every batch. A topic that does
+/// not exist is created if the broker does so (auto.create.topics.enable).
 ///
-/// With --json, a line is an object with `value` and, if wanted, `key`, `headers`, `timestamp`
-/// (milliseconds since 1970) and `partition`. A key or value is a string, null, {"base64": ".."}
-/// for bytes that are no text, or any other JSON, which is sent as its text; headers are an object,
-/// or a list of {"key": .., "value": ..}. What `chaski recv -o json` prints can be sent again;
-/// `topic` and `offset` are passed over.
+/// shm://NAME. Each line goes through shared memory to whoever is there, and it ends when all were
+/// taken. Messages are bytes and nothing else: options about keys, partitions, compression and
+/// acknowledgement are for topics. What the other side is decides how to meet it:
+///
+///   shm://NAME             connects to a process that collects: `chaski recv shm://NAME`
+///   shm://NAME?bind        takes the name, and gives each line to one of those that connect
+///   shm://NAME?type=call   connects to a server: a line is a request, its answer is printed
+///
+/// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
+///
+/// With --json, a line is an object with `value` and, for a topic, if wanted, `key`, `headers`,
+/// `timestamp` (milliseconds since 1970) and `partition`. A key or value is a string, null,
+/// {"base64": ".."} for bytes that are no text, or any other JSON, which is sent as its text;
+/// headers are an object, or a list of {"key": .., "value": ..}. What `chaski recv -o json` prints
+/// can be sent again, to either; what says where it came from is passed over.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(after_help = "Examples:
   echo hello | chaski send kafka://127.0.0.1:9092/greetings
   chaski send kafka://127.0.0.1:9092/orders orders.csv --codec zstd
   echo k1:v1 | chaski send kafka://127.0.0.1:9092/orders --key-separator :
   echo '{\"key\":\"k1\",\"value\":null}' | chaski send kafka://127.0.0.1:9092/orders --json
-  tail -f app.log | chaski send kafka://127.0.0.1:9092/logs --header host=web1 --acks 1")]
+  tail -f app.log | chaski send kafka://127.0.0.1:9092/logs --header host=web1 --acks 1
+
+  echo hello | chaski send shm://lines
+  chaski send 'shm://jobs?bind' jobs.txt         each line to one worker that is free
+  echo world | chaski send 'shm://greeter?type=call'")]
 pub(crate) struct Send {
-    /// Where to: kafka://HOST:PORT/TOPIC
+    /// Where to: kafka://HOST:PORT/TOPIC, or shm://NAME
     #[arg(value_name = "URL")]
     pub(crate) url: Url,
     /// File to read; `-` is standard input

@@ -33,6 +33,12 @@ pub(super) struct Percentiles {
     pub(super) samples: u64,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Histogram::new()
+    }
+}
+
 impl Histogram {
     pub(super) fn new() -> Histogram {
         Histogram { counts: vec![0; BUCKETS], max: 0 }

@@ -1,4 +1,5 @@
-//! How long a message takes there and back: over two channels of a kind, or over two cache lines.
+//! How long a message takes there and back: over two channels of a kind, over two cache lines, or
+//! over whatever is passed to [`laps`].
 //!
 //! One reading of the clock ends a lap and begins the next; what it costs is taken off.
 
@@ -12,7 +13,7 @@ use super::limits::PingPong;
 use crate::failure::Failure;
 
 /// The number that ends the echo; the others count from 1.
-const STOP: u64 = u64::MAX;
+pub(super) const STOP: u64 = u64::MAX;
 /// Laps before those that count.
 const WARM_UP: u64 = 100;
 
@@ -80,7 +81,11 @@ fn one_of_each<K: Kind, const WORDS: usize>(shape: &Shape) -> Result<Ends<K, WOR
 }
 
 /// Pings, at first without counting, and at last with [`STOP`]. `None` if a ping went wrong.
-fn laps(extent: Extent, clock_ns: u64, mut ping: impl FnMut(u64) -> bool) -> Option<Histogram> {
+pub(super) fn laps(
+    extent: Extent,
+    clock_ns: u64,
+    mut ping: impl FnMut(u64) -> bool,
+) -> Option<Histogram> {
     let mut histogram = Histogram::new();
     let mut right = (1..=WARM_UP).all(&mut ping);
     let (began, mut laps) = (Instant::now(), 0);

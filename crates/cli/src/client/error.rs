@@ -7,7 +7,7 @@ use chaski_kafka::{ApiKey, DecodeError, ErrorCode};
 use thiserror::Error;
 
 use crate::address::Address;
-use crate::failure::{BROKER_LOST, Failure};
+use crate::failure::{Failure, PEER_LOST};
 
 /// Why a question to the broker has no answer.
 #[derive(Debug, Error)]
@@ -145,6 +145,6 @@ impl From<ClientError> for Failure {
         if let Some(hint) = error.hint() {
             failure = failure.hint(hint);
         }
-        if error.lost_the_broker() { failure.code(BROKER_LOST) } else { failure }
+        if error.lost_the_broker() { failure.code(PEER_LOST) } else { failure }
     }
 }

@@ -37,9 +37,9 @@ struct JsonHeader<'a> {
 }
 
 impl<'a> Printer<'a> {
-    pub(super) fn new(args: &'a Recv) -> Printer<'a> {
+    pub(super) fn new(topic: &'a str, args: &'a Recv) -> Printer<'a> {
         Printer {
-            topic: &args.url.topic,
+            topic,
             form: args.output,
             with_key: args.key,
             separator: &args.key_separator,

@@ -19,11 +19,11 @@ const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Whole lines.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Chunk(Vec<u8>);
+pub(crate) struct Chunk(Vec<u8>);
 
 /// What comes next.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Chunk(Chunk),
     /// There was nothing for so long.
     Nothing,
@@ -32,13 +32,13 @@ pub(super) enum Next {
 
 /// The chunks of an input.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     chunks: Receiver<io::Result<Chunk>>,
 }
 
 impl Chunk {
     /// Each line, without its line feed.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let text = self.0.strip_suffix(b"\n").unwrap_or(&self.0);
         text.split(|&byte| byte == b'\n')
     }
@@ -46,7 +46,7 @@ impl Chunk {
 
 impl Lines {
     /// Opens a file, or standard input for `-`.
-    pub(super) fn open(path: &Path) -> Result<Lines, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Lines, Failure> {
         if path.as_os_str() == "-" {
             return Ok(Lines::read(io::stdin()));
         }
@@ -67,7 +67,7 @@ impl Lines {
     }
 
     /// Waits for a chunk, so long at most.
-    pub(super) fn next(&self, wait: Duration) -> Result<Next, Failure> {
+    pub(crate) fn next(&self, wait: Duration) -> Result<Next, Failure> {
         match self.chunks.recv_timeout(wait) {
             Ok(Ok(chunk)) => Ok(Next::Chunk(chunk)),
             Ok(Err(error)) => Err(Failure::because("cannot read the input", &error)),

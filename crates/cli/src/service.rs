@@ -1,0 +1,267 @@
+//! A service of this machine, and how to meet at it: `shm://NAME?type=..`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+pub(crate) const SCHEME: &str = "shm://";
+
+/// A name in shared memory, and what to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServiceUrl {
+    pub(crate) name: String,
+    /// None: push or pull, whichever fits the command.
+    pub(crate) role: Option<Role>,
+    /// None: as the role has it.
+    pub(crate) side: Option<Side>,
+    /// None: where this user's services are.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Push,
+    Pull,
+    Call,
+    Serve,
+    Pub,
+    Sub,
+    Notify,
+    Listen,
+}
+
+/// Who has the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// This process: it takes the name, and others come.
+    Bind,
+    /// Another.
+    Connect,
+}
+
+/// Why a text is no such URL.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub(crate) enum ServiceError {
+    #[error("the name is missing: shm://NAME")]
+    NoName,
+    #[error("`{0}` is no parameter: `type=..`, `bind`, `connect` and `dir=DIR` are")]
+    Parameter(String),
+    #[error("`{0}` is no type: {names} are", names = Role::names())]
+    Type(String),
+    #[error("`{0}` is there twice")]
+    Twice(&'static str),
+    #[error("one side binds the name and the other one connects; not both `bind` and `connect`")]
+    BothSides,
+    #[error("the directory is missing: dir=DIR")]
+    NoDir,
+    #[error("{0} always {does}s, it cannot {1}", does = .0.side())]
+    Side(Role, Side),
+}
+
+impl Role {
+    const ALL: [Role; 8] = [
+        Role::Push,
+        Role::Pull,
+        Role::Call,
+        Role::Serve,
+        Role::Pub,
+        Role::Sub,
+        Role::Notify,
+        Role::Listen,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Role::Push => "push",
+            Role::Pull => "pull",
+            Role::Call => "call",
+            Role::Serve => "serve",
+            Role::Pub => "pub",
+            Role::Sub => "sub",
+            Role::Notify => "notify",
+            Role::Listen => "listen",
+        }
+    }
+
+    fn names() -> String {
+        Role::ALL.map(Role::as_str).join(", ")
+    }
+
+    /// Whom it meets.
+    pub(crate) fn opposite(self) -> Role {
+        match self {
+            Role::Push => Role::Pull,
+            Role::Pull => Role::Push,
+            Role::Call => Role::Serve,
+            Role::Serve => Role::Call,
+            Role::Pub => Role::Sub,
+            Role::Sub => Role::Pub,
+            Role::Notify => Role::Listen,
+            Role::Listen => Role::Notify,
+        }
+    }
+
+    /// Whether messages go out from it.
+    pub(crate) fn sends(self) -> bool {
+        matches!(self, Role::Push | Role::Call | Role::Pub | Role::Notify)
+    }
+
+    /// The side that it has unless told otherwise.
+    fn side(self) -> Side {
+        match self {
+            Role::Pull | Role::Serve | Role::Pub | Role::Listen => Side::Bind,
+            Role::Push | Role::Call | Role::Sub | Role::Notify => Side::Connect,
+        }
+    }
+
+    fn may_choose_its_side(self) -> bool {
+        matches!(self, Role::Push | Role::Pull)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Side {
+    fn as_str(self) -> &'static str {
+        match self {
+            Side::Bind => "bind",
+            Side::Connect => "connect",
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ServiceUrl {
+    /// The side of somebody in this role.
+    pub(crate) fn side(&self, role: Role) -> Side {
+        self.side.unwrap_or(role.side())
+    }
+
+    fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), ServiceError> {
+        match (name, value) {
+            ("type", Some(value)) => {
+                let role = Role::ALL.into_iter().find(|role| role.as_str() == value);
+                let role = role.ok_or_else(|| ServiceError::Type(value.to_owned()))?;
+                once(&mut self.role, role, "type")
+            }
+            ("dir", None | Some("")) => Err(ServiceError::NoDir),
+            ("dir", Some(value)) => once(&mut self.dir, PathBuf::from(value), "dir"),
+            ("bind", None) => self.choose(Side::Bind),
+            ("connect", None) => self.choose(Side::Connect),
+            (name, _) => Err(ServiceError::Parameter(name.to_owned())),
+        }
+    }
+
+    fn choose(&mut self, side: Side) -> Result<(), ServiceError> {
+        match self.side {
+            Some(other) if other != side => Err(ServiceError::BothSides),
+            _ => once(&mut self.side, side, side.as_str()),
+        }
+    }
+}
+
+fn once<T>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), ServiceError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(ServiceError::Twice(name)),
+    }
+}
+
+impl FromStr for ServiceUrl {
+    type Err = ServiceError;
+
+    /// Reads what stands behind `shm://`.
+    fn from_str(text: &str) -> Result<ServiceUrl, ServiceError> {
+        let (name, query) = text.split_once('?').unwrap_or((text, ""));
+        let name = name.strip_suffix('/').unwrap_or(name);
+        if name.is_empty() {
+            return Err(ServiceError::NoName);
+        }
+        let mut url = ServiceUrl { name: name.to_owned(), role: None, side: None, dir: None };
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            match part.split_once('=') {
+                Some((name, value)) => url.set(name, Some(value))?,
+                None => url.set(part, None)?,
+            }
+        }
+        match (url.role, url.side) {
+            (Some(role), Some(side)) if !role.may_choose_its_side() && side != role.side() => {
+                Err(ServiceError::Side(role, side))
+            }
+            _ => Ok(url),
+        }
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SCHEME}{}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Result<ServiceUrl, ServiceError> {
+        text.parse()
+    }
+
+    #[test]
+    fn a_name_is_enough() {
+        let expected = ServiceUrl { name: "a".to_owned(), role: None, side: None, dir: None };
+        assert_eq!(url("a"), Ok(expected.clone()));
+        assert_eq!(url("a/?"), Ok(expected.clone()));
+        assert_eq!(expected.to_string(), "shm://a");
+    }
+
+    #[test]
+    fn each_role_has_its_side_and_some_may_choose() {
+        let side = |text: &str, role| url(text).unwrap().side(role);
+        assert_eq!(side("a", Role::Push), Side::Connect);
+        assert_eq!(side("a?bind", Role::Push), Side::Bind);
+        assert_eq!(side("a?connect&type=pull", Role::Pull), Side::Connect);
+        assert_eq!(side("a?type=pub&bind", Role::Pub), Side::Bind);
+        let error = url("a?type=sub&bind").unwrap_err();
+        assert_eq!(error, ServiceError::Side(Role::Sub, Side::Bind));
+        assert!(error.to_string().starts_with("sub always connects, it cannot bind"), "{error}");
+    }
+
+    #[test]
+    fn roles_are_pairs_of_a_sender_and_a_receiver() {
+        for role in Role::ALL {
+            assert_eq!(role.opposite().opposite(), role);
+            assert_ne!(role.opposite().sends(), role.sends());
+            assert_ne!(role.opposite().side(), role.side());
+            assert_eq!(url(&format!("a?type={role}")).unwrap().role, Some(role));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |text: &str| url(text).unwrap_err();
+        assert_eq!(error(""), ServiceError::NoName);
+        assert_eq!(error("?type=push"), ServiceError::NoName);
+        assert_eq!(error("a?type=dealer"), ServiceError::Type("dealer".into()));
+        assert_eq!(error("a?type"), ServiceError::Parameter("type".into()));
+        assert_eq!(error("a?bind=1"), ServiceError::Parameter("bind".into()));
+        assert_eq!(error("a?kind=push"), ServiceError::Parameter("kind".into()));
+        assert_eq!(error("a?type=push&type=push"), ServiceError::Twice("type"));
+        assert_eq!(error("a?bind&bind"), ServiceError::Twice("bind"));
+        assert_eq!(error("a?bind&connect"), ServiceError::BothSides);
+        assert_eq!(error("a?dir="), ServiceError::NoDir);
+    }
+}

@@ -1,0 +1,92 @@
+//! Endpoints that messages come in by: one shape for all.
+
+mod pull;
+mod serve;
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use chaski_shm::ConnectError;
+
+use super::explain;
+use crate::failure::{CALLED_WRONGLY, Failure};
+use crate::interrupt::Interrupt;
+use crate::service::{Role, ServiceUrl};
+
+/// How long one try to connect lasts, and so how long Ctrl-C may have to wait.
+const TRY: Duration = Duration::from_millis(100);
+/// How long nobody is told that nobody is there.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Where messages come from.
+pub(super) trait Inlet {
+    /// The next message, waiting for it no longer than that; its payload replaces what is in
+    /// `payload`.
+    fn next(&mut self, wait: Duration, payload: &mut Vec<u8>) -> Result<Came, Failure>;
+}
+
+/// What came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    Message {
+        /// The process that sent it, where that is known.
+        pid: Option<u32>,
+    },
+    Nothing,
+    /// Nothing, and nothing will.
+    End,
+}
+
+/// How to wait for who is not there.
+pub(super) struct Awaiting<'a> {
+    pub(super) interrupt: &'a Interrupt,
+    /// Wait for the next one when the one who sends is gone.
+    pub(super) follow: bool,
+}
+
+/// The inlet that a URL means; none if the user did not want to wait for the other side.
+pub(super) fn open(
+    url: &ServiceUrl,
+    awaiting: &Awaiting<'_>,
+) -> Result<Option<Box<dyn Inlet>>, Failure> {
+    fn boxed<'i>(inlet: impl Inlet + 'i) -> Box<dyn Inlet + 'i> {
+        Box::new(inlet)
+    }
+    match url.role.unwrap_or(Role::Pull) {
+        Role::Pull => Ok(pull::Pulling::open(url, awaiting)?.map(boxed)),
+        Role::Serve => Ok(Some(boxed(serve::Serving::open(url)?))),
+        role => Err(wrong_way(role)),
+    }
+}
+
+fn wrong_way(role: Role) -> Failure {
+    let other = role.opposite();
+    Failure::new(format!("`type={role}` sends, and this is `chaski recv`"))
+        .hint(format!("`type={other}` receives from it; `chaski send` is what sends"))
+        .code(CALLED_WRONGLY)
+}
+
+impl Awaiting<'_> {
+    /// Connects as soon as somebody is bound; none if the user did not want to wait so long.
+    fn connect<T>(
+        &self,
+        url: &ServiceUrl,
+        role: Role,
+        mut connect: impl FnMut(Duration) -> Result<T, ConnectError>,
+    ) -> Result<Option<T>, Failure> {
+        let began = Instant::now();
+        let mut told = !io::stderr().is_terminal();
+        while !self.interrupt.came() {
+            match connect(TRY) {
+                Ok(endpoint) => return Ok(Some(endpoint)),
+                Err(ConnectError::NotFound { .. }) => {}
+                Err(error) => return Err(explain::connect(url, role, &error)),
+            }
+            if !told && began.elapsed() >= QUIET {
+                told = true;
+                eprintln!("waiting for a process that binds {}", url.name);
+            }
+        }
+        Ok(None)
+    }
+}
