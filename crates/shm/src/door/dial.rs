@@ -9,9 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
-use chaski_ring::region::AttachError;
 use rustix::io::Errno;
 
 use super::connected::Connected;
@@ -106,17 +104,6 @@ pub enum ConnectError {
         why: String,
     },
 
-    /// The ring cannot be of the size that was chosen.
-    #[error("a ring cannot be like this: {0}")]
-    Ring(AttachError),
-
-    /// The memory or the descriptors that the server gave are not as they must be.
-    #[error("the server gave what does not fit: {why}")]
-    Unfit {
-        /// What is wrong with it.
-        why: String,
-    },
-
     /// The system refused something.
     #[error("cannot {what}: {errno}")]
     System {
@@ -125,23 +112,6 @@ pub enum ConnectError {
         /// How the system answered.
         errno: Errno,
     },
-}
-
-impl ConnectError {
-    /// Something else that an endpoint needs could not be had.
-    pub(crate) fn system(error: impl Into<io::Error>) -> ConnectError {
-        ConnectError::System { what: "set up the endpoint", errno: super::errno(error) }
-    }
-
-    /// A ring cannot be as large as asked for.
-    pub(crate) fn ring(error: AttachError) -> ConnectError {
-        ConnectError::Ring(error)
-    }
-
-    /// What the server gave is not as it must be.
-    pub(crate) fn unfit(why: impl fmt::Display) -> ConnectError {
-        ConnectError::Unfit { why: why.to_string() }
-    }
 }
 
 /// A connection that is being made. Dropped, it is given up.
