@@ -250,7 +250,17 @@ fn sleep(
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(false);
         }
-        if !rung && limit.is_some() {
+        if rung {
+            // It was for what had been taken before this side lay down, or for less room than is
+            // waited for. Whoever rang has answered this sleep, and rings for the next one only.
+            porch.get_up();
+            sleeper.get_up();
+            lie_down(porch, sleeper);
+            if settled(sleeper) {
+                return Ok(true);
+            }
+            limit = Some(NAP);
+        } else if limit.is_some() {
             heavy_fence();
             if sleeper.look_everywhere() {
                 return Ok(true);
