@@ -95,7 +95,8 @@ pub mod wire;
 
 pub use admit::{Admit, Peer};
 pub use call::{
-    Client, ClientBuilder, Departure, Request, RequestId, Response, Server, ServerBuilder, Ticket,
+    Client, ClientBuilder, Departure, Loan, Reply, Request, RequestId, Response, Server,
+    ServerBuilder, Ticket,
 };
 pub use door::{BadDirectory, BindError, ConnectError};
 pub use error::{Corrupt, Error};

@@ -7,15 +7,16 @@
 
 mod back;
 mod batch;
+mod loan;
 mod notes;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::io::Errno;
 use chaski_ring::region::{AttachError, Consumer, Fence, Observer, Producer, RecvError, SendError};
+use rustix::io::Errno;
 
-use crate::blocks::{Borrower, LendError, Lender};
+use crate::blocks::{Borrowed, Borrower, LendError, Lender};
 use crate::door::Session;
 use crate::error::{Corrupt, Error};
 use crate::hall::board::Knocker;
@@ -25,6 +26,7 @@ use crate::step::step;
 use crate::wait::{self, Sleeper};
 
 pub use batch::Batch;
+pub(crate) use loan::Lending;
 pub(crate) use notes::note;
 
 /// A record's tag: its payload is a reference to a large one.
@@ -111,6 +113,9 @@ pub(crate) struct Link {
     /// The longest payload that goes through the ring.
     share: usize,
     payload_max: usize,
+    /// Large payloads are borrowed, not copied: the last one is in `lent`.
+    in_place: bool,
+    lent: Option<Borrowed>,
     // Last, so that the peer learns of the end when this side has stopped to read its memory.
     session: Session,
 }
@@ -154,6 +159,8 @@ impl Link {
             share: share(ends.half).min(ends.payload_max),
             payload_max: ends.payload_max,
             ends,
+            in_place: false,
+            lent: None,
             session,
         })
     }
@@ -243,10 +250,12 @@ impl Link {
     fn recv_large(&mut self, tag: u16, into: &mut Vec<u8>) -> Taken {
         let reference: Result<[u8; REFERENCE], _> = into.as_slice().try_into();
         into.clear();
-        let limit = self.payload_max;
-        let taken = reference.is_ok_and(|reference| {
-            let Link { borrower, session, my_ledger, .. } = self;
-            borrower.append_to(&reference, session, my_ledger, into, limit).is_ok()
+        let taken = reference.is_ok_and(|reference| match self.in_place {
+            true => self.borrow(&reference),
+            false => {
+                let Link { borrower, session, my_ledger, payload_max, .. } = self;
+                borrower.append_to(&reference, session, my_ledger, into, *payload_max).is_ok()
+            }
         });
         step("link.large_taken");
         if taken {
@@ -254,6 +263,36 @@ impl Link {
         }
         self.spoilt(Corrupt::Reference);
         Taken::Spoilt
+    }
+
+    fn borrow(&mut self, reference: &[u8; REFERENCE]) -> bool {
+        // SAFETY: whoever set `in_place` has promised that the peer leaves alone what it has sent.
+        let lent = unsafe { self.borrower.borrow(reference, &self.session, &self.my_ledger) };
+        self.lent = lent.ok();
+        self.lent.is_some()
+    }
+
+    /// From now on large payloads stay where they are, for [`Link::take_lent`].
+    ///
+    /// # Safety
+    ///
+    /// The peer writes to no segment that it has sent and that was not given back.
+    pub(crate) unsafe fn read_in_place(&mut self) {
+        self.in_place = true;
+    }
+
+    /// The large payload of the record just received, if it was one and is read in place.
+    pub(crate) fn take_lent(&mut self) -> Option<Borrowed> {
+        self.lent.take()
+    }
+
+    /// Gives it back, and wakes the peer if it sleeps for want of it.
+    pub(crate) fn give_back(&mut self, lent: Borrowed) {
+        drop(lent);
+        self.rx.gave_back();
+        if self.rx.must_wake() {
+            self.doorbell.ring();
+        }
     }
 
     /// Whether a record is there, or will never be because the ring is spoilt.
@@ -318,12 +357,7 @@ impl Link {
     }
 
     fn refused(&self, error: SendError) -> Error {
-        match error {
-            SendError::Full => Error::Full,
-            SendError::TooLarge { len, .. } => Error::TooLarge { len, max: self.payload_max },
-            SendError::Corrupt(corrupt) => self.spoilt(corrupt.into()),
-            _ => self.spoilt(Corrupt::Reference),
-        }
+        refusal(error, &self.session, self.payload_max)
     }
 
     #[cold]
@@ -342,6 +376,18 @@ impl Link {
     }
 }
 
+/// Why a ring took nothing; one that is spoilt ends the connection.
+fn refusal(error: SendError, session: &Session, max: usize) -> Error {
+    let corrupt = match error {
+        SendError::Full => return Error::Full,
+        SendError::TooLarge { len, .. } => return Error::TooLarge { len, max },
+        SendError::Corrupt(corrupt) => corrupt.into(),
+        _ => Corrupt::Reference,
+    };
+    session.close();
+    Error::Corrupt(corrupt)
+}
+
 fn lend_error(error: LendError) -> Error {
     match error {
         LendError::TooLarge { len, max } => Error::TooLarge { len, max },
@@ -351,18 +397,23 @@ fn lend_error(error: LendError) -> Error {
     }
 }
 
-/// Waits for room in one connection.
+/// Waits for room in the one connection of an endpoint.
 pub(crate) struct Room<'a> {
     pub(crate) link: &'a mut Link,
     /// Bytes of the payload that there should be room for.
     pub(crate) len: usize,
-    /// Doorbells that rang meanwhile.
-    pub(crate) rung: Vec<u32>,
+    rang: bool,
+}
+
+impl<'a> Room<'a> {
+    pub(crate) fn new(link: &'a mut Link, len: usize) -> Room<'a> {
+        Room { link, len, rang: false }
+    }
 }
 
 impl Sleeper for Room<'_> {
     fn look(&mut self) -> bool {
-        self.link.has_room(self.len) || self.link.session.is_closed()
+        self.rang || self.link.has_room(self.len) || self.link.session.is_closed()
     }
 
     fn lie_down(&mut self) {
@@ -373,7 +424,8 @@ impl Sleeper for Room<'_> {
         self.link.awake_for_room();
     }
 
-    fn rung(&mut self, key: u32) {
-        self.rung.push(key);
+    /// The peer rings once a sleep, perhaps for less room than is wanted: the caller lies down anew.
+    fn rung(&mut self, _key: u32) {
+        self.rang = true;
     }
 }

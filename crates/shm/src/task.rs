@@ -79,7 +79,9 @@ async fn on_tokio(porch: &Porch) -> Result<(), Error> {
         let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
         Error::system("waiting for a doorbell in tokio")(errno)
     };
-    let fd = AsyncFd::with_interest(porch.as_fd(), Interest::READABLE).map_err(refused)?;
+    // SAFETY: the descriptor is borrowed for as long as this lives, and is always the same.
+    let fd = unsafe { AsyncFd::register_with_interest(porch.as_fd(), Interest::READABLE) };
+    let fd = fd.map_err(|error| refused(error.into()))?;
     let _ready = fd.readable().await.map_err(refused)?;
     Ok(())
 }

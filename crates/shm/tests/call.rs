@@ -219,3 +219,35 @@ fn without_a_next_server_everything_is_told() {
     assert!(matches!(client.recv().unwrap_err(), Error::Closed));
     assert!(matches!(client.send(b"no").unwrap_err(), Error::Closed));
 }
+
+#[test]
+fn loans_are_written_and_read_where_they_lie() {
+    let directory = directory();
+    let path = directory.path().join("shm");
+    // SAFETY: the only client is this crate's.
+    let mut server =
+        unsafe { Server::builder().trust_clients() }.directory(&path).bind("test").unwrap();
+    const LENS: [usize; 6] = [0, 5, 16_000, 20_000, 300_000, 5];
+    let serving = thread::spawn(move || {
+        for round in 0..20 * LENS.len() {
+            let len = LENS[round % LENS.len()];
+            let request = server.recv().unwrap();
+            assert_eq!(request[..], vec![round as u8; len]);
+            let ticket = request.defer();
+            let mut reply = server.loan(&ticket, len).unwrap();
+            reply.fill(!(round as u8));
+            reply.send().unwrap();
+        }
+    });
+    let mut client = client(&directory);
+    for round in 0..20 * LENS.len() {
+        let len = LENS[round % LENS.len()];
+        client.loan(len).unwrap().fill(77); // and not sent
+        let mut loan = client.loan(len).unwrap();
+        loan.fill(round as u8);
+        let id = loan.send().unwrap();
+        let response = client.recv().unwrap();
+        assert_eq!((response.id(), &response[..]), (id, &vec![!(round as u8); len][..]));
+    }
+    serving.join().unwrap();
+}

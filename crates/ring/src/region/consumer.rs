@@ -298,6 +298,12 @@ impl<M: Memory> Consumer<M> {
         self.waiting.awake(&self.mine);
     }
 
+    /// Says that something was given back that is not in this ring, and that the producer may sleep
+    /// for: the next [`Consumer::must_wake`] asks.
+    pub fn gave_back(&mut self) {
+        self.waiting.owe();
+    }
+
     /// Whether the producer sleeps and must be woken; asked after receiving, answered `true` once a
     /// sleep. It costs next to nothing unless space was given back since the last question.
     #[inline]

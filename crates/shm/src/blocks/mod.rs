@@ -78,7 +78,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use crate::door::Session;
 pub(crate) use crate::memory::SLOTS;
 use crate::wire::Control;
-pub(crate) use borrower::Borrower;
+pub(crate) use borrower::{Borrowed, Borrower};
 pub(crate) use lender::{LendError, Lender};
 
 /// Segments are made of whole pages.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::outstanding::{Outstanding, RequestId};
 use super::{DROPPED, MORE, OUTSTANDING_MAX, PLACE};
 use crate::door::ConnectError;
 use crate::error::{Corrupt, Error};
-use crate::link::{Link, Room, Taken};
+use crate::link::{Lending, Link, Room, Taken};
 use crate::name::Name;
 use crate::options::{Options, common_options, connecting_options};
 use crate::reach::{Reach, Reached};
@@ -257,6 +257,25 @@ impl Client {
         }
     }
 
+    /// Room for a request of `len` bytes, to be written in the memory that the server reads, and
+    /// then [sent](Loan::send). Its bytes are anything at first; dropped, it is not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::try_send`].
+    pub fn loan(&mut self, len: usize) -> Result<Loan<'_>, Error> {
+        let Some(place) = self.outstanding.free() else {
+            return Err(Error::TooMany { max: self.outstanding.max() });
+        };
+        let link = match &mut self.state {
+            State::Up(link) => link,
+            State::Searching => return Err(Error::Full),
+            State::Closed => return Err(Error::Closed),
+        };
+        let room = link.lend(len)?;
+        Ok(Loan { room, place, outstanding: &mut self.outstanding })
+    }
+
     /// Waits for a response, or a part of one.
     ///
     /// # Errors
@@ -334,8 +353,7 @@ impl Client {
             let Client { state, reach, .. } = self;
             match state {
                 State::Up(link) => {
-                    let mut room = Room { link, len: request.len(), rung: Vec::new() };
-                    task::wait(reach.porch(), &mut room).await?;
+                    task::wait(reach.porch(), &mut Room::new(link, request.len())).await?;
                 }
                 State::Searching => task::wait(reach.porch(), &mut Listening(state, reach)).await?,
                 State::Closed => return Err(Error::Closed),
@@ -540,7 +558,7 @@ impl Client {
         self.advance();
         match &mut self.state {
             State::Up(link) => {
-                let mut room = Room { link, len, rung: Vec::new() };
+                let mut room = Room::new(link, len);
                 self.waiter.wait(self.reach.porch(), &mut room, None).map(|_| ())
             }
             State::Searching => self.wait(None).map(|_| ()),
@@ -585,6 +603,40 @@ impl AsFd for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("outstanding", &self.outstanding()).finish_non_exhaustive()
+    }
+}
+
+/// Room for a request, from [`Client::loan`].
+#[derive(Debug)]
+pub struct Loan<'a> {
+    room: Lending<'a>,
+    place: u16,
+    outstanding: &'a mut Outstanding,
+}
+
+impl Loan<'_> {
+    /// Sends the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::try_send`].
+    pub fn send(self) -> Result<RequestId, Error> {
+        let end = self.room.send(self.place)?;
+        Ok(self.outstanding.sent(end))
+    }
+}
+
+impl Deref for Loan<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.room
+    }
+}
+
+impl DerefMut for Loan<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.room
     }
 }
 

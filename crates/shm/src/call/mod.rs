@@ -24,9 +24,9 @@ mod client;
 mod outstanding;
 mod server;
 
-pub use client::{Client, ClientBuilder, Response};
+pub use client::{Client, ClientBuilder, Loan, Response};
 pub use outstanding::RequestId;
-pub use server::{Departure, Request, Server, ServerBuilder, Ticket};
+pub use server::{Departure, Reply, Request, Server, ServerBuilder, Ticket};
 
 /// The bits of a tag that hold the place of a request.
 const PLACE: u16 = 0x0fff;

@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{DROPPED, MORE, PLACE};
 use crate::admit::Peer;
+use crate::blocks::Borrowed;
 use crate::door::BindError;
 use crate::error::{Corrupt, Error};
 use crate::hall::{Hall, Key, Leave, Mail, Terms};
-use crate::link::{Link, Room};
+use crate::link::{Lending, Link};
 use crate::name::Name;
 use crate::options::{Options, binding_options, common_options};
 use crate::porch::Porch;
@@ -46,8 +47,11 @@ pub struct Server {
     hall: Hall<Backlog>,
     porch: Arc<Porch>,
     waiter: Waiter,
-    /// The request in hand.
+    /// The request in hand,
     payload: Vec<u8>,
+    /// or where it lies, if it is a large one and read in place.
+    lent: Option<(Key, Borrowed)>,
+    in_place: bool,
     /// Clients with a backlog.
     behind: Vec<Key>,
     departures: VecDeque<Departure>,
@@ -77,6 +81,7 @@ pub struct Departure {
 pub struct ServerBuilder {
     options: Options,
     clients_max: usize,
+    in_place: bool,
 }
 
 impl ServerBuilder {
@@ -88,6 +93,18 @@ impl ServerBuilder {
     #[must_use]
     pub fn clients_max(mut self, clients: usize) -> Self {
         self.clients_max = clients;
+        self
+    }
+
+    /// Reads large payloads where they lie, without a copy.
+    ///
+    /// # Safety
+    ///
+    /// No client changes the bytes of a payload that it has sent, before it has been given back:
+    /// all clients are trusted to keep the protocol. Those of this crate do.
+    #[must_use]
+    pub unsafe fn trust_clients(mut self) -> Self {
+        self.in_place = true;
         self
     }
 
@@ -105,6 +122,8 @@ impl ServerBuilder {
             hall,
             waiter: Waiter::new(wait),
             payload: Vec::new(),
+            lent: None,
+            in_place: self.in_place,
             behind: Vec::new(),
             departures: VecDeque::new(),
         })
@@ -123,7 +142,7 @@ impl Server {
 
     /// For a server that differs.
     pub fn builder() -> ServerBuilder {
-        ServerBuilder { options: Options::default(), clients_max: 1024 }
+        ServerBuilder { options: Options::default(), clients_max: 1024, in_place: false }
     }
 
     /// Waits for the next request.
@@ -169,6 +188,9 @@ impl Server {
         std::mem::swap(&mut self.payload, payload);
         let taken = self.take(None);
         std::mem::swap(&mut self.payload, payload);
+        if let Some((_, lent)) = &self.lent {
+            payload.extend_from_slice(lent);
+        }
         taken?.ok_or(Error::TimedOut)
     }
 
@@ -196,6 +218,24 @@ impl Server {
     #[inline]
     pub fn reply(&mut self, ticket: Ticket, payload: &[u8]) -> Result<(), Error> {
         self.respond(&ticket, 0, payload)
+    }
+
+    /// Room for a response of `len` bytes, to be written in the memory that the client reads, and
+    /// then [sent](Reply::send). Its bytes are anything at first; dropped, it is not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`]: there is no room now, [`Server::reply`] would keep the response aside.
+    /// Others as [`Server::reply`].
+    pub fn loan(&mut self, ticket: &Ticket, len: usize) -> Result<Reply<'_>, Error> {
+        let tag = ticket.0.tag();
+        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else {
+            return Err(Error::Closed);
+        };
+        if !backlog.responses.is_empty() {
+            return Err(Error::Full);
+        }
+        Ok(Reply { room: link.lend(len)?, tag })
     }
 
     /// Sends a part of a response, waiting for room if there is none; [`Server::reply`] sends the
@@ -277,11 +317,7 @@ impl Server {
 
     /// Waits until a response of this length fits; whether it does, or nobody waits for it any more.
     fn wait_for_room(&mut self, key: Key, len: usize, limit: Instant) -> Result<bool, Error> {
-        let Some((link, _)) = self.hall.get(key) else { return Ok(true) };
-        let mut room = Room { link, len, rung: Vec::new() };
-        let found = self.waiter.wait(&self.porch, &mut room, Some(limit));
-        let rung = room.rung;
-        self.hall.rang(rung);
+        let found = self.hall.wait_for_room(&mut self.waiter, key, len, limit);
         if let Some((link, _)) = self.hall.get(key)
             && link.session().is_closed()
         {
@@ -293,6 +329,9 @@ impl Server {
     /// The next request of whose turn it is.
     #[inline(never)]
     fn poll(&mut self) -> Option<Ticket> {
+        if self.in_place {
+            self.give_back();
+        }
         loop {
             let next = self.hall.recv(&mut self.payload);
             if !self.behind.is_empty() {
@@ -303,10 +342,26 @@ impl Server {
                 return None;
             };
             if mail.tag() & !PLACE == 0 {
+                if self.in_place {
+                    self.borrow(mail.key());
+                }
                 return Some(Ticket(mail));
             }
             self.spoilt(mail);
         }
+    }
+
+    /// The request in hand is at an end: its memory goes back to its client.
+    fn give_back(&mut self) {
+        let Some((key, lent)) = self.lent.take() else { return };
+        if let Some((link, _)) = self.hall.get(key) {
+            link.give_back(lent);
+        }
+    }
+
+    fn borrow(&mut self, key: Key) {
+        let Some((link, _)) = self.hall.get(key) else { return };
+        self.lent = link.take_lent().map(|lent| (key, lent));
     }
 
     #[cold]
@@ -369,10 +424,18 @@ impl Server {
         }
     }
 
-    /// Notes who has left.
+    /// Sees to who has come, and notes who has left.
     #[inline]
     fn settle(&mut self) {
         const KEPT: usize = 1024;
+        for key in self.hall.take_arrived() {
+            if let Some((link, _)) = self.hall.get(key)
+                && self.in_place
+            {
+                // SAFETY: whoever set `in_place` promised it for all clients.
+                unsafe { link.read_in_place() };
+            }
+        }
         if !self.hall.has_left() {
             return;
         }
@@ -428,6 +491,38 @@ impl fmt::Debug for Server {
 #[must_use = "its client waits for a reply"]
 pub struct Ticket(Mail);
 
+/// Room for a response, from [`Server::loan`]. Its ticket is then of no more use.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    room: Lending<'a>,
+    tag: u16,
+}
+
+impl Reply<'_> {
+    /// Sends the response.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::reply`].
+    pub fn send(self) -> Result<(), Error> {
+        self.room.send(self.tag).map(|_| ())
+    }
+}
+
+impl Deref for Reply<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.room
+    }
+}
+
+impl DerefMut for Reply<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.room
+    }
+}
+
 /// A request in hand: its payload, and the duty to reply.
 ///
 /// Dropped without a reply, it tells its client so ([`Error::Unanswered`]), that it wait no longer.
@@ -476,7 +571,10 @@ impl Deref for Request<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.server.payload
+        match &self.server.lent {
+            Some((_, lent)) => lent,
+            None => &self.server.payload,
+        }
     }
 }
 

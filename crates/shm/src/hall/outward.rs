@@ -42,6 +42,23 @@ impl<X: Default> Hall<X> {
         waiter.wait(&porch, &mut Room { hall: self, found }, deadline)
     }
 
+    /// Waits until a payload of `len` bytes may fit the ring to this peer, it is gone, or the
+    /// deadline; whether it is worth a try.
+    pub(crate) fn wait_for_room(
+        &mut self,
+        waiter: &mut Waiter,
+        key: Key,
+        len: usize,
+        deadline: Instant,
+    ) -> Result<bool, Error> {
+        if self.get(key).is_none() {
+            return Ok(true);
+        }
+        let porch = self.porch().clone();
+        let mut room = RoomForOne { hall: self, slot: key.slot(), len, rang: false };
+        waiter.wait(&porch, &mut room, Some(deadline))
+    }
+
     /// Waits until somebody marks the board, comes or leaves, or the deadline; whether there is
     /// anything. `found` tells of a connection whether there is something without a mark, which
     /// others may have erased.
@@ -135,6 +152,43 @@ impl<X: Default, F: FnMut(&mut Link, &mut X) -> bool> Sleeper for Room<'_, X, F>
     /// It rings once a sleep, so the caller looks and lies down anew if that was not enough.
     fn rung(&mut self, _key: u32) {
         self.hall.rang = true;
+    }
+}
+
+/// Waits for what one peer gives back. The words of others are kept for later.
+struct RoomForOne<'a, X> {
+    hall: &'a mut Hall<X>,
+    slot: usize,
+    len: usize,
+    rang: bool,
+}
+
+impl<X: Default> Sleeper for RoomForOne<'_, X> {
+    fn look(&mut self) -> bool {
+        // A mark may be its word, made when it had not yet seen this side asleep.
+        self.hall.take_board();
+        self.rang |= std::mem::take(&mut self.hall.rang);
+        let Some(seat) = &mut self.hall.seats[self.slot] else { return true };
+        self.rang || seat.link.has_room(self.len) || seat.link.session().is_closed()
+    }
+
+    fn lie_down(&mut self) {
+        if let Some(seat) = &mut self.hall.seats[self.slot] {
+            seat.link.doze_for_room();
+        }
+        self.hall.door.sleeper.announce();
+    }
+
+    fn get_up(&mut self) {
+        self.hall.door.sleeper.awake();
+        if let Some(seat) = &mut self.hall.seats[self.slot] {
+            seat.link.awake_for_room();
+        }
+    }
+
+    /// Each rings once a sleep, perhaps for less room than is wanted: the caller lies down anew.
+    fn rung(&mut self, key: u32) {
+        self.hall.rung(key);
     }
 }
 
