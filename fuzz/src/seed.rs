@@ -11,6 +11,7 @@ fn main() -> io::Result<()> {
     write("batch", &batches())?;
     write("kafka_request", &requests())?;
     write("region", &regions())?;
+    write("region_broadcast", &broadcasts())?;
     write("shm_wire", &packets())
 }
 
@@ -23,6 +24,12 @@ fn packets() -> Vec<(String, Vec<u8>)> {
 /// Rings in several states, each with a program.
 fn regions() -> Vec<(String, Vec<u8>)> {
     let seeds = chaski_ring::region::exercise::seeds();
+    seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
+}
+
+/// The same for broadcasts.
+fn broadcasts() -> Vec<(String, Vec<u8>)> {
+    let seeds = chaski_ring::region::broadcast::exercise::seeds();
     seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
 }
 

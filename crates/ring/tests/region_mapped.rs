@@ -8,8 +8,9 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU32;
 use std::thread;
 
+use chaski_ring::region::broadcast::{self, Policy, PublishError, Publisher, Subscriber};
 use chaski_ring::region::{
-    Area, Areas, Consumer, Fence, Layout, Memory, Observer, Producer, SendError,
+    Area, Areas, Consumer, Extent, Fence, Layout, Memory, Observer, Producer, SendError,
 };
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::Errno;
@@ -37,6 +38,14 @@ impl Drop for Mapping {
     }
 }
 
+// SAFETY: the mapping lives as long as this value, does not move with it, and is writable where it
+// is given to who writes. The file cannot shrink.
+unsafe impl Extent for Mapping {
+    fn area(&self) -> Area {
+        self.0
+    }
+}
+
 struct Mapped {
     producer: Mapping,
     consumer: Mapping,
@@ -50,6 +59,20 @@ unsafe impl Memory for Mapped {
     }
 }
 
+/// A file that can neither shrink nor grow.
+fn sealed(len: usize) -> OwnedFd {
+    let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
+    let file = memfd_create("region-test", flags).unwrap();
+    ftruncate(&file, len as u64).unwrap();
+    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+    file
+}
+
+fn map(file: &OwnedFd, len: usize, writable: bool) -> Mapping {
+    let write = if writable { ProtFlags::WRITE } else { ProtFlags::empty() };
+    Mapping::new(file.as_fd(), len, ProtFlags::READ | write)
+}
+
 struct Files {
     layout: Layout,
     producer: OwnedFd,
@@ -58,14 +81,7 @@ struct Files {
 
 impl Files {
     fn new(layout: Layout) -> Files {
-        let file = |len: usize| {
-            let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
-            let file = memfd_create("region-test", flags).unwrap();
-            ftruncate(&file, len as u64).unwrap();
-            fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW).unwrap();
-            file
-        };
-        let (producer, consumer) = (file(layout.producer_len()), file(layout.consumer_len()));
+        let (producer, consumer) = (sealed(layout.producer_len()), sealed(layout.consumer_len()));
         let files = Files { layout, producer, consumer };
         layout.format(&files.map(true, true)).unwrap();
         files
@@ -73,10 +89,6 @@ impl Files {
 
     /// Both areas, each writable or not.
     fn map(&self, producer: bool, consumer: bool) -> Mapped {
-        let map = |file: &OwnedFd, len, writable| {
-            let write = if writable { ProtFlags::WRITE } else { ProtFlags::empty() };
-            Mapping::new(file.as_fd(), len, ProtFlags::READ | write)
-        };
         Mapped {
             producer: map(&self.producer, self.layout.producer_len(), producer),
             consumer: map(&self.consumer, self.layout.consumer_len(), consumer),
@@ -98,8 +110,9 @@ fn word<'a>(address: *const u32) -> &'a AtomicU32 {
     unsafe { AtomicU32::from_ptr(address.cast_mut()) }
 }
 
+/// Wakes all who sleep there: one in a ring, perhaps some in a broadcast.
 fn wake(address: *const u32) {
-    futex::wake(word(address), futex::Flags::empty(), 1).unwrap();
+    futex::wake(word(address), futex::Flags::empty(), i32::MAX as u32).unwrap();
 }
 
 /// Sleeps until the word is no longer `seen`. That takes a peer microseconds; that it takes longer
@@ -199,4 +212,59 @@ fn two_mappings_talk_and_sleep() {
 fn two_mappings_talk_and_the_sleeper_pays() {
     membarrier(MembarrierCommand::RegisterGlobalExpedited).unwrap();
     talk(Fence::Sleeper(|| membarrier(MembarrierCommand::GlobalExpedited).unwrap()));
+}
+
+/// Reads `count` records, all of them, and sleeps while there is none.
+fn read_all(mut subscriber: Subscriber<Mapping>, count: u32) {
+    let mut payload = Vec::new();
+    for n in 0..count {
+        while subscriber.try_recv(&mut payload).unwrap().is_none() {
+            let seen = subscriber.announce();
+            if !subscriber.is_ready().unwrap() {
+                sleep(subscriber.sleep_word(), seen);
+            }
+            subscriber.awake();
+        }
+        assert_eq!(payload[..4], n.to_ne_bytes());
+        assert_eq!(payload.len(), 4 + n as usize % 200);
+    }
+}
+
+/// A publisher that cannot write the pages, subscribers that cannot write the ring.
+#[test]
+fn a_broadcast_needs_no_memory_that_two_can_write() {
+    const COUNT: u32 = 30_000;
+    let layout = broadcast::Layout::new(4096).unwrap();
+    let (ring_len, page_len) = (layout.publisher_len(), layout.subscriber_len());
+    let ring = sealed(ring_len);
+    let mut publisher = Publisher::new(map(&ring, ring_len, true), layout, 0, Fence::Both).unwrap();
+    let mut keys = Vec::new();
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let file = sealed(page_len);
+            let page = map(&file, page_len, true);
+            layout.format_subscriber(&page).unwrap();
+            let theirs = map(&file, page_len, false);
+            let (key, start) = publisher.subscribe(theirs, Policy::Block, 0).unwrap();
+            keys.push(key);
+            let ring = map(&ring, ring_len, false);
+            let subscriber = Subscriber::attach(ring, page, layout, start, Fence::Both).unwrap();
+            thread::spawn(move || read_all(subscriber, COUNT))
+        })
+        .collect();
+    for n in 0..COUNT {
+        let mut payload = n.to_ne_bytes().to_vec();
+        payload.resize(4 + n as usize % 200, 7);
+        while publisher.try_publish(0, &payload) == Err(PublishError::Full) {
+            thread::yield_now();
+        }
+        for key in &keys {
+            if publisher.must_wake(*key) {
+                wake(publisher.wake_word());
+            }
+        }
+    }
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    let stats = broadcast::Observer::attach(map(&ring, ring_len, false)).unwrap().stats();
+    assert_eq!((stats.records, stats.subscribers), (u64::from(COUNT), 3));
 }

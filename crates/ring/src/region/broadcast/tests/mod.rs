@@ -210,6 +210,20 @@ fn one_that_is_overwritten_learns_what_it_lost() {
     assert_eq!(subscriber.is_ready(), Ok(false));
 }
 
+/// The one that `docs/design/broadcast.md` draws.
+#[test]
+fn the_oldest_position_is_where_a_record_begins() {
+    let (mut out, area) = publisher(512, 0);
+    (0..5).for_each(|n| out.try_publish(0, &[n; 80]).unwrap());
+    let stats = out.stats();
+    assert_eq!((stats.tail, stats.bytes_kept, stats.overwritten), (480, 480, 0));
+    out.try_publish(0, &[5; 80]).unwrap();
+    let stats = out.stats();
+    assert_eq!((stats.tail, stats.bytes_kept, stats.overwritten), (608, 608 - 192, 2));
+    let words = out.layout().open_publisher(&area).unwrap();
+    assert_eq!(words.load(OLDEST), 192);
+}
+
 #[test]
 fn who_comes_late_gets_what_is_remembered_and_still_there() {
     let (mut out, area) = publisher(1024, 5);
