@@ -2,10 +2,15 @@
 //!
 //! The half outlives the server it was made for: what is in its ring and was not taken is offered to
 //! the next. Only if the server left nonsense behind does the next one get a new half.
+//!
+//! Until the connection to the next one is complete, the first record that was not taken is
+//! withheld: its header is zero, so the ring looks empty. So the next server finds the large
+//! payloads announced that the records refer to, and one that is given up in the handshake has
+//! taken nothing that was reported as not taken.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use chaski_ring::region::AttachError;
@@ -41,6 +46,8 @@ pub(crate) struct Reach {
     /// The server last connected to.
     generation: u64,
     search: Option<Search>,
+    /// Where in this half the header of the first record not taken belongs, and what it is.
+    withheld: Option<(usize, u64)>,
 }
 
 /// A connection in the making.
@@ -48,6 +55,7 @@ struct Search {
     dialing: Dialing,
     /// What was lent to the last server, and up to where that had taken what is in the ring.
     lender: Option<(Lender, u64)>,
+    deadline: Instant,
 }
 
 /// How far a search has come.
@@ -60,8 +68,7 @@ pub(crate) enum Reached {
 impl Reach {
     pub(crate) fn new(name: Name, options: Options, kind: Kind) -> Result<Reach, ConnectError> {
         let half = Half::new(options.ring_bytes).map_err(ring)?;
-        let (mine, fd) =
-            memory::create("chaski-client", half.len()).map_err(system)?;
+        let (mine, fd) = memory::create("chaski-client", half.len()).map_err(system)?;
         let porch = Porch::new().map_err(system)?;
         Ok(Reach {
             name,
@@ -74,6 +81,7 @@ impl Reach {
             bell: None,
             generation: 0,
             search: None,
+            withheld: None,
         })
     }
 
@@ -94,7 +102,7 @@ impl Reach {
         loop {
             self.porch.take_news();
             if let Some(dialed) = dialing.poll() {
-                return self.link(dialed?, None);
+                return self.link(dialed?, &mut None);
             }
             self.porch.lie_down();
             if !self.porch.has_news() {
@@ -109,18 +117,25 @@ impl Reach {
     /// `head` or before. `None`: it cannot be told, begin anew.
     pub(crate) fn search(&mut self, last: Link, head: Option<u64>, deadline: Instant) {
         let lender = head.map(|head| (last.into_lender(), head));
-        self.unwatch();
         let ready = match head {
-            Some(_) => self.format_responses(),
+            Some(head) => {
+                self.withhold(head);
+                self.format_responses()
+            }
             None => self.format(),
         };
-        let head = head.unwrap_or(0);
         self.search = None;
-        if ready.is_ok()
-            && let Ok(dialing) = self.dial(head, deadline)
-        {
-            self.search = Some(Search { dialing, lender });
+        if ready.is_ok() {
+            self.search_on(lender, deadline);
         }
+    }
+
+    /// Looks for a server that goes on with what was lent.
+    fn search_on(&mut self, lender: Option<(Lender, u64)>, deadline: Instant) {
+        self.unwatch();
+        let head = lender.as_ref().map_or(0, |(_, head)| *head);
+        let dialing = self.dial(head, deadline).ok();
+        self.search = dialing.map(|dialing| Search { dialing, lender, deadline });
     }
 
     /// Whether another server was found; asked after a knock.
@@ -131,11 +146,18 @@ impl Reach {
             Some(Ok(dialed)) => dialed,
             Some(Err(_)) => return Reached::Nobody,
         };
-        let lender = search.lender.take();
-        match self.link(dialed, lender) {
-            Ok(link) => {
-                self.search = None;
+        let (mut lender, deadline) = (search.lender.take(), search.deadline);
+        self.search = None;
+        match self.link(dialed, &mut lender) {
+            Ok(mut link) => {
+                self.let_go();
+                link.flush();
                 Reached::Link(Box::new(link))
+            }
+            // It died in the handshake: there may be a third.
+            Err(ConnectError::System { errno: Errno::PIPE | Errno::CONNRESET, .. }) => {
+                self.search_on(lender, deadline);
+                Reached::NotYet
             }
             Err(_) => Reached::Nobody,
         }
@@ -144,10 +166,34 @@ impl Reach {
 
 impl Reach {
     /// Makes both areas of this half anew.
-    fn format(&self) -> Result<(), AttachError> {
+    fn format(&mut self) -> Result<(), AttachError> {
+        self.withheld = None;
         let mine = RingMemory::outgoing(&self.mine, self.half, &self.mine, self.half);
         self.half.layout().format_producer(&mine)?;
         self.format_responses()
+    }
+
+    /// Lets the ring look empty from `head` on.
+    fn withhold(&mut self, head: u64) {
+        let layout = self.half.layout();
+        let records = layout.producer_len() - layout.capacity();
+        // The producer, which is no more, has found `head` to be a place for a header.
+        let at = records + head as usize % layout.capacity();
+        let header = self.mine.word(at);
+        self.withheld = Some((at, header.load(Ordering::Relaxed)));
+        // ORDERING: comes before the handshake, whose system calls are a barrier.
+        header.store(0, Ordering::Relaxed);
+        step("reach.withheld");
+    }
+
+    /// Lets the records be seen that are still to be taken.
+    fn let_go(&mut self) {
+        if let Some((at, header)) = self.withheld.take() {
+            // ORDERING: release, pairs with the look of the server's consumer at a header: who sees
+            // it finds the segments announced.
+            self.mine.word(at).store(header, Ordering::Release);
+            step("reach.let_go");
+        }
     }
 
     /// Makes the area anew with which responses are taken: each server has a ring of its own.
@@ -183,13 +229,19 @@ impl Reach {
         ))
     }
 
-    /// The connection to a server that welcomed this client.
-    fn link(&mut self, dialed: Dialed, lent: Option<(Lender, u64)>) -> Result<Link, ConnectError> {
+    /// The connection to a server that welcomed this client. What was lent stays the caller's if it
+    /// fails.
+    fn link(
+        &mut self,
+        dialed: Dialed,
+        lent: &mut Option<(Lender, u64)>,
+    ) -> Result<Link, ConnectError> {
         let Dialed { session, welcome, fds } = dialed;
         let Ok([theirs, bell, plate, board]) = <[OwnedFd; 4]>::try_from(fds) else {
             return Err(self.unfit("four descriptors were due"));
         };
-        let theirs = memory::open(theirs.as_fd(), self.half.len()).map_err(|why| self.unfit(why))?;
+        let theirs =
+            memory::open(theirs.as_fd(), self.half.len()).map_err(|why| self.unfit(why))?;
         let knocker = Knocker::new(&plate, &board, welcome.slot).map_err(|why| self.unfit(why))?;
         let ends = Ends {
             mine: self.mine.clone(),
@@ -198,14 +250,19 @@ impl Reach {
             fences: wait::fences() && welcome.flags.contains(Flags::FENCES),
             payload_max: self.payload_max(&welcome),
         };
-        let (mut lender, borrower) = large(&self.options);
-        if let Some((lent, head)) = lent {
-            lender = lent;
-            lender.reconnect(head, &session).map_err(system)?;
+        if let Some((lender, head)) = lent {
+            lender.reconnect(*head, &session).map_err(system)?;
         }
+        let (new, borrower) = large(&self.options);
+        let lender = lent.take().map_or(new, |(lender, _)| lender);
         let link = Link::new(ends, Doorbell::Board(knocker, bell), lender, borrower, session);
         self.generation = welcome.generation;
-        link.map_err(|why| self.unfit(why))
+        let link = link.map_err(|why| self.unfit(why))?;
+        if link.session().is_closed() {
+            // The knock at the hang-up may have been taken for the one at the answer.
+            self.porch.knock();
+        }
+        Ok(link)
     }
 
     /// The server's part is not as it must be.
