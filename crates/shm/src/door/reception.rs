@@ -121,9 +121,12 @@ impl Reception {
                 Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}
                 Err(Errno::AGAIN) => return,
                 Err(Errno::MFILE | Errno::NFILE) if self.spare.is_some() => {
-                    self.turn_one_away(doorman, token);
+                    let anybody = self.turn_one_away(doorman, token);
                     if self.spare.is_none() {
                         return self.pause(doorman, token);
+                    }
+                    if !anybody {
+                        return;
                     }
                 }
                 Err(_) => return self.pause(doorman, token),
@@ -132,15 +135,19 @@ impl Reception {
     }
 
     /// No descriptor is left: gives up one of ours to take the next caller in, tell it so, and let
-    /// it go, because it would otherwise wait for as long as this lasts.
-    fn turn_one_away(&mut self, doorman: &Arc<Doorman>, token: u64) {
+    /// it go, because it would otherwise wait for as long as this lasts. False if there was nobody:
+    /// the kernel looks for a descriptor before it looks for a caller.
+    fn turn_one_away(&mut self, doorman: &Arc<Doorman>, token: u64) -> bool {
         self.spare = None;
-        let Some(listener) = self.listeners.get(&token) else { return };
-        if let Ok(socket) = accept_with(&*listener.socket, SocketFlags::CLOEXEC) {
+        let Some(listener) = self.listeners.get(&token) else { return false };
+        let accepted = accept_with(&*listener.socket, SocketFlags::CLOEXEC);
+        let anybody = accepted.is_ok();
+        if let Ok(socket) = accepted {
             let socket = Connected::new(doorman, socket);
             refuse(socket, &Refused::new(Refusal::Busy, "no file descriptor is left here"));
         }
         self.spare = spare();
+        anybody
     }
 
     /// Leaves a listener alone for a while; who connects waits in its backlog.

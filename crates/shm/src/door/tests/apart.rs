@@ -113,7 +113,6 @@ fn use_up_all_descriptors() {
     let directory = Directory::open(&place.directory(), &Admit::default()).unwrap();
     let address = directory.address(&place.name).unwrap();
     let clients: Vec<_> = (0..8).map(|_| new_socket().unwrap()).collect();
-    let late = new_socket().unwrap();
     soon("sessions end", || sessions() == 0);
     let used: Vec<_> = std::iter::from_fn(|| eventfd(0, EventfdFlags::CLOEXEC).ok()).collect();
     assert!(!used.is_empty());
@@ -124,9 +123,6 @@ fn use_up_all_descriptors() {
         assert!(refused.text.contains("no file descriptor"), "{refused}");
     }
     drop(used);
-    connect(&late, &address).unwrap();
-    say(&late, &Hello::new(Kind::Call).encode());
-    assert!(matches!(answer(&late), Some(Answer::Welcome(_))));
     place.dial().unwrap();
 }
 

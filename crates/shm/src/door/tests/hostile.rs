@@ -79,6 +79,10 @@ fn a_client_of_another_version_is_told_both() {
 
 /// Lets an impostor answer one client, which is returned what it made of it.
 fn answered_by(reply: impl FnOnce(OwnedFd) + Send) -> ConnectError {
+    answered_within(PATIENCE, reply)
+}
+
+fn answered_within(patience: Duration, reply: impl FnOnce(OwnedFd) + Send) -> ConnectError {
     let place = Place::new();
     let listening = place.impostor(Some(4));
     thread::scope(|scope| {
@@ -91,7 +95,7 @@ fn answered_by(reply: impl FnOnce(OwnedFd) + Send) -> ConnectError {
             reply(socket.unwrap());
             listening
         });
-        let error = place.dial_for(Duration::from_millis(300)).unwrap_err();
+        let error = place.dial_for(patience).unwrap_err();
         impostor.join().unwrap();
         error
     })
@@ -122,7 +126,7 @@ fn a_client_survives_any_server() {
     let error = answered_by(|socket| send_many(&socket, &welcome, 200));
     assert!(matches!(error, ConnectError::Malformed { .. }), "{error}");
     // One that hangs up was perhaps restarted, so it is tried again, and here not answered.
-    let error = answered_by(drop);
+    let error = answered_within(Duration::from_millis(300), drop);
     let expected = matches!(error, ConnectError::Silent { .. } | ConnectError::NotFound { .. });
     assert!(expected, "{error}");
 }
@@ -131,13 +135,20 @@ fn a_client_survives_any_server() {
 fn who_connects_and_says_nothing_delays_nobody_and_is_dismissed() {
     let place = Place::new();
     let house = place.bind().unwrap();
-    let silent: Vec<_> = (0..HALF_OPEN_MAX).map(|_| place.connect()).collect();
-    served(&place, &house);
-    // One too many: the oldest gives way.
-    let late = place.connect();
-    let refused = refusal(&silent[0]);
-    assert_eq!(refused.code, Refusal::Busy);
-    assert!(refused.text.contains("64 others"), "{refused}");
+    let (silent, late) = loop {
+        let begun = Instant::now();
+        let silent: Vec<_> = (0..HALF_OPEN_MAX).map(|_| place.connect()).collect();
+        served(&place, &house);
+        // One too many: the oldest gives way.
+        let late = place.connect();
+        let refused = refusal(&silent[0]);
+        assert_eq!(refused.code, Refusal::Busy);
+        // On a machine so busy that their time is over, once more.
+        if begun.elapsed() < HANDSHAKE {
+            assert!(refused.text.contains("64 others"), "{refused}");
+            break (silent, late);
+        }
+    };
     served(&place, &house);
     // The others have until the deadline.
     for socket in silent[1..].iter().chain([&late]) {
