@@ -152,6 +152,10 @@ impl Reach {
             Ok(mut link) => {
                 self.let_go();
                 link.flush();
+                if link.session().is_closed() {
+                    // Its knock may have been heard before there was a connection to look at.
+                    self.porch.knock();
+                }
                 Reached::Link(Box::new(link))
             }
             // It died in the handshake: there may be a third.
