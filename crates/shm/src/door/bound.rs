@@ -5,6 +5,7 @@
 //! stale, so nobody else touches it, and it is the same file as long as it is bound. A process that
 //! is killed anywhere in between leaves at most a stale socket and a free lock.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +73,13 @@ pub enum BindError {
         /// How the system answered.
         errno: Errno,
     },
+}
+
+impl BindError {
+    /// Something else that an endpoint needs could not be had.
+    pub(crate) fn system(error: impl Into<io::Error>) -> BindError {
+        BindError::System { what: "make memory and doorbells", errno: super::errno(error) }
+    }
 }
 
 /// A name that others can connect to. Dropped, it is free for the next.

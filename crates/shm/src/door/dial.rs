@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use rustix::io::Errno;
 
@@ -104,6 +105,13 @@ pub enum ConnectError {
         why: String,
     },
 
+    /// The memory or the descriptors that the server gave are not as they must be.
+    #[error("the server gave what does not fit: {why}")]
+    Unfit {
+        /// What is wrong with it.
+        why: String,
+    },
+
     /// The system refused something.
     #[error("cannot {what}: {errno}")]
     System {
@@ -112,6 +120,18 @@ pub enum ConnectError {
         /// How the system answered.
         errno: Errno,
     },
+}
+
+impl ConnectError {
+    /// Something else that an endpoint needs could not be had.
+    pub(crate) fn system(error: impl Into<io::Error>) -> ConnectError {
+        ConnectError::System { what: "make memory and doorbells", errno: super::errno(error) }
+    }
+
+    /// What the server gave is not as it must be.
+    pub(crate) fn unfit(why: impl fmt::Display) -> ConnectError {
+        ConnectError::Unfit { why: why.to_string() }
+    }
 }
 
 /// A connection that is being made. Dropped, it is given up.

@@ -123,8 +123,11 @@ impl Doorman {
     }
 
     pub(super) fn unwatch(&self, fd: impl AsFd) {
-        // What is not watched need not be stopped.
-        let _ = epoll::delete(&self.epoll, fd);
+        // A forked child shares the epoll instance, too.
+        if self.is_at_home() {
+            // What is not watched need not be stopped.
+            let _ = epoll::delete(&self.epoll, fd);
+        }
     }
 
     /// Whether this is still the process the doorman was started in, and not a child that was

@@ -152,3 +152,43 @@ fn wait(socket: &OwnedFd, deadline: Instant) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::*;
+    use crate::survey::{Connection, Pattern, write};
+
+    /// What is understood of an answer with this length and this descriptor.
+    fn understood(len: u64, fd: OwnedFd) -> Service {
+        let mut asked = Asked { service: Service::default(), socket: None };
+        asked.understand(&Answer::Survey { len }.encode(), &[fd]);
+        asked.service
+    }
+
+    #[test]
+    fn an_answer_may_be_long() {
+        let connection = |slot| Connection { slot, ..Connection::default() };
+        let said = Service {
+            pattern: Pattern::Publisher,
+            connections: (0..4096).map(connection).collect(),
+            ..Service::default()
+        };
+        let (len, fd) = write(&said).unwrap();
+        assert_eq!(understood(len, fd), Service { answered: true, ..said });
+    }
+
+    #[test]
+    fn an_answer_that_is_no_memory_or_of_another_length_is_none() {
+        let (len, fd) = write(&Service::default()).unwrap();
+        let another = |len| understood(len, fd.try_clone().unwrap());
+        assert!(another(len).answered);
+        assert!(another(4096).answered, "the rest of the page is zero");
+        for wrong in [4097, SURVEY_MAX as u64, SURVEY_MAX as u64 + 1, u64::MAX] {
+            assert_eq!(another(wrong), Service::default(), "{wrong}");
+        }
+        let no_memory = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        assert_eq!(understood(len, no_memory), Service::default());
+    }
+}

@@ -298,12 +298,13 @@ fn a_process_that_dies_at_any_step_stops_nobody() {
         let session = dialed.unwrap().unwrap().session;
         soon("one end", || session.is_closed() || !house.host.sessions.lock().unwrap().is_empty());
     }
-    for step in ["dial.connected", "dial.hello_sent", "dial.welcomed", "session.shut"] {
+    for step in
+        ["dial.connected", "dial.hello_sent", "dial.welcomed", "control.sent", "session.shut"]
+    {
         let place = Place::new();
         let house = place.bind().unwrap();
         let fatal = format!("{step}:1");
-        let test = if step == "session.shut" { "dial_and_close" } else { "dial_over_and_over" };
-        let mut client = neighbour(&place, test, &[("CHASKI_KILL_AT", &fatal)]);
+        let mut client = neighbour(&place, "dial_and_leave", &[("CHASKI_KILL_AT", &fatal)]);
         assert!(!client.wait().unwrap().success(), "it died at {step}");
         place.dial().unwrap();
         soon("all sessions end", || {
@@ -324,6 +325,8 @@ fn bind_wide() {
 #[cfg(feature = "kill-points")]
 #[test]
 #[ignore = "run by another test, in a process of its own, which is killed"]
-fn dial_and_close() {
-    given_place().dial().unwrap().session.close();
+fn dial_and_leave() {
+    let session = given_place().dial().unwrap().session;
+    session.send(&Control::Segment { number: 0, len: 4096 }, Some(bell().as_fd())).unwrap();
+    session.close();
 }
