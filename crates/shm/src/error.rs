@@ -58,6 +58,25 @@ pub enum Error {
         request: RequestId,
     },
 
+    /// Messages were written over before this subscriber had read them. It goes on behind them.
+    #[error("{lost} messages were lost, this subscriber was too slow")]
+    Lagged {
+        /// How many.
+        lost: u64,
+    },
+
+    /// The publisher is gone and another of the name has come, whose messages are numbered from 0.
+    #[error("another publisher has come; {missed} of its messages were missed")]
+    Restarted {
+        /// How many of its messages had been published before this subscriber was there, and were
+        /// not to be had any more.
+        missed: u64,
+    },
+
+    /// This subscriber was to lose nothing, fell behind, and was cut off.
+    #[error("the publisher has cut this subscriber off, it was too slow")]
+    CutOff,
+
     /// The other side wrote what nobody who keeps the protocol writes. The connection is closed.
     #[error("the peer's memory is corrupt: {0}")]
     Corrupt(Corrupt),

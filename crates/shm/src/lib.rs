@@ -106,5 +106,8 @@ pub use link::Batch;
 pub use memory::Pages;
 pub use name::{BadName, Name, directory};
 pub use pipeline::{Loss, Message, Pull, PullBuilder, Push, PushBuilder};
+pub use pubsub::{
+    News, Policy, Publisher, PublisherBuilder, PublisherStats, Subscriber, SubscriberBuilder,
+};
 pub use wait::Wait;
 pub use wire::Refusal;

@@ -38,8 +38,8 @@ impl Default for Options {
     }
 }
 
-/// The builder methods that set [`Options`], for a type with a field `options`.
-macro_rules! common_options {
+/// The builder methods of endpoints of every kind, for a type with a field `options`.
+macro_rules! meeting_options {
     () => {
         /// Where sockets are, in place of [`directory`](crate::directory): it is made with mode
         /// 0700 if it does not exist, and must belong to this user.
@@ -62,6 +62,13 @@ macro_rules! common_options {
             self.options.wait = wait;
             self
         }
+    };
+}
+
+/// The builder methods of endpoints with a connection of their own to each peer.
+macro_rules! common_options {
+    () => {
+        crate::options::meeting_options!();
 
         /// The most bytes of large payloads under way at once, in each direction of each
         /// connection, and so the longest payload: 64 MiB by default. Memory is taken when it is
@@ -101,4 +108,4 @@ macro_rules! binding_options {
     };
 }
 
-pub(crate) use {binding_options, common_options, connecting_options};
+pub(crate) use {binding_options, common_options, connecting_options, meeting_options};
