@@ -1,0 +1,66 @@
+//! A thousand clients come and go. Alone in its file: it counts what the process has open.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chaski_shm::{Client, Server, survey};
+
+/// Descriptors and mappings of shared memory that this process has.
+fn open() -> (usize, usize) {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    (descriptors, maps.lines().filter(|line| line.contains("memfd:")).count())
+}
+
+fn call_once(directory: &Path) {
+    let mut client = Client::builder().directory(directory).connect("greeter").unwrap();
+    assert_eq!(client.call(b"hello").unwrap(), b"hello");
+}
+
+/// Waits until the process has open what it had.
+#[track_caller]
+fn back_to(before: (usize, usize)) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while open() != before {
+        assert!(Instant::now() < deadline, "{:?} after {before:?}", open());
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_thousand_clients_leave_no_descriptor_and_no_mapping() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("shm");
+    let mut server = Server::builder().directory(&directory).bind("greeter").unwrap();
+    let serving = thread::spawn(move || {
+        loop {
+            let request = server.recv().unwrap();
+            let payload = request.to_vec();
+            request.reply(&payload).unwrap();
+            if payload.is_empty() {
+                return;
+            }
+        }
+    });
+    let mut last = Client::builder().directory(&directory).connect("greeter").unwrap();
+    last.call(b"hello").unwrap();
+    let before = open();
+    for _ in 0..1000 {
+        call_once(&directory);
+    }
+    back_to(before);
+    // Fifty at a time.
+    for _ in 0..4 {
+        thread::scope(|scope| {
+            let calls: Vec<_> = (0..50).map(|_| scope.spawn(|| call_once(&directory))).collect();
+            calls.into_iter().for_each(|call| call.join().unwrap());
+        });
+    }
+    back_to(before);
+    let services = survey::list_in(&directory).unwrap();
+    assert_eq!(services[0].connections.len(), 1, "all slots but one are free");
+    assert_eq!(services[0].departed, 1200);
+    last.call(b"").unwrap();
+    serving.join().unwrap();
+}
