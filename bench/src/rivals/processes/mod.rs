@@ -17,6 +17,7 @@
 //! between each contestant copies as little as it can.
 
 pub mod bytes;
+pub mod chaski;
 pub mod event_fd;
 pub mod iceoryx2;
 pub mod ipc_channel;
@@ -33,7 +34,7 @@ use anyhow::Result;
 use link::Link;
 
 /// Those who take part, by the names of their packages. Sockets and pipes are the kernel's.
-pub const PACKAGES: [&str; 3] = ["iceoryx2", "ipc-channel", "shmem-ipc"];
+pub const PACKAGES: [&str; 4] = ["chaski-shm", "iceoryx2", "ipc-channel", "shmem-ipc"];
 
 /// The longest message of any case.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -129,7 +130,7 @@ pub trait Pushes: Opens {
 
 /// The end of a pipeline that receives.
 pub trait Pulls: Opens {
-    /// Waits for a message.
+    /// Waits for a message, and shows some of those that are there.
     fn pull(&mut self, read: impl Read) -> Result<()>;
 }
 

@@ -14,7 +14,7 @@ use super::{CONNECTIONS, P50_US, P99_US, ROUND_TRIPS_PER_S, SMALL_ROOM, microsec
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::line;
 use crate::rivals::processes::link::Link;
-use crate::rivals::processes::{Mux, Serves, Spec, iceoryx2, ipc_channel, shmem_ipc, unix};
+use crate::rivals::processes::{Mux, Serves, Spec, chaski, iceoryx2, ipc_channel, shmem_ipc, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
 use crate::workloads::laps::{room_for_times, warm_up};
@@ -53,6 +53,7 @@ fn contestants(load: Load) -> Vec<Contestant> {
     use unix::{SeqPacket, Stream};
     vec![
         contestant::<line::Asking, line::Answering>("limit", load),
+        contestant::<chaski::Asking, chaski::Answering>("chaski", load),
         contestant::<iceoryx2::Asking, iceoryx2::Answering>("iceoryx2 req-res", load),
         contestant::<Near<shmem_ipc::Rings>, Far<shmem_ipc::Rings>>("shmem-ipc", load),
         contestant::<unix::Asking<SeqPacket>, unix::Answering<SeqPacket>>("unix-seqpacket", load),

@@ -10,7 +10,7 @@ use super::US_PER_CONNECT;
 use super::clients::SPEC;
 use super::contest::{Contest, Contestant};
 use crate::rivals::processes::limits::page;
-use crate::rivals::processes::{Hosts, Visits, iceoryx2, ipc_channel, unix};
+use crate::rivals::processes::{Hosts, Visits, chaski, iceoryx2, ipc_channel, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
 use crate::workloads::laps::warm_up;
@@ -18,6 +18,7 @@ use crate::workloads::laps::warm_up;
 pub(super) fn contest() -> Contest {
     let contestants = vec![
         contestant::<page::Visitor, page::Host>("limit"),
+        contestant::<chaski::Visitor, chaski::Answering>("chaski"),
         contestant::<iceoryx2::Visitor, iceoryx2::Host>("iceoryx2 req-res"),
         contestant::<unix::Visitor<unix::Stream>, unix::Host>("unix-stream"),
         contestant::<ipc_channel::Visitor, ipc_channel::Host>("ipc-channel"),

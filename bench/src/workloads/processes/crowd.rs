@@ -14,7 +14,7 @@ use super::{CONNECTIONS, P99_US, ROUND_TRIPS_PER_S, microseconds, numbered};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::line;
 use crate::rivals::processes::link::Link;
-use crate::rivals::processes::{Calls, Serves, Spec, Wait, iceoryx2, shmem_ipc, unix};
+use crate::rivals::processes::{Calls, Serves, Spec, Wait, chaski, iceoryx2, shmem_ipc, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
 use crate::workloads::laps::room_for_times;
@@ -26,6 +26,7 @@ pub(super) fn contest() -> Contest {
     use unix::{SeqPacket, Stream};
     let contestants = vec![
         contestant::<line::Asking, line::Answering>("limit"),
+        contestant::<chaski::Asking, chaski::Answering>("chaski"),
         contestant::<iceoryx2::Asking, iceoryx2::Answering>("iceoryx2 req-res"),
         contestant::<Near<shmem_ipc::Rings>, Far<shmem_ipc::Rings>>("shmem-ipc"),
         contestant::<Near<SeqPacket>, unix::Answering<SeqPacket>>("unix-seqpacket"),

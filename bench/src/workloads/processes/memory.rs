@@ -11,7 +11,7 @@ use super::clients::{Client, serve};
 use super::contest::{Contest, Contestant};
 use super::{PSS_BYTES, SHARED_BYTES};
 use crate::rivals::processes::lanes::{Far, Near};
-use crate::rivals::processes::{Mux, Serves, iceoryx2, ipc_channel, shmem_ipc, unix};
+use crate::rivals::processes::{Mux, Serves, chaski, iceoryx2, ipc_channel, shmem_ipc, unix};
 use crate::run::Samples;
 
 /// Enough to have gone round every ring.
@@ -21,6 +21,7 @@ pub(super) fn contest() -> Contest {
     use unix::Stream;
     let contestants = vec![
         nothing(),
+        contestant::<chaski::Asking, chaski::Answering>("chaski"),
         contestant::<iceoryx2::Asking, iceoryx2::Answering>("iceoryx2 req-res"),
         contestant::<Near<shmem_ipc::Rings>, Far<shmem_ipc::Rings>>("shmem-ipc"),
         contestant::<unix::Asking<Stream>, unix::Answering<Stream>>("unix-stream"),

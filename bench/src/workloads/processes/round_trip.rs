@@ -10,7 +10,7 @@ use crate::machine::sleeps;
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::{copies, futex, line};
 use crate::rivals::processes::{
-    Calls, Serves, Spec, Wait, event_fd, iceoryx2, ipc_channel, pipe, shmem_ipc, unix,
+    Calls, Serves, Spec, Wait, chaski, event_fd, iceoryx2, ipc_channel, pipe, shmem_ipc, unix,
 };
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
@@ -45,6 +45,7 @@ pub(super) fn contests() -> Vec<Contest> {
 
 fn spinning(spec: Spec) -> Vec<Contestant> {
     vec![
+        whole::<chaski::Asking, chaski::Answering>("chaski", spec),
         whole::<Near<iceoryx2::PubSub>, Far<iceoryx2::PubSub>>("iceoryx2", spec),
         whole::<iceoryx2::Asking, iceoryx2::Answering>("iceoryx2 req-res", spec),
         whole::<Near<shmem_ipc::Rings>, Far<shmem_ipc::Rings>>("shmem-ipc", spec),
@@ -66,6 +67,7 @@ fn sleeping(spec: Spec) -> Vec<Contestant> {
     vec![
         bare::<futex::Asking, futex::Answering>("limit", spec),
         bare::<event_fd::Asking, event_fd::Answering>("eventfd", spec),
+        whole::<chaski::Asking, chaski::Answering>("chaski", spec),
         whole::<Near<iceoryx2::WithEvents>, Far<iceoryx2::WithEvents>>("iceoryx2", spec),
         whole::<Near<shmem_ipc::Rings>, Far<shmem_ipc::Rings>>("shmem-ipc", spec),
         whole::<Near<pipe::Pipes>, Far<pipe::Pipes>>("pipe", spec),

@@ -9,7 +9,9 @@ use super::contest::{Contest, Contestant};
 use super::{BYTES_PER_S, LARGE_ROOM, MSGS_PER_S, ROOM, number_of, numbered};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::blocks;
-use crate::rivals::processes::{Pulls, Pushes, Spec, iceoryx2, ipc_channel, pipe, shmem_ipc, unix};
+use crate::rivals::processes::{
+    Pulls, Pushes, Spec, chaski, iceoryx2, ipc_channel, pipe, shmem_ipc, unix,
+};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
 use crate::workloads::laps::warm_up;
@@ -32,6 +34,9 @@ pub(super) fn contests() -> Vec<Contest> {
 fn contestants(spec: Spec) -> Vec<Contestant> {
     vec![
         contestant::<blocks::Emptying, blocks::Filling>("limit", spec),
+        contestant::<chaski::Pulling, chaski::Pushing>("chaski", spec),
+        contestant::<chaski::PullingSingly, chaski::Pushing>("chaski recv", spec),
+        contestant::<chaski::Pulling, chaski::PushingBatches>("chaski batches", spec),
         contestant::<Near<iceoryx2::PubSub>, Far<iceoryx2::PubSub>>("iceoryx2", spec),
         contestant::<Near<shmem_ipc::Rings>, Far<shmem_ipc::Rings>>("shmem-ipc", spec),
         contestant::<Near<pipe::Pipes>, Far<pipe::Pipes>>("pipe", spec),
@@ -87,10 +92,12 @@ struct Inbox<'a, R> {
 }
 
 impl<R: Pulls> Inbox<'_, R> {
+    /// At least as many messages.
     fn receive(&mut self, count: u64) -> Result<()> {
-        for _ in 0..count {
-            self.number += 1;
+        let enough = self.number + count;
+        while self.number < enough {
             self.receiver.pull(|message| {
+                self.number += 1;
                 let number = number_of(message).filter(|_| message.len() == self.bytes);
                 ensure!(number == Some(self.number), "{number:?} in place of {}", self.number);
                 Ok(())

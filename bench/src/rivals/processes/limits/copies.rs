@@ -1,6 +1,6 @@
 //! A message in shared memory in each direction, handed over by a word: copied in, told, copied out.
-//! `limit` copies twice each way, as anyone must who keeps a private copy; the server of `in-place`
-//! copies from one direction straight to the other.
+//! `limit` copies twice each way, as anyone must who keeps a private copy; the server of `limit
+//! in-place` copies from one direction straight to the other.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,13 +19,20 @@ struct Hands {
     back: Hand,
 }
 
-/// One message at most: whoever waits for it has nothing else to do.
+/// One message at most: whoever waits for it has nothing else to do. Long ones go round the places,
+/// which together are more than a second-level cache holds: lines that have left the other core's
+/// cache are quicker to write than those that have to be taken from it.
 #[derive(Debug)]
 #[repr(C)]
 struct Hand {
     number: Padded<AtomicU32>,
-    bytes: Padded<UnsafeCell<[u8; MESSAGE_BYTES_MAX]>>,
+    places: [Padded<UnsafeCell<[u8; MESSAGE_BYTES_MAX]>>; PLACES],
 }
+
+const PLACES: usize = 16;
+
+/// Shorter messages stay in one place, and in the caches.
+const LONG_BYTES: usize = 16 * 1024;
 
 // SAFETY: atomics and cells of bytes, of which zeros are values.
 unsafe impl Shareable for Hands {}
@@ -55,12 +62,18 @@ impl Hand {
     /// Writes a message; the reader has nothing to read until it is told.
     #[inline]
     fn give(&self, number: u32, message: &[u8]) {
-        let bytes = self.bytes.0.get().cast::<u8>();
+        let bytes = self.place(number, message.len());
         // SAFETY: no message is longer than the cell, and the other side reads it only after the
         // store below, and not any more once it has given the message that this one answers.
         unsafe { bytes.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
         // ORDERING: pairs with the acquire in `wait`; the message is there before its number.
         self.number.0.store(number, Ordering::Release);
+    }
+
+    #[inline]
+    fn place(&self, number: u32, bytes: usize) -> *mut u8 {
+        let place = if bytes < LONG_BYTES { 0 } else { number as usize % PLACES };
+        self.places[place].0.get().cast()
     }
 
     #[inline]
@@ -71,15 +84,15 @@ impl Hand {
         }
     }
 
-    /// The message that has been waited for.
+    /// The message of that number, which has been waited for.
     ///
     /// # Safety
     ///
     /// It is gone when an answer to it is given: until then nobody writes here.
     #[inline]
-    unsafe fn shown(&self, bytes: usize) -> &[u8] {
+    unsafe fn shown(&self, number: u32, bytes: usize) -> &[u8] {
         // SAFETY: the cell is as long, and the caller keeps to the turns.
-        unsafe { std::slice::from_raw_parts(self.bytes.0.get().cast::<u8>(), bytes) }
+        unsafe { std::slice::from_raw_parts(self.place(number, bytes), bytes) }
     }
 }
 
@@ -109,7 +122,7 @@ impl Calls for Asking {
         self.hands.there.give(self.number, request);
         self.hands.back.wait(self.number);
         // SAFETY: the next request is given after this copy.
-        let reply = unsafe { self.hands.back.shown(self.message.len()) };
+        let reply = unsafe { self.hands.back.shown(self.number, self.message.len()) };
         self.message.copy_from_slice(reply);
         read(&self.message)
     }
@@ -120,7 +133,7 @@ impl Serves for Answering {
         self.number = self.number.wrapping_add(1);
         self.hands.there.wait(self.number);
         // SAFETY: the answer is given after this copy.
-        let request = unsafe { self.hands.there.shown(self.message.len()) };
+        let request = unsafe { self.hands.there.shown(self.number, self.message.len()) };
         self.message.copy_from_slice(request);
         self.hands.back.give(self.number, &self.message);
         Ok(())
@@ -133,7 +146,7 @@ impl Serves for AnsweringInPlace {
         *number = number.wrapping_add(1);
         hands.there.wait(*number);
         // SAFETY: the answer is told after its copy is made.
-        hands.back.give(*number, unsafe { hands.there.shown(message.len()) });
+        hands.back.give(*number, unsafe { hands.there.shown(*number, message.len()) });
         Ok(())
     }
 }

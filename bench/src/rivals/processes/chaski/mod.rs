@@ -1,0 +1,19 @@
+//! `chaski-shm`: the product's own patterns, driven like everyone else's. It spins as long as it
+//! does by default, or sleeps at once. Names are in the turn's own directory.
+
+mod call;
+mod pipeline;
+
+pub use call::{Answering, Asking, Visitor};
+pub use pipeline::{Pulling, PullingSingly, Pushing, PushingBatches};
+
+use ::chaski_shm::Wait;
+
+use super::Spec;
+
+fn wait(spec: Spec) -> Wait {
+    match spec.wait {
+        super::Wait::Spin => Wait::default(),
+        super::Wait::Block => Wait::Block,
+    }
+}
