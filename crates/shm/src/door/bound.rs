@@ -5,7 +5,6 @@
 //! stale, so nobody else touches it, and it is the same file as long as it is bound. A process that
 //! is killed anywhere in between leaves at most a stale socket and a free lock.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,12 +15,12 @@ use rustix::fs::{AtFlags, Gid, Mode, chmodat, chownat, fchmod};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, bind, listen, shutdown};
 
-use super::Host;
-use super::directory::{BadDirectory, Directory, Identity, Standing, Unusable, new_socket};
+use super::directory::{Directory, Identity, Standing, Unusable, new_socket};
 use super::doorman::{Doorman, Order};
 use super::reception::Listener;
+use super::{BindError, Host};
 use crate::admit::{Admit, Reach};
-use crate::name::{BadName, Name};
+use crate::name::Name;
 use crate::porch::Porch;
 use crate::step::step;
 
@@ -29,58 +28,7 @@ use crate::step::step;
 const BACKLOG: i32 = 1024;
 
 /// How long to wait for another who binds a name in the same directory.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Why a name could not be bound.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// The name is none.
-    #[error(transparent)]
-    Name(#[from] BadName),
-
-    /// A living process has bound the name.
-    #[error("\"{name}\" is bound by a living process")]
-    InUse {
-        /// The name.
-        name: Name,
-    },
-
-    /// The directory is not safe to meet in.
-    #[error(transparent)]
-    Directory(#[from] BadDirectory),
-
-    /// Another process kept the directory locked, perhaps because it was stopped while it bound a
-    /// name.
-    #[error("{} was locked by another process for {LOCK_PATIENCE:?}", directory.display())]
-    Locked {
-        /// Which directory.
-        directory: PathBuf,
-    },
-
-    /// There is a file of this name that is no socket. It is left alone.
-    #[error("{} is in the way: it is no socket", path.display())]
-    NoSocket {
-        /// Which file.
-        path: PathBuf,
-    },
-
-    /// The system refused something.
-    #[error("cannot {what}: {errno}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// How the system answered.
-        errno: Errno,
-    },
-}
-
-impl BindError {
-    /// Something else that an endpoint needs could not be had.
-    pub(crate) fn system(error: impl Into<io::Error>) -> BindError {
-        BindError::System { what: "make memory and doorbells", errno: super::errno(error) }
-    }
-}
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A name that others can connect to. Dropped, it is free for the next.
 pub(crate) struct Bound {

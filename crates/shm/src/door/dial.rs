@@ -9,18 +9,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
 use rustix::io::Errno;
 
 use super::connected::Connected;
-use super::credentials;
-use super::directory::{BadDirectory, Directory, Unusable};
+use super::directory::{Directory, Unusable};
 use super::doorman::{Doorman, Order};
 use super::packet::{self, Received};
 use super::session::Session;
+use super::{ConnectError, credentials, errno};
 use crate::admit::{Admit, Peer};
-use crate::name::{BadName, Name};
+use crate::name::Name;
 use crate::porch::Porch;
 use crate::step::step;
 use crate::wire::{Answer, Hello, PACKET_MAX, Refusal, Unreadable, Welcome};
@@ -32,107 +31,6 @@ const REST_MAX: Duration = Duration::from_millis(100);
 /// A server opens its socket to others after it has bound it: so long a socket that is closed to
 /// this user may still be opened.
 const OPENING: Duration = Duration::from_millis(250);
-
-/// Why there is no connection.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The name is none.
-    #[error(transparent)]
-    Name(#[from] BadName),
-
-    /// The directory is not safe to meet in.
-    #[error(transparent)]
-    Directory(#[from] BadDirectory),
-
-    /// Until the deadline nobody listened to this name. A socket may have been there, of a process
-    /// that is gone.
-    #[error("no service is bound to \"{name}\"")]
-    NotFound {
-        /// The name.
-        name: Name,
-    },
-
-    /// Somebody listens, but until the deadline there was no room in its backlog.
-    #[error("\"{name}\" has too many connections waiting to be accepted")]
-    Busy {
-        /// The name.
-        name: Name,
-    },
-
-    /// Somebody listens, but did not answer until the deadline: it may have been stopped.
-    #[error("\"{name}\" did not answer ({peer})")]
-    Silent {
-        /// The name.
-        name: Name,
-        /// Who listens.
-        peer: Peer,
-    },
-
-    /// Somebody listens, but hung up in every handshake until the deadline.
-    #[error("\"{name}\" hung up in the handshake")]
-    HungUp {
-        /// The name.
-        name: Name,
-    },
-
-    /// Who listens is not one whom this side believes: see [`Admit`].
-    #[error("\"{name}\" is served by {peer}, who is not admitted")]
-    NotAdmitted {
-        /// The name.
-        name: Name,
-        /// Who listens.
-        peer: Peer,
-    },
-
-    /// The other side said no.
-    #[error("\"{name}\" refused: {code}: {text}")]
-    Refused {
-        /// The name.
-        name: Name,
-        /// Why, for programs.
-        code: Refusal,
-        /// Why, for people: the other side's own words.
-        text: String,
-    },
-
-    /// The answer cannot be understood.
-    #[error("\"{name}\" gave no sound answer: {why}")]
-    Malformed {
-        /// The name.
-        name: Name,
-        /// What is wrong with it.
-        why: String,
-    },
-
-    /// The memory or the descriptors that the server gave are not as they must be.
-    #[error("the server gave what does not fit: {why}")]
-    Unfit {
-        /// What is wrong with it.
-        why: String,
-    },
-
-    /// The system refused something.
-    #[error("cannot {what}: {errno}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// How the system answered.
-        errno: Errno,
-    },
-}
-
-impl ConnectError {
-    /// Something else that an endpoint needs could not be had.
-    pub(crate) fn system(error: impl Into<io::Error>) -> ConnectError {
-        ConnectError::System { what: "make memory and doorbells", errno: super::errno(error) }
-    }
-
-    /// What the server gave is not as it must be.
-    pub(crate) fn unfit(why: impl fmt::Display) -> ConnectError {
-        ConnectError::Unfit { why: why.to_string() }
-    }
-}
 
 /// A connection that is being made. Dropped, it is given up.
 pub(crate) struct Dialing {
@@ -334,35 +232,43 @@ impl Dial {
 
     /// Connects and says hello.
     fn ask(&mut self, doorman: &Arc<Doorman>, token: u64) -> Try {
-        let name = self.name.clone();
-        let directory = match Directory::open(&self.directory, &self.admit) {
-            Ok(directory) => directory,
-            Err(Unusable::Bad(bad)) => return Try::Failed(bad.into()),
-            Err(Unusable::System(Errno::NOENT)) => {
-                return Try::Again(ConnectError::NotFound { name });
+        let asked = self.reach(doorman).and_then(|socket| self.say_hello(socket, token));
+        match asked {
+            Ok(asked) => {
+                self.state = asked;
+                Try::Asked
             }
-            Err(Unusable::System(errno)) => {
-                return Try::Failed(system("open the directory of the service", errno));
-            }
-        };
-        let mut socket = match directory.connect(&name) {
-            Ok(socket) => Connected::new(doorman, socket),
-            Err(Errno::NOENT | Errno::CONNREFUSED) => {
-                return Try::Again(ConnectError::NotFound { name });
-            }
-            Err(Errno::AGAIN) => return Try::Again(ConnectError::Busy { name }),
-            Err(Errno::ACCESS) if self.began.elapsed() < OPENING => {
-                return Try::Again(system("connect", Errno::ACCESS));
-            }
-            Err(errno) => return Try::Failed(system("connect", errno)),
-        };
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// A connection to whoever listens.
+    fn reach(&self, doorman: &Arc<Doorman>) -> Result<Connected, Try> {
+        let not_found = || Try::Again(ConnectError::NotFound { name: self.name.clone() });
+        let directory =
+            Directory::open(&self.directory, &self.admit).map_err(|unusable| match unusable {
+                Unusable::Bad(bad) => Try::Failed(bad.into()),
+                Unusable::System(Errno::NOENT) => not_found(),
+                Unusable::System(errno) => {
+                    Try::Failed(system("open the directory of the service", errno))
+                }
+            })?;
+        let socket = directory.connect(&self.name).map_err(|errno| match errno {
+            Errno::NOENT | Errno::CONNREFUSED => not_found(),
+            Errno::AGAIN => Try::Again(ConnectError::Busy { name: self.name.clone() }),
+            Errno::ACCESS if self.began.elapsed() < OPENING => Try::Again(system("connect", errno)),
+            errno => Try::Failed(system("connect", errno)),
+        })?;
         step("dial.connected");
-        let peer = match credentials::peer(socket.as_fd()) {
-            Ok(peer) => peer,
-            Err(e) => return Try::Failed(system("tell who listens", super::errno(e))),
-        };
+        Ok(Connected::new(doorman, socket))
+    }
+
+    /// Says hello to whoever it is, if that is one to be believed.
+    fn say_hello(&self, mut socket: Connected, token: u64) -> Result<State, Try> {
+        let peer = credentials::peer(socket.as_fd())
+            .map_err(|e| Try::Failed(system("tell who listens", errno(e))))?;
         if !self.admit.admits(&peer) {
-            return Try::Failed(ConnectError::NotAdmitted { name, peer });
+            return Err(Try::Failed(ConnectError::NotAdmitted { name: self.name.clone(), peer }));
         }
         let fds: Vec<_> = self.fds.iter().map(AsFd::as_fd).collect();
         match packet::send(&socket, &self.hello, &fds) {
@@ -370,15 +276,12 @@ impl Dial {
             // It hung up, perhaps with an answer; that is read like any other.
             Err(Errno::PIPE | Errno::CONNRESET) => {}
             Err(errno @ (Errno::TOOMANYREFS | Errno::NOBUFS | Errno::NOMEM)) => {
-                return Try::Again(system("send descriptors", errno));
+                return Err(Try::Again(system("send descriptors", errno)));
             }
-            Err(errno) => return Try::Failed(system("send to the service", errno)),
+            Err(errno) => return Err(Try::Failed(system("send to the service", errno))),
         }
-        if let Err(errno) = socket.watch(token) {
-            return Try::Failed(system("watch a socket", errno));
-        }
-        self.state = State::Asked { socket, peer };
-        Try::Asked
+        socket.watch(token).map_err(|errno| Try::Failed(system("watch a socket", errno)))?;
+        Ok(State::Asked { socket, peer })
     }
 
     /// Reads the answer if it is there.

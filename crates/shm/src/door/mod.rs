@@ -34,6 +34,7 @@ mod credentials;
 mod dial;
 mod directory;
 mod doorman;
+mod error;
 mod packet;
 mod reception;
 mod session;
@@ -42,17 +43,14 @@ mod tests;
 mod watched;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::io::Errno;
-
-pub use bound::BindError;
 pub(crate) use bound::Bound;
-pub use dial::ConnectError;
 pub(crate) use dial::{Dialed, Dialing};
 pub use directory::BadDirectory;
+pub(crate) use error::errno;
+pub use error::{BindError, ConnectError};
 pub(crate) use session::Session;
 pub(crate) use watched::Watched;
 
@@ -102,11 +100,6 @@ pub(crate) struct Greeting {
     /// Called on the doorman's thread unless the peer has gone meanwhile. A knock at the porch
     /// follows.
     pub(crate) seat: Box<dyn FnOnce(Session) + Send>,
-}
-
-/// The number of an error of the system.
-pub(crate) fn errno(error: impl Into<io::Error>) -> Errno {
-    Errno::from_io_error(&error.into()).unwrap_or(Errno::IO)
 }
 
 /// A random number that is not zero: tells one binding of a name from the next.
