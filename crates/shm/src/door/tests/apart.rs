@@ -149,6 +149,38 @@ fn have_no_room_for_descriptors() {
     place.dial().unwrap();
 }
 
+#[test]
+fn a_forked_child_leaves_its_parents_sockets_alone() {
+    succeeds("fork_and_drop_all");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn fork_and_drop_all() {
+    let place = Place::new();
+    let house = place.bind().unwrap();
+    let dialed = place.dial().unwrap();
+    let seated = house.host.next();
+    // SAFETY: the child has copies of everything but the other threads; it drops values whose
+    // drops take no locks, and ends without running anything else.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        seated.close();
+        drop((house, dialed, seated));
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(0) };
+    }
+    let child = rustix::process::Pid::from_raw(child).unwrap();
+    rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap();
+    assert!(place.socket().exists());
+    assert!(!dialed.session.is_closed() && !seated.is_closed());
+    dialed.session.send(&Control::Forget { number: 1 }, None).unwrap();
+    assert_eq!(seated.take().len(), 1);
+    place.dial().unwrap();
+    drop(dialed);
+    soon("the hang-up", || seated.is_closed());
+}
+
 /// Lets another process run an ignored test of this file in a place.
 fn neighbour(place: &Place, test: &str, settings: &[(&str, &str)]) -> Child {
     let mut command = process(test);
