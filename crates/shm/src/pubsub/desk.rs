@@ -14,7 +14,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use super::Policy;
 use super::page::NewPage;
 use super::register::Register;
-use super::stage::{Newcomer, Stage};
+use super::stage::{Newcomer, Seated, Stage};
 use super::turns::Visitor;
 use crate::admit::Peer;
 use crate::door::{Greeting, Host, Session};
@@ -111,12 +111,12 @@ impl Host for Desk {
         let Some(seated) = seated else {
             return Err(Refused::new(Refusal::Busy, "a long message is being published"));
         };
-        let (slot, start) = seated?;
+        let Seated { slot, start, row } = seated?;
         page.begin_at(start.sequence);
         handed_out.push(page.fd);
         handed_out.extend(room_copy);
-        // Seated already: if the welcome does not get there, the session ends, and with it the seat.
-        let seat = Box::new(|_| {});
+        // If the welcome does not get there, the session ends, and with it the seat.
+        let seat = Box::new(move |_| row.welcomed());
         Ok(Greeting { welcome: self.welcome(slot, start.position), fds: handed_out, seat })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It stands beside the stage, so that a survey never waits for the publisher's thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chaski_ring::region::broadcast::{Stats, SubscriberObserver};
@@ -29,6 +29,8 @@ pub(super) struct Row {
     first: u64,
     bytes_before: u64,
     wakes: AtomicU64,
+    /// It has been told that it has a seat.
+    welcome: AtomicBool,
 }
 
 /// How far a subscriber is behind, as far as its own counters can be believed.
@@ -38,6 +40,8 @@ pub(super) struct Behind {
     pub(super) lost: u64,
     /// Messages that it can still read.
     pub(super) unread: u64,
+    /// Messages that it has neither read nor found out to be lost.
+    pub(super) untaken: u64,
 }
 
 impl Register {
@@ -77,8 +81,25 @@ impl Row {
         first: u64,
         bytes_before: u64,
     ) -> Row {
-        let session = session.clone();
-        Row { session, policy, page, first, bytes_before, wakes: AtomicU64::new(0) }
+        Row {
+            session: session.clone(),
+            policy,
+            page,
+            first,
+            bytes_before,
+            wakes: AtomicU64::new(0),
+            welcome: AtomicBool::new(false),
+        }
+    }
+
+    /// The welcome has been sent.
+    pub(super) fn welcomed(&self) {
+        // ORDERING: release, pairs with `is_welcome`: what is sent after that comes after it.
+        self.welcome.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_welcome(&self) -> bool {
+        self.welcome.load(Ordering::Acquire)
     }
 
     /// It was rung for. One thread counts.
@@ -125,8 +146,10 @@ impl Row {
 fn behind(told: u64, lost: u64, ring: &Stats) -> Behind {
     // What was written over and it has not come to is lost, though it has not noticed.
     let unnoticed = ring.overwritten.saturating_sub(told);
+    let untaken = ring.records.saturating_sub(told);
     Behind {
         lost: lost.saturating_add(unnoticed),
-        unread: ring.records.saturating_sub(told).saturating_sub(unnoticed),
+        unread: untaken.saturating_sub(unnoticed),
+        untaken,
     }
 }

@@ -69,6 +69,14 @@ pub(super) struct Newcomer {
     pub(super) session: Session,
 }
 
+/// A seat that was given.
+pub(super) struct Seated {
+    pub(super) slot: u32,
+    pub(super) start: Start,
+    /// To be told when the welcome has been sent.
+    pub(super) row: Arc<Row>,
+}
+
 impl Stage {
     pub(super) fn new(
         ring: broadcast::Publisher<Page>,
@@ -151,9 +159,8 @@ impl Stage {
         self.ring.awake();
     }
 
-    /// Seats a subscriber: its slot, and where it begins. From here on it is waited for, if it may
-    /// lose nothing.
-    pub(super) fn seat(&mut self, newcomer: Newcomer, max: usize) -> Result<(u32, Start), Refused> {
+    /// Seats a subscriber. From here on it is waited for, if it may lose nothing.
+    pub(super) fn seat(&mut self, newcomer: Newcomer, max: usize) -> Result<Seated, Refused> {
         // Those that have left take no seat from others, though the publisher's thread may not have
         // looked for a long time.
         self.sweep();
@@ -177,9 +184,9 @@ impl Stage {
         if free.is_none() {
             self.seats.push(None);
         }
-        self.seats[slot] = Some(Seat { key, bell, room, session, fences, row });
+        self.seats[slot] = Some(Seat { key, bell, room, session, fences, row: row.clone() });
         step("publish.seated");
-        Ok((slot as u32, start))
+        Ok(Seated { slot: slot as u32, start, row })
     }
 
     /// Lets go who has left.
@@ -230,7 +237,9 @@ impl Stage {
             };
             let has_key = |seat: &Option<Seat>| seat.as_ref().is_some_and(|seat| seat.key == key);
             if let Some(slot) = self.seats.iter().position(has_key) {
-                if let Some(seat) = &self.seats[slot] {
+                if let Some(seat) = &self.seats[slot]
+                    && seat.row.is_welcome()
+                {
                     // One that does not hear it still sees the hang-up.
                     let _ = seat.session.send(&Control::Bye { reason }, None);
                 }
@@ -255,7 +264,7 @@ impl Stage {
             self.departures.pop_front();
         }
         let peer = seat.session.peer().clone();
-        let unread = seat.row.behind(&self.ring.stats()).unread;
+        let unread = seat.row.behind(&self.ring.stats()).untaken;
         self.departures.push_back(Departure { peer, why, unread });
     }
 

@@ -389,6 +389,10 @@ impl Subscriber {
         // The same as before: it hung up on this side. What was read already is not read again.
         feed.skip(self.expected.saturating_sub(feed.sequence()));
         let now = feed.sequence();
+        if now > self.expected && self.finder.policy != Policy::DropOldest {
+            self.state = State::Over;
+            return Err(Error::CutOff);
+        }
         self.state = State::Up(Box::new(feed));
         self.lagged(now)
     }
