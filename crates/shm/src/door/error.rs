@@ -1,7 +1,7 @@
 //! Why a name could not be bound, and why there is no connection to one.
 
+use std::io;
 use std::path::PathBuf;
-use std::{fmt, io};
 
 use rustix::io::Errno;
 
@@ -53,13 +53,6 @@ pub enum BindError {
         /// How the system answered.
         errno: Errno,
     },
-}
-
-impl BindError {
-    /// Something else that an endpoint needs could not be had.
-    pub(crate) fn system(error: impl Into<io::Error>) -> BindError {
-        BindError::System { what: "make memory and doorbells", errno: errno(error) }
-    }
 }
 
 /// Why there is no connection.
@@ -125,18 +118,12 @@ pub enum ConnectError {
         text: String,
     },
 
-    /// The answer cannot be understood.
+    /// The answer cannot be understood, or the memory and descriptors that came with it are not as
+    /// they must be.
     #[error("\"{name}\" gave no sound answer: {why}")]
     Malformed {
         /// The name.
         name: Name,
-        /// What is wrong with it.
-        why: String,
-    },
-
-    /// The memory or the descriptors that the server gave are not as they must be.
-    #[error("the server gave what does not fit: {why}")]
-    Unfit {
         /// What is wrong with it.
         why: String,
     },
@@ -149,18 +136,6 @@ pub enum ConnectError {
         /// How the system answered.
         errno: Errno,
     },
-}
-
-impl ConnectError {
-    /// Something else that an endpoint needs could not be had.
-    pub(crate) fn system(error: impl Into<io::Error>) -> ConnectError {
-        ConnectError::System { what: "make memory and doorbells", errno: errno(error) }
-    }
-
-    /// What the server gave is not as it must be.
-    pub(crate) fn unfit(why: impl fmt::Display) -> ConnectError {
-        ConnectError::Unfit { why: why.to_string() }
-    }
 }
 
 /// The number of an error of the system.
