@@ -6,9 +6,9 @@ use super::{LARGE, Link, REFERENCE};
 use crate::error::{Corrupt, Error};
 use crate::step::step;
 
-/// A batch that has reached so many bytes takes no further payload: it should still be in a cache
-/// when it is read.
-const BYTES_ENOUGH: usize = 64 * 1024;
+/// A batch that has reached so many bytes takes no further payload: it should still be in the
+/// nearest cache when it is read.
+const BYTES_ENOUGH: usize = 16 * 1024;
 
 /// Payloads that were received together, one behind the other in one buffer.
 ///

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::push::Losses;
 use super::sent::Sent;
-use super::{FREE, Loss};
+use super::{FREE, Loss, STAGED_MAX};
 use crate::door::BindError;
 use crate::error::Error;
 use crate::hall::{Hall, Key, Leave, Left, Terms};
@@ -32,6 +32,8 @@ pub(super) struct Crew {
     current: Option<Key>,
     /// Bytes that it gets before the others are looked at.
     budget: u64,
+    /// Bytes staged since the last publication.
+    staged: usize,
     /// Taken back from the dead, to be given to others before anything else.
     returned: VecDeque<Vec<u8>>,
     losses: Losses,
@@ -64,6 +66,7 @@ impl Crew {
             turn: 0,
             current: None,
             budget: 0,
+            staged: 0,
             returned: VecDeque::new(),
             losses: Losses::default(),
         })
@@ -81,6 +84,7 @@ impl Crew {
     /// Shows what was staged.
     #[inline]
     pub(super) fn publish(&mut self) {
+        self.staged = 0;
         if let Some(key) = self.current
             && let Some((link, _)) = self.hall.get(key)
         {
@@ -168,6 +172,10 @@ impl Crew {
                 Ok(()) => {
                     self.budget = self.budget.saturating_sub(payload.len() as u64 + OVERHEAD);
                     worker.sent.push(link);
+                    self.staged += payload.len();
+                    if self.staged >= STAGED_MAX {
+                        self.publish();
+                    }
                     return Ok(());
                 }
                 // Closed: it died, and is about to be buried.

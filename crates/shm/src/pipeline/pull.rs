@@ -193,7 +193,7 @@ impl Pull {
     }
 
     /// Waits for at least one message and takes as many as there are, `max` at most, into a batch,
-    /// whose earlier contents are cleared; how many there are. After 64 KiB it takes no more.
+    /// whose earlier contents are cleared; how many there are. After 16 KiB it takes no more.
     ///
     /// # Errors
     ///

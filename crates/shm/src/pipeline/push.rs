@@ -57,7 +57,7 @@ use crate::tie::{Patience, patience_options};
 /// |---|---|---|
 /// | [`send`](Push::send) | now | work that should begin at once |
 /// | [`stage`](Push::stage), then [`publish`](Push::publish) | with all staged before | streams |
-/// | [`send_all`](Push::send_all) | at the end, or when a ring is full | streams that are at hand |
+/// | [`send_all`](Push::send_all) | after each 8 KiB, and at the end | streams that are at hand |
 ///
 /// # What was sent and was not taken
 ///
@@ -230,8 +230,8 @@ impl Push {
         Ok(())
     }
 
-    /// Sends messages, each to one receiver, which may see them only when all are sent or its ring
-    /// is full. It waits for room as [`Push::send`] does.
+    /// Sends messages, each to one receiver, which sees them when 8 KiB of them, or all, have been
+    /// written. It waits for room as [`Push::send`] does.
     ///
     /// # Errors
     ///
@@ -247,8 +247,8 @@ impl Push {
     }
 
     /// Writes a message into the ring of a receiver, which sees it after [`Push::publish`]; earlier
-    /// if this or another call finds a ring full, or turns to another worker. It waits for room as
-    /// [`Push::send`] does.
+    /// if 8 KiB have been staged, or if this or another call finds a ring full or turns to another
+    /// worker. It waits for room as [`Push::send`] does.
     ///
     /// # Errors
     ///

@@ -3,9 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use super::Loss;
 use super::push::Losses;
 use super::sent::Sent;
+use super::{Loss, STAGED_MAX};
 use crate::door::ConnectError;
 use crate::error::Error;
 use crate::hall::Leave;
@@ -20,6 +20,8 @@ pub(super) struct Uplink {
     tie: Tie,
     waiter: Waiter,
     sent: Sent,
+    /// Bytes staged since the last publication.
+    staged: usize,
     losses: Losses,
 }
 
@@ -31,7 +33,7 @@ impl Uplink {
     ) -> Result<Uplink, ConnectError> {
         let waiter = Waiter::new(options.wait);
         let tie = Tie::connect(name, options, Kind::Push, patience)?;
-        Ok(Uplink { tie, waiter, sent: Sent::default(), losses: Losses::default() })
+        Ok(Uplink { tie, waiter, sent: Sent::default(), staged: 0, losses: Losses::default() })
     }
 
     /// Writes a message, which the collector sees with [`Uplink::publish`].
@@ -46,6 +48,10 @@ impl Uplink {
         match link.stage(0, payload) {
             Ok(()) => {
                 self.sent.push(link);
+                self.staged += payload.len();
+                if self.staged >= STAGED_MAX {
+                    self.publish();
+                }
                 Ok(())
             }
             // Closed: it died, which the next call finds out.
@@ -65,6 +71,7 @@ impl Uplink {
     /// Shows what was staged.
     #[inline]
     pub(super) fn publish(&mut self) {
+        self.staged = 0;
         if let Some(link) = self.tie.link() {
             link.flush();
         }
