@@ -1,0 +1,79 @@
+//! The steps at which a process can be told to die: all that the sources name, so that none is
+//! forgotten.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+/// How often the fatal step was passed before.
+pub(crate) const TIMES: [u32; 4] = [1, 2, 3, 17];
+
+/// Steps that no process of these tests comes to, by the beginnings of their names, and why.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("bind.directory_made", "the directory of the tests is there"),
+    ("bind.directory_widened", "the tests admit their own user only"),
+    ("borrow.returned", "requests and responses are copied out"),
+    ("link.many_published", "requests and responses are published one by one"),
+    ("link.taken_many", "requests and responses are taken one by one"),
+    ("listener.", "events have no account"),
+    ("notify.", "events have no account"),
+    ("publish.", "what is published has no account"),
+    ("worker.", "pipelines have no account here"),
+];
+
+/// Steps that a process comes to when it has luck with its payloads.
+const RARE: [&str; 3] = ["borrow.unmapped", "lend.forgot", "reconnect.announced_segment"];
+
+/// How often a process is sent to a step that it does not come to.
+pub(crate) fn tries(name: &str, times: u32) -> usize {
+    if times == 1 && RARE.contains(&name) { 30 } else { 1 }
+}
+
+/// Steps that were the last of some process.
+static FATAL: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// All steps in the sources, in order.
+pub(crate) fn all() -> Vec<String> {
+    let mut names = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut names);
+    names.sort();
+    let found = names.len();
+    names.dedup();
+    assert_eq!(names.len(), found, "a step is named twice");
+    assert!(found > 30, "the sources are there");
+    names
+}
+
+fn collect(folder: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("the sources can be read") {
+        let path = entry.expect("the sources can be read").path();
+        if path.is_dir() {
+            collect(&path, names);
+        } else {
+            names.extend(named_in(&fs::read_to_string(path).expect("a source is text")));
+        }
+    }
+}
+
+/// The names in `step("name")`; but for those in comments, which have no name of a step in them.
+fn named_in(source: &str) -> Vec<String> {
+    let calls = source.split("step(\"").skip(1);
+    let names = calls.filter_map(|rest| rest.split_once("\")").map(|(name, _)| name.to_owned()));
+    names.filter(|name| name.contains('.') && !name.contains(' ')).collect()
+}
+
+/// Notes that a process died at this step.
+pub(crate) fn was_fatal(name: &str) {
+    FATAL.lock().expect("nobody panics with it").insert(name.to_owned());
+}
+
+/// No step is without a death at it.
+pub(crate) fn all_were_fatal() {
+    let fatal = FATAL.lock().expect("nobody panics with it");
+    let spared: Vec<_> = all().into_iter().filter(|name| !fatal.contains(name)).collect();
+    let excused = |name: &String| ELSEWHERE.iter().any(|(begin, _)| name.starts_with(begin));
+    let missing: Vec<_> = spared.iter().filter(|name| !excused(name)).collect();
+    println!("{} steps were fatal; not reached by these tests: {spared:?}", fatal.len());
+    assert!(missing.is_empty(), "nobody comes to {missing:?}: extend the roles, or say why");
+}
