@@ -1,10 +1,7 @@
 //! Publish and subscribe between the threads of one process, through the same door as between
-//! processes; and with children that are killed.
+//! processes.
 
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -31,25 +28,17 @@ impl Place {
     }
 
     fn publisher(&self) -> PublisherBuilder {
-        publisher_at(&self.path())
+        Publisher::builder().directory(self.path())
     }
 
     fn subscriber(&self) -> SubscriberBuilder {
-        subscriber_at(&self.path())
+        Subscriber::builder().directory(self.path()).reconnect_within(LONG)
     }
 
     /// A subscriber of the policy, that wants this much history.
     fn join(&self, policy: Policy, history: usize) -> Subscriber {
         self.subscriber().policy(policy).history(history).connect("news").unwrap()
     }
-}
-
-fn publisher_at(path: &Path) -> PublisherBuilder {
-    Publisher::builder().directory(path)
-}
-
-fn subscriber_at(path: &Path) -> SubscriberBuilder {
-    Subscriber::builder().directory(path).reconnect_within(LONG)
 }
 
 /// A publisher that allows everything.
@@ -502,188 +491,4 @@ fn tasks_publish_and_subscribe() {
         }
         assert_eq!(publishing.await.unwrap().stats().published, 2000);
     });
-}
-
-// With children.
-
-/// Names the role to a child, the directory, and more.
-const ROLE: &str = "CHASKI_PUBSUB_ROLE";
-const PLACE: &str = "CHASKI_PUBSUB_PLACE";
-
-/// A child: this program again, with one test, which becomes the role.
-struct Actor {
-    child: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Actor {
-    fn start(role: &str, place: &Place) -> Actor {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "a_child_plays_its_role", "--nocapture"]);
-        command.env(ROLE, role).env(PLACE, place.path());
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this program");
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let mut actor = Actor { child, output };
-        actor.wait_for("ready");
-        actor
-    }
-
-    /// Reads its output up to a line that begins so; the rest of that line.
-    fn wait_for(&mut self, word: &str) -> String {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert!(self.output.read_line(&mut line).unwrap() > 0, "it ended before \"{word}\"");
-            if let Some(rest) = line.strip_prefix(word) {
-                return rest.trim().to_owned();
-            }
-        }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// Tells the parent.
-fn say(line: &str) {
-    println!("{line}");
-    std::io::stdout().flush().unwrap();
-}
-
-/// Not a test in itself: what a child does.
-#[test]
-fn a_child_plays_its_role() {
-    let Ok(role) = std::env::var(ROLE) else { return };
-    let place = PathBuf::from(std::env::var(PLACE).unwrap());
-    // A child ends with its parent, whose pipe this is.
-    thread::spawn(|| {
-        let _ = std::io::stdin().read_line(&mut String::new());
-        std::process::exit(0);
-    });
-    match role.as_str() {
-        "publish" => publish(&place),
-        "stall" => stall(&place),
-        "read" => read(&place),
-        other => panic!("no role {other}"),
-    }
-}
-
-/// Publishes as quickly as it can, round and round a small ring.
-fn publish(place: &Path) {
-    let builder = publisher_at(place).policies(ALL).ring_bytes(8192).history(64);
-    let mut publisher = builder.bind("news").unwrap();
-    say("ready");
-    (0..).for_each(|n| publisher.publish(&message(n)).unwrap());
-}
-
-/// Subscribes, and reads nothing.
-fn stall(place: &Path) {
-    let builder = subscriber_at(place).policy(Policy::Block);
-    let _subscriber = builder.connect("news").unwrap();
-    say("ready");
-    thread::park();
-}
-
-/// Reads what comes, and checks it.
-fn read(place: &Path) {
-    let mut subscriber = subscriber_at(place).policy(Policy::Block).connect("news").unwrap();
-    say("ready");
-    let mut expected = None;
-    loop {
-        let news = subscriber.recv().unwrap();
-        let sequence = news.sequence();
-        assert_eq!(number(&news), sequence);
-        assert!(expected.is_none_or(|expected| sequence == expected), "{expected:?} {sequence}");
-        expected = Some(sequence + 1);
-    }
-}
-
-/// A publisher is killed in the middle of a stream, again and again. Who was connected gets whole
-/// messages, all of them from its start to the death, and then those of the next publisher.
-#[test]
-fn a_publisher_may_be_killed() {
-    const LIVES: usize = 12;
-    let place = Place::new();
-    let mut actor = Actor::start("publish", &place);
-    let mut subscribers = ALL.map(|policy| place.join(policy, 10));
-    for life in 0..LIVES {
-        let before = Instant::now();
-        let readers: Vec<_> = subscribers
-            .iter_mut()
-            .map(|subscriber| move || read_until_the_end(subscriber))
-            .collect();
-        thread::scope(|scope| {
-            let reading: Vec<_> = readers.into_iter().map(|read| scope.spawn(read)).collect();
-            thread::sleep(Duration::from_micros(300 * life as u64 * life as u64));
-            actor.kill();
-            actor = Actor::start("publish", &place);
-            for thread in reading {
-                thread.join().unwrap();
-            }
-        });
-        assert!(before.elapsed() < LONG);
-        // Those that were cut off come again.
-        for (subscriber, policy) in subscribers.iter_mut().zip(ALL) {
-            if !subscriber.is_connected() {
-                *subscriber = place.join(policy, 10);
-            }
-        }
-    }
-}
-
-/// Reads until the publisher has been replaced, or cut this side off.
-fn read_until_the_end(subscriber: &mut Subscriber) {
-    let (mut expected, mut told) = (None, 0);
-    loop {
-        match subscriber.recv() {
-            Ok(news) => {
-                let sequence = news.sequence();
-                assert_eq!(number(&news), sequence, "a message is whole");
-                let due = expected.map_or(sequence, |expected: u64| expected + told);
-                assert_eq!(sequence, due, "none is missing but those that were told of");
-                (expected, told) = (Some(sequence + 1), 0);
-            }
-            Err(Error::Lagged { lost }) => told += lost,
-            Err(Error::Restarted { .. } | Error::CutOff) => return,
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// A subscriber that the publisher waits for is killed, and the publisher goes on at once.
-#[test]
-fn a_subscriber_may_be_killed() {
-    let place = Place::new();
-    let mut publisher = open_publisher(&place);
-    let mut witness = place.join(Policy::Block, 0);
-    let mut published = 0;
-    for round in 0..12 {
-        let mut actor = Actor::start(if round % 2 == 0 { "stall" } else { "read" }, &place);
-        let kill = thread::spawn(move || {
-            thread::sleep(Duration::from_micros(400 * round));
-            actor.kill();
-        });
-        // More than the ring holds, so that the victim is waited for.
-        for _ in 0..500 {
-            publisher.publish(&message(published)).unwrap();
-            assert_eq!(number(&witness.recv().unwrap()), published);
-            published += 1;
-        }
-        kill.join().unwrap();
-        wait_until("the dead one's seat is free", || publisher.subscribers() == 1);
-    }
-    let left: Vec<_> = publisher.departures().collect();
-    assert_eq!(left.len(), 12);
-    assert!(left.iter().all(|departure| departure.why == Leave::Gone));
-    let processes: HashSet<_> = left.iter().map(|departure| departure.peer.pid).collect();
-    assert_eq!(processes.len(), 12);
 }
