@@ -221,7 +221,8 @@ fn words_anywhere_in_a_page_harm_only_its_owner() {
             }
             match publisher.try_publish(n as u16, &n.to_ne_bytes()) {
                 Ok(()) => {}
-                // Its cursor may be sound and stay so for long: then it is not read, but waited for.
+                // Its cursor may be sound and stay so for long: then it is not read, but waited
+                // for.
                 Err(PublishError::Full) => {
                     bad_keys.drain(..).for_each(|key| assert!(publisher.unsubscribe(key)));
                     publisher.try_publish(n as u16, &n.to_ne_bytes()).unwrap();

@@ -331,6 +331,7 @@ pub(super) mod trace {
     }
 
     /// All that `work` stores.
+    #[cfg(not(miri))]
     pub(in super::super) fn of(work: impl FnOnce()) -> Vec<Store> {
         STORES.set(Some(Vec::new()));
         work();

@@ -51,7 +51,8 @@ impl Fence {
     pub(super) fn of_sleeper(self) {
         match self {
             // ORDERING: pairs with the fence of the waker: either the load of the doze there sees
-            // the store before this, or the sleeper's look after this sees what was published there.
+            // the store before this, or the sleeper's look after this sees what was published
+            // there.
             Fence::Both => fence(Ordering::SeqCst),
             Fence::Sleeper(bring_about) => bring_about(),
         }

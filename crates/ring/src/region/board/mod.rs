@@ -41,16 +41,16 @@
 //!
 //! The page is writable by everyone who may set a bit, so any of them can erase the bits of others,
 //! add some, or fill all of it. Nothing but a look at a ring may follow from a bit, and a receiver
-//! among strangers also looks at all its rings now and then, whatever the board says. [`Board::take`]
-//! is bounded: it calls for each slot once at most, and only for slots below the limit. Nothing here
-//! waits for anybody, so a sender may die or stop between any two steps: its own bit may then be
-//! missing, another's is not.
+//! among strangers also looks at all its rings now and then, whatever the board says.
+//! [`Board::take`] is bounded: it calls for each slot once at most, and only for slots below the
+//! limit. Nothing here waits for anybody, so a sender may die or stop between any two steps: its
+//! own bit may then be missing, another's is not.
 //!
 //! # Set and sleep
 //!
 //! A sender sets its bit after it has published a record and seen that its ring is not looked at
-//! ([`Producer::must_wake`]). Whether it must ring as well is said by a word that the receiver alone
-//! writes, see [`Sleeper`]:
+//! ([`Producer::must_wake`]). Whether it must ring as well is said by a word that the receiver
+//! alone writes, see [`Sleeper`]:
 //!
 //! ```text
 //! receiver                                sender
@@ -69,8 +69,8 @@
 //! the receiver sees the bit and does not sleep: Dekker's handshake.
 //!
 //! The same board serves the other way round where one publisher has many subscribers: each sets
-//! its bit *before* it announces its sleep and looks once more, and the publisher, after publishing,
-//! asks `is_empty` and takes those who sleep.
+//! its bit *before* it announces its sleep and looks once more, and the publisher, after
+//! publishing, asks `is_empty` and takes those who sleep.
 //!
 //! [`Producer::must_wake`]: super::Producer::must_wake
 
@@ -171,10 +171,10 @@ impl<M: Extent> Board<M> {
         if self.words.load(SUMMARY) & 1 << word == 0 {
             self.words.set_bits(SUMMARY, 1 << word);
         }
-        // ORDERING: pairs with the fence of `Sleeper::announce`: either the sleeper sees the summary
-        // that was just set, or just found set by another, or the load of its word that follows sees
-        // it asleep. In the second case the other may have died before it could ring, so that this
-        // one must not rely on it.
+        // ORDERING: pairs with the fence of `Sleeper::announce`: either the sleeper sees the
+        // summary's bit, set just now or found set, or the load of its word that follows sees it
+        // asleep. Who set a bit that was found may have died before it could ring, so nobody relies
+        // on another's ringing.
         settle();
     }
 

@@ -177,8 +177,8 @@ impl Layout {
         self.0.bytes_left(position)
     }
 
-    /// The header that `word` is at `position`, and the bytes of what it heads, if such a one can be
-    /// there.
+    /// The header that `word` is at `position`, and the bytes of what it heads, if such a one can
+    /// be there.
     #[inline]
     pub(super) fn header(&self, word: u64, position: u64) -> Result<(Header, u64), Corrupt> {
         let left = self.bytes_left(position);

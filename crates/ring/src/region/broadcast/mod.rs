@@ -35,16 +35,16 @@
 //!
 //! The publisher's area (header, records) is written by the publisher alone. Each subscriber has a
 //! page with its cursor, counters and waiting words, written by it alone. Each side maps what it
-//! does not write read-only, and no subscriber needs to see the page of another. Every byte is drawn
-//! in `docs/design/broadcast.md`.
+//! does not write read-only, and no subscriber needs to see the page of another. Every byte is
+//! drawn in `docs/design/broadcast.md`.
 //!
 //! # What publishing costs
 //!
 //! A record, as in a ring between two, is published by its header, a word that was zero until then:
-//! no cursor of anybody is touched, and subscribers that may lose records are not looked at, however
-//! many they are. Only where the ring comes round to bytes that are still kept, the publisher gives
-//! up the oldest records, an eighth of the ring at a time; and only if some subscriber may not lose
-//! any, it looks at the cursors of those that may not.
+//! no cursor of anybody is touched, and subscribers that may lose records are not looked at,
+//! however many they are. Only where the ring comes round to bytes that are still kept, the
+//! publisher gives up the oldest records, an eighth of the ring at a time; and only if some
+//! subscriber may not lose any, it looks at the cursors of those that may not.
 //!
 //! | [`Policy`] | when it is a lap behind | costs the publisher |
 //! |---|---|---|
@@ -53,8 +53,8 @@
 //! | `Block` | [`PublishError::Full`] until it has read | the same, and waiting |
 //!
 //! A subscriber can count on seven eighths of the ring before it loses anything; one that may lose
-//! nothing, on all but a 64th and one record before it is in the way, counted from what it has shown
-//! of its cursor.
+//! nothing, on all but a 64th and one record before it is in the way, counted from what it has
+//! shown of its cursor.
 //!
 //! # Being written over
 //!
@@ -64,8 +64,8 @@
 //! record; else none of them counts, and not even their being nonsense. (This is the sequence lock,
 //! with a position for a number; H. Boehm, "Can seqlocks get along with programming language memory
 //! models?", MSPC 2012.) It then goes on at the oldest record that is still whole. Records carry
-//! numbers, so it can tell to the last one what it has lost. Each look is bounded: a subscriber that
-//! is lapped again and again is told so each time, and never loops.
+//! numbers, so it can tell to the last one what it has lost. Each look is bounded: a subscriber
+//! that is lapped again and again is told so each time, and never loops.
 //!
 //! # Waiting
 //!
@@ -82,7 +82,7 @@
 //!
 //! | a hostile subscriber | costs |
 //! |---|---|
-//! | moves its cursor back, beyond the tail, off the grid | it is cut off; the others notice nothing |
+//! | moves its cursor back, beyond the tail, off the grid | its place; others notice nothing |
 //! | claims to have read what it has not | itself the records |
 //! | never reads | as its policy says: so give `Block` to those you trust |
 //! | keeps its doze odd and changing | a needless wake for each publication |

@@ -29,12 +29,12 @@ const LUMPS: [u64; 4] = [8, 16, 32, 64];
 
 /// The writing side of a broadcast.
 ///
-/// Nothing here waits and nothing calls the system. Publishing costs the same whatever the number of
-/// subscribers, but for a look at the cursors of those that may lose nothing, a few times a lap.
+/// Nothing here waits and nothing calls the system. Publishing costs the same whatever the number
+/// of subscribers, but for a look at the cursors of those that may lose nothing, a few times a lap.
 ///
 /// It never reads back what it wrote, and of the subscribers' pages it believes nothing that it
-/// cannot check: whatever they hold, no call reads or writes outside its own area and the headers of
-/// those pages, panics, or loops longer than once over the subscribers.
+/// cannot check: whatever they hold, no call reads or writes outside its own area and the headers
+/// of those pages, panics, or loops longer than once over the subscribers.
 ///
 /// A publisher that is dropped, or that dies, leaves what it published.
 pub struct Publisher<M> {
@@ -146,8 +146,8 @@ impl<M: Extent> Publisher<M> {
     ///
     /// # Errors
     ///
-    /// As [`Publisher::try_publish`]. What was staged before is published where the ring has no room
-    /// for it and the next record together, and on [`PublishError::Full`].
+    /// As [`Publisher::try_publish`]. What was staged before is published where the ring has no
+    /// room for it and the next record together, and on [`PublishError::Full`].
     #[inline]
     pub fn stage(&mut self, tag: u16, payload: &[u8]) -> Result<(), PublishError> {
         let place = self.place(payload.len())?;
@@ -238,9 +238,9 @@ impl<M: Extent> Publisher<M> {
         self.members.next_cut()
     }
 
-    /// Whether the subscriber sleeps and must be woken; asked after publishing, answered `true` once
-    /// a sleep. The word at [`Publisher::wake_word`] has then been changed. `false` for one that is
-    /// none any more.
+    /// Whether the subscriber sleeps and must be woken; asked after publishing, answered `true`
+    /// once a sleep. The word at [`Publisher::wake_word`] has then been changed. `false` for one
+    /// that is none any more.
     #[inline]
     #[must_use]
     pub fn must_wake(&mut self, key: Key) -> bool {
@@ -358,12 +358,12 @@ impl<M: Extent> Publisher<M> {
     /// Announces that what is before `oldest` is about to be written over.
     fn give_up(&mut self, oldest: Start) {
         self.oldest = oldest;
-        // ORDERING: release, pairs with the fence of `Subscriber::jump`: who sees this position sees
-        // the number stored with the one before.
+        // ORDERING: release, pairs with the fence of `Subscriber::jump`: who sees this position
+        // sees the number stored with the one before.
         self.words.publish(OLDEST, oldest.position);
-        // ORDERING: pairs with the second fence of `Subscriber::look`: who has read any byte that is
-        // written after this sees the position above. To release would do, were it not that the C
-        // library copies long payloads past the order of stores of x86-64.
+        // ORDERING: pairs with the second fence of `Subscriber::look`: who has read any byte that
+        // is written after this sees the position above. To release would do, were it not that the
+        // C library copies long payloads past the order of stores of x86-64.
         fence(Ordering::SeqCst);
         self.words.store(OVERWRITTEN, oldest.sequence);
     }

@@ -27,8 +27,8 @@ const SEGMENTS: usize = 64;
 /// known to the record.
 #[derive(Debug)]
 pub(super) struct Starts {
-    /// For segment `n`, at `n % marks.len()`: the first record that begins there or behind. Two laps
-    /// of segments, so that no one asked for was replaced.
+    /// For segment `n`, at `n % marks.len()`: the first record that begins there or behind. Two
+    /// laps of segments, so that no one asked for was replaced.
     marks: Box<[Start]>,
     /// Bytes of a segment, as a power of two.
     shift: u32,
@@ -54,8 +54,8 @@ impl Starts {
         }
     }
 
-    /// The first start known that is at `position` or behind, which is less than a lap ago. `end` is
-    /// where the next record will begin.
+    /// The first start known that is at `position` or behind, which is less than a lap ago. `end`
+    /// is where the next record will begin.
     pub(super) fn at_or_after(&self, position: u64, end: Start) -> Start {
         let segment = position.div_ceil(1 << self.shift);
         if segment < self.next { self.marks[self.at(segment)] } else { end }

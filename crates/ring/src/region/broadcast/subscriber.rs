@@ -16,8 +16,8 @@ use super::starts::Start;
 ///
 /// Nothing here waits and nothing calls the system: a ring with nothing new answers `None`.
 ///
-/// Whatever the publisher's area may hold, no call reads outside it, panics, allocates more than the
-/// limit for one record, or loops; what no publisher would write is found out
+/// Whatever the publisher's area may hold, no call reads outside it, panics, allocates more than
+/// the limit for one record, or loops; what no publisher would write is found out
 /// ([`RecvError::Corrupt`]), and where it cannot be, the payload is garbage, which its reader must
 /// expect from a peer it does not trust.
 ///
@@ -129,8 +129,8 @@ impl<M: Extent> Subscriber<M> {
         self
     }
 
-    /// Receives the next record into `into`, whose earlier contents are cleared. `None`: nothing has
-    /// been published.
+    /// Receives the next record into `into`, whose earlier contents are cleared. `None`: nothing
+    /// has been published.
     ///
     /// # Errors
     ///
@@ -161,8 +161,8 @@ impl<M: Extent> Subscriber<M> {
         received
     }
 
-    /// Receives the next record into the first bytes of `into`, which are of no meaning unless there
-    /// was one.
+    /// Receives the next record into the first bytes of `into`, which are of no meaning unless
+    /// there was one.
     ///
     /// # Errors
     ///
@@ -275,9 +275,9 @@ impl<M: Extent> Subscriber<M> {
 
     /// As `receive`, where the record due is gone.
     ///
-    /// A second lap in between is told of: by then the publisher has written down how much the first
-    /// one cost, see [`Subscriber::jump`]. So this looks once more and no more, however fast the
-    /// publisher is.
+    /// A second lap in between is told of: by then the publisher has written down how much the
+    /// first one cost, see [`Subscriber::jump`]. So this looks once more and no more, however fast
+    /// the publisher is.
     #[cold]
     fn receive_lapped(
         &mut self,
@@ -328,8 +328,8 @@ impl<M: Extent> Subscriber<M> {
     /// Whether what was read at the next position may have been written over by then.
     #[inline]
     fn is_lapped(&self) -> bool {
-        // ORDERING: pairs with the fence of `Publisher::give_up`: if a load before this one saw what
-        // was written over a record, the load below sees that the record was given up.
+        // ORDERING: pairs with the fence of `Publisher::give_up`: if a load before this one saw
+        // what was written over a record, the load below sees that the record was given up.
         self.ring.acquired();
         self.ring.load(OLDEST) > self.next
     }

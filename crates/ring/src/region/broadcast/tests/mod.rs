@@ -120,7 +120,7 @@ fn the_longest_payload_fits_wherever_the_last_record_ended() {
     let too_large = PublishError::TooLarge { len: max + 1, max };
     assert_eq!(out.try_publish(0, &vec![5; max + 1]), Err(too_large));
     assert_eq!(out.has_room(max + 1), Err(too_large));
-    for n in 0..64 {
+    for n in 0..if cfg!(miri) { 4 } else { 64 } {
         let longest = vec![n; max];
         out.try_publish(0, &longest).unwrap();
         assert_eq!(drain(&mut subscriber), records([&longest]));
@@ -237,7 +237,8 @@ fn who_comes_late_gets_what_is_remembered_and_still_there() {
     assert_eq!(late(&mut out, 9), records([b"a", b"b"]));
     (0..7).for_each(|n| out.try_publish(0, &[n]).unwrap());
     assert_eq!(late(&mut out, 9).len(), 5, "as many as are remembered");
-    for n in 0..40_u8 {
+    let count = if cfg!(miri) { 5 } else { 40 };
+    for n in 0..count {
         out.try_publish(0, &[n; 400]).unwrap();
         let got = late(&mut out, 9);
         assert!(got.len() <= if n < 3 { 5 } else { 2 }, "as many as are there");
@@ -248,7 +249,7 @@ fn who_comes_late_gets_what_is_remembered_and_still_there() {
         out.subscribe(page, Policy::Block, 0).unwrap()
     };
     assert_eq!(start.sequence, out.sequence());
-    assert_eq!(out.sequence(), 49);
+    assert_eq!(out.sequence(), 9 + u64::from(count));
     assert!(out.unsubscribe(key));
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use super::*;
 
 /// Small under miri, which runs a few thousand times slower.
-const COUNT: u64 = if cfg!(miri) { 40 } else { 60_000 };
+const COUNT: u64 = if cfg!(miri) { 24 } else { 60_000 };
 
 /// A payload each of whose words tells its number, of a length that tells it too.
 fn payload(n: u64) -> Vec<u8> {
@@ -13,8 +13,8 @@ fn payload(n: u64) -> Vec<u8> {
     (0..words).flat_map(|at| (n * 64 + at as u64).to_ne_bytes()).collect()
 }
 
-/// Reads to the end; records received and lost.
-fn read(mut subscriber: In, slow: bool) -> (u64, u64) {
+/// Reads to the end; records received and lost. With `pause` it goes on after each so many.
+fn read(mut subscriber: In, pause: u64) -> (u64, u64) {
     let (mut received, mut lost, mut buffer) = (0, 0, Vec::new());
     while received + lost < COUNT {
         match subscriber.try_recv(&mut buffer) {
@@ -31,7 +31,7 @@ fn read(mut subscriber: In, slow: bool) -> (u64, u64) {
             }
             Err(error) => panic!("{error}"),
         }
-        if slow && received % 16 == 0 {
+        if received % pause == 0 {
             thread::yield_now();
         }
     }
@@ -55,18 +55,17 @@ fn publish(out: &mut Out, n: u64) {
     }
 }
 
-#[test]
-fn subscribers_that_are_lapped_see_whole_records_and_count_the_others() {
+/// Publishes all, while each of the readers reads.
+fn lap(pauses: &[u64]) {
     let (mut out, area) = publisher(1024, 0);
-    let subscribers: Vec<_> =
-        (0..3).map(|n| (subscribe(&mut out, &area, Policy::DropOldest, 0).1, n == 0)).collect();
-    let readers: Vec<_> = subscribers
-        .into_iter()
-        .map(|(subscriber, slow)| thread::spawn(move || read(subscriber, slow)))
+    let readers: Vec<_> = pauses
+        .iter()
+        .map(|pause| (subscribe(&mut out, &area, Policy::DropOldest, 0).1, *pause))
+        .map(|(subscriber, pause)| thread::spawn(move || read(subscriber, pause)))
         .collect();
     for n in 0..COUNT {
         publish(&mut out, n);
-        if n % 64 == 0 {
+        if n % 512 == 0 {
             // So that the readers are there, and in the middle of something.
             thread::yield_now();
         }
@@ -78,15 +77,26 @@ fn subscribers_that_are_lapped_see_whole_records_and_count_the_others() {
     }
 }
 
+/// The reader is always at the oldest record, the next to be written over.
+#[test]
+fn one_that_is_lapped_while_it_copies_sees_whole_records() {
+    lap(&[u64::MAX]);
+}
+
+#[test]
+fn several_that_are_lapped_count_what_they_lose() {
+    lap(&[1, 16, u64::MAX]);
+}
+
 #[test]
 fn subscribers_that_are_waited_for_get_all() {
     let (mut out, area) = publisher(1024, 0);
     let waited_for: Vec<_> = (0..2)
         .map(|_| subscribe(&mut out, &area, Policy::Block, 0).1)
-        .map(|subscriber| thread::spawn(move || read(subscriber, false)))
+        .map(|subscriber| thread::spawn(move || read(subscriber, u64::MAX)))
         .collect();
     let dropping = subscribe(&mut out, &area, Policy::DropOldest, 0).1;
-    let dropping = thread::spawn(move || read(dropping, true));
+    let dropping = thread::spawn(move || read(dropping, 16));
     for n in 0..COUNT {
         publish(&mut out, n);
     }
