@@ -103,7 +103,7 @@ fn receive(role: &str, directory: &str) -> Result<(), Box<dyn std::error::Error>
     let mut batch = Batch::new();
     loop {
         let done = match words[1] {
-            "one" => pull.recv().map(|message| drop(black_box(message))),
+            "one" => pull.recv().map(|message| _ = black_box(&message[..])),
             _ => pull.recv_many(&mut batch, BATCH).map(|_| _ = black_box(&batch)),
         };
         match done {

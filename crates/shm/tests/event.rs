@@ -97,6 +97,27 @@ fn a_sleeping_listener_is_woken() {
     drop(ringing.join().unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_notified() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut listener = listener(directory.path());
+    let mut notifier = notifier(directory.path());
+    let listening = tokio::spawn(async move {
+        let mut heard = 0;
+        while heard < 100 {
+            heard += listener.recv_async().await.unwrap().rings;
+        }
+        heard
+    });
+    for value in 1..=100 {
+        if value % 10 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        notifier.notify(value).unwrap();
+    }
+    assert_eq!(listening.await.unwrap(), 100);
+}
+
 #[test]
 fn the_last_word_of_one_that_left_is_heard() {
     let directory = tempfile::tempdir().unwrap();

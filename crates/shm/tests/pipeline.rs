@@ -455,6 +455,46 @@ fn a_collector_is_waited_for_asleep() {
     sending.join().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_send_and_receive() {
+    const MESSAGES: u64 = 3000;
+    let place = Place::new();
+    let mut jobs = place.push().bind("jobs").unwrap();
+    let mut pull = place.pull().ring_bytes(4096).connect("jobs").unwrap();
+    let mut results = place.pull().bind("results").unwrap();
+    let mut push = place.push().ring_bytes(4096).connect("results").unwrap();
+    let working = tokio::spawn(async move {
+        for _ in 0..MESSAGES {
+            let job = pull.recv_async().await.unwrap().into_vec();
+            push.send_async(&job).await.unwrap();
+        }
+        assert_eq!(push.flush_async().await.unwrap(), 0);
+        pull
+    });
+    let collecting = tokio::spawn(async move {
+        let (mut batch, mut next) = (Batch::new(), 0);
+        while next < MESSAGES {
+            results.recv_many_async(&mut batch, 10).await.unwrap();
+            for payload in &batch {
+                assert_eq!(number(payload), next);
+                next += 1;
+            }
+        }
+    });
+    for n in 0..MESSAGES {
+        if n % 500 == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        jobs.send_async(&numbered(n, 8 + n as usize % 500)).await.unwrap();
+    }
+    assert_eq!(jobs.flush_async().await.unwrap(), 0);
+    drop(working.await.unwrap());
+    collecting.await.unwrap();
+    // One that is given up has taken nothing, and sent nothing.
+    let none = tokio::time::timeout(Duration::from_millis(2), jobs.send_async(b"nobody")).await;
+    assert!(none.is_err() && jobs.untaken() == 0);
+}
+
 #[test]
 fn two_of_a_side_do_not_connect() {
     let place = Place::new();

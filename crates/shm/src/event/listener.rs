@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ use crate::hall::{Hall, Key, Left, Terms};
 use crate::link::Link;
 use crate::name::Name;
 use crate::options::{Options, common_options};
+use crate::porch::Porch;
 use crate::step::step;
+use crate::task;
 use crate::wait::Waiter;
 use crate::wire::Kind;
 
@@ -40,6 +43,7 @@ const TRIES: usize = 8;
 /// The last notification of a notifier that has left or died is heard, too.
 pub struct Listener {
     hall: Hall<Heard>,
+    porch: Arc<Porch>,
     waiter: Waiter,
     /// Those that rang, to be looked at in turn.
     rang: VecDeque<Key>,
@@ -88,8 +92,10 @@ impl ListenerBuilder {
     /// See [`BindError`].
     pub fn bind(self, name: &str) -> Result<Listener, BindError> {
         let terms = Terms { serves: Kind::Notify, peers_max: self.notifiers_max };
+        let hall = Hall::bind(&Name::new(name)?, &self.options, terms)?;
         Ok(Listener {
-            hall: Hall::bind(&Name::new(name)?, &self.options, terms)?,
+            porch: hall.porch().clone(),
+            hall,
             waiter: Waiter::new(self.options.wait),
             rang: VecDeque::new(),
             farewells: VecDeque::new(),
@@ -130,6 +136,21 @@ impl Listener {
         self.take(Some(Instant::now() + limit))?.ok_or(Error::TimedOut)
     }
 
+    /// As [`Listener::recv`], as a task of any executor. Dropped before it is ready, it has taken
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::recv`].
+    pub async fn recv_async(&mut self) -> Result<Event, Error> {
+        loop {
+            if let Some(event) = self.poll() {
+                return Ok(event);
+            }
+            task::wait(&self.porch, &mut self.hall.marks(has_rung)).await?;
+        }
+    }
+
     /// The next event, if there is one: waits for nothing.
     ///
     /// # Errors
@@ -154,8 +175,7 @@ impl Listener {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            let has_rung = |link: &mut Link, heard: &mut Heard| heard.is_behind(link);
-            self.hall.wait_for_mark(&mut self.waiter, deadline, has_rung)?;
+            self.waiter.wait(&self.porch, &mut self.hall.marks(has_rung), deadline)?;
         }
     }
 
@@ -192,12 +212,12 @@ impl Listener {
     }
 }
 
-impl Heard {
-    /// Whether there were rings since the last look.
-    fn is_behind(&self, link: &Link) -> bool {
-        self.0 != Some(link.their_note(DONE).load(Ordering::Relaxed))
-    }
+/// Whether there were rings since the last look.
+fn has_rung(link: &mut Link, heard: &mut Heard) -> bool {
+    heard.0 != Some(link.their_note(DONE).load(Ordering::Relaxed))
+}
 
+impl Heard {
     /// What is new.
     fn next(&mut self, link: &Link) -> Option<Event> {
         // An earlier listener heard those up to the base, which does not change any more.
@@ -238,7 +258,7 @@ fn read(link: &Link) -> (u64, u64) {
 /// Readable when there may be an event, if none was found before.
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.hall.porch().as_fd()
+        self.porch.as_fd()
     }
 }
 

@@ -30,16 +30,22 @@ impl<X: Default> Hall<X> {
         }
     }
 
-    /// Waits until `found` says so of a connection, somebody comes or leaves, or the deadline;
-    /// whether there is anything. A peer that makes room in its ring ends the sleep.
-    pub(crate) fn wait_for(
-        &mut self,
-        waiter: &mut Waiter,
-        deadline: Option<Instant>,
-        found: impl FnMut(&mut Link, &mut X) -> bool,
-    ) -> Result<bool, Error> {
-        let porch = self.porch().clone();
-        waiter.wait(&porch, &mut Room { hall: self, found }, deadline)
+    /// For waiting until `found` says so of a connection, or somebody comes or leaves. A peer that
+    /// makes room in its ring ends the sleep.
+    pub(crate) fn room<F>(&mut self, found: F) -> impl Sleeper
+    where
+        F: FnMut(&mut Link, &mut X) -> bool,
+    {
+        Room { hall: self, found }
+    }
+
+    /// For waiting until somebody marks the board, comes or leaves. `found` tells of a connection
+    /// whether there is something without a mark, which others may have erased.
+    pub(crate) fn marks<F>(&mut self, found: F) -> impl Sleeper
+    where
+        F: FnMut(&mut Link, &mut X) -> bool,
+    {
+        Marks { hall: self, found }
     }
 
     /// Waits until a payload of `len` bytes may fit the ring to this peer, it is gone, or the
@@ -57,19 +63,6 @@ impl<X: Default> Hall<X> {
         let porch = self.porch().clone();
         let mut room = RoomForOne { hall: self, slot: key.slot(), len, rang: false };
         waiter.wait(&porch, &mut room, Some(deadline))
-    }
-
-    /// Waits until somebody marks the board, comes or leaves, or the deadline; whether there is
-    /// anything. `found` tells of a connection whether there is something without a mark, which
-    /// others may have erased.
-    pub(crate) fn wait_for_mark(
-        &mut self,
-        waiter: &mut Waiter,
-        deadline: Option<Instant>,
-        found: impl FnMut(&mut Link, &mut X) -> bool,
-    ) -> Result<bool, Error> {
-        let porch = self.porch().clone();
-        waiter.wait(&porch, &mut Marks { hall: self, found }, deadline)
     }
 
     /// Calls `each` for the connections that marked the board or rang since the last call, and now
@@ -129,9 +122,7 @@ impl<X: Default, F: FnMut(&mut Link, &mut X) -> bool> Sleeper for Room<'_, X, F>
     fn look(&mut self) -> bool {
         let Room { hall, found } = self;
         let mut seats = hall.seats.iter_mut().flatten();
-        seats.any(|seat| found(&mut seat.link, &mut seat.extra))
-            || std::mem::take(&mut hall.rang)
-            || hall.desk.porch().has_news()
+        seats.any(|seat| found(&mut seat.link, &mut seat.extra)) || hall.desk.porch().has_news()
     }
 
     fn lie_down(&mut self) {
@@ -147,11 +138,6 @@ impl<X: Default, F: FnMut(&mut Link, &mut X) -> bool> Sleeper for Room<'_, X, F>
         for seat in self.hall.seats.iter_mut().flatten() {
             seat.link.awake_for_room();
         }
-    }
-
-    /// It rings once a sleep, so the caller looks and lies down anew if that was not enough.
-    fn rung(&mut self, _key: u32) {
-        self.hall.rang = true;
     }
 }
 

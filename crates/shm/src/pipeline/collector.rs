@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::DEPARTED_MAX;
@@ -13,12 +14,15 @@ use crate::hall::{Hall, Key, Leave, Terms};
 use crate::link::Batch;
 use crate::name::Name;
 use crate::options::Options;
+use crate::porch::Porch;
+use crate::task;
 use crate::wait::Waiter;
 use crate::wire::Kind;
 
 /// Everyone who is connected to send.
 pub(super) struct Collector {
     hall: Hall<()>,
+    porch: Arc<Porch>,
     waiter: Waiter,
     departures: VecDeque<Departure>,
 }
@@ -26,8 +30,10 @@ pub(super) struct Collector {
 impl Collector {
     pub(super) fn bind(name: &str, options: &Options, peers: usize) -> Result<Self, BindError> {
         let terms = Terms { serves: Kind::Push, peers_max: peers };
+        let hall = Hall::bind(&Name::new(name)?, options, terms)?;
         Ok(Collector {
-            hall: Hall::bind(&Name::new(name)?, options, terms)?,
+            porch: hall.porch().clone(),
+            hall,
             waiter: Waiter::new(options.wait),
             departures: VecDeque::new(),
         })
@@ -57,8 +63,12 @@ impl Collector {
 
     /// Waits for a message until the deadline; whether there may be one.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, Error> {
-        let porch = self.hall.porch().clone();
-        self.waiter.wait(&porch, &mut self.hall, deadline)
+        self.waiter.wait(&self.porch, &mut self.hall, deadline)
+    }
+
+    /// As [`Collector::wait`], as a task.
+    pub(super) async fn wait_async(&mut self) -> Result<(), Error> {
+        task::wait(&self.porch, &mut self.hall).await
     }
 
     pub(super) fn peer(&mut self, key: Key) -> Option<&Peer> {
@@ -101,6 +111,6 @@ impl Collector {
 
 impl AsFd for Collector {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.hall.porch().as_fd()
+        self.porch.as_fd()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ use crate::hall::{Hall, Key, Leave, Left, Terms};
 use crate::link::Link;
 use crate::name::Name;
 use crate::options::Options;
+use crate::porch::Porch;
+use crate::task;
 use crate::wait::Waiter;
 use crate::wire::Kind;
 
@@ -23,6 +26,7 @@ const OVERHEAD: u64 = 8;
 /// Everyone who is connected to take work.
 pub(super) struct Crew {
     hall: Hall<Worker>,
+    porch: Arc<Porch>,
     waiter: Waiter,
     /// In the order of their turns.
     workers: Vec<Key>,
@@ -59,8 +63,10 @@ enum Standing {
 impl Crew {
     pub(super) fn bind(name: &str, options: &Options, peers: usize) -> Result<Crew, BindError> {
         let terms = Terms { serves: Kind::Pull, peers_max: peers };
+        let hall = Hall::bind(&Name::new(name)?, options, terms)?;
         Ok(Crew {
-            hall: Hall::bind(&Name::new(name)?, options, terms)?,
+            porch: hall.porch().clone(),
+            hall,
             waiter: Waiter::new(options.wait),
             workers: Vec::new(),
             turn: 0,
@@ -75,7 +81,7 @@ impl Crew {
     /// Writes a message into the ring of a worker, who sees it with [`Crew::publish`].
     #[inline]
     pub(super) fn try_stage(&mut self, payload: &[u8]) -> Result<(), Error> {
-        if self.hall.porch().has_news() || !self.returned.is_empty() {
+        if self.porch.has_news() || !self.returned.is_empty() {
             self.settle()?;
         }
         self.give(payload)
@@ -92,37 +98,58 @@ impl Crew {
         }
     }
 
-    /// Waits until a message of this length can be given to somebody; whether it may be.
+    /// Waits until a message of this length can perhaps be given to somebody, or for the deadline.
     #[cold]
     pub(super) fn wait_for_room(
         &mut self,
         len: usize,
         deadline: Option<Instant>,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
+        let found = self.found_room(len);
+        self.waiter.wait(&self.porch, &mut self.hall.room(found), deadline).map(drop)
+    }
+
+    /// As [`Crew::wait_for_room`], as a task.
+    pub(super) async fn wait_for_room_async(&mut self, len: usize) -> Result<(), Error> {
+        let found = self.found_room(len);
+        task::wait(&self.porch, &mut self.hall.room(found)).await
+    }
+
+    fn found_room(&mut self, len: usize) -> impl FnMut(&mut Link, &mut Worker) -> bool + use<> {
         self.publish();
         // What was returned goes first.
         let len = self.returned.front().map_or(len, Vec::len);
-        self.hall.wait_for(&mut self.waiter, deadline, |link, _| {
+        move |link, _| {
             link.payload_max() >= len && !link.session().is_closed() && link.has_room(len)
-        })
+        }
     }
 
     /// Waits until everything is taken, or for the deadline; how many messages are not.
     pub(super) fn flush(&mut self, deadline: Instant) -> Result<u64, Error> {
         loop {
-            match self.settle() {
-                Ok(()) | Err(Error::Full) => self.publish(),
-                Err(error) => return Err(error),
-            }
-            let untaken = self.untaken();
+            let untaken = self.push_on()?;
             if untaken == 0 || Instant::now() >= deadline {
                 return Ok(untaken);
             }
-            self.hall.wait_for(&mut self.waiter, Some(deadline), |link, worker| {
-                let head = link.released();
-                head.is_ok_and(|head| head != worker.sent.taken_to())
-            })?;
+            self.waiter.wait(&self.porch, &mut self.hall.room(has_taken), Some(deadline))?;
         }
+    }
+
+    /// As [`Crew::flush`], as a task.
+    pub(super) async fn flush_async(&mut self) -> Result<u64, Error> {
+        while self.push_on()? > 0 {
+            task::wait(&self.porch, &mut self.hall.room(has_taken)).await?;
+        }
+        Ok(0)
+    }
+
+    /// Gives what came back to others, as far as there is room; how many messages are not taken.
+    fn push_on(&mut self) -> Result<u64, Error> {
+        match self.settle() {
+            Ok(()) | Err(Error::Full) => self.publish(),
+            Err(error) => return Err(error),
+        }
+        Ok(self.untaken())
     }
 
     /// Messages that nobody has taken.
@@ -282,6 +309,11 @@ impl Crew {
     }
 }
 
+/// Whether a worker has taken something since it was last asked.
+fn has_taken(link: &mut Link, worker: &mut Worker) -> bool {
+    link.released().is_ok_and(|head| head != worker.sent.taken_to())
+}
+
 impl Worker {
     fn standing(&self, link: &mut Link) -> Standing {
         let note = link.their_note(FREE).load(Ordering::Relaxed);
@@ -298,6 +330,6 @@ impl Worker {
 
 impl AsFd for Crew {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.hall.porch().as_fd()
+        self.porch.as_fd()
     }
 }

@@ -180,6 +180,21 @@ impl Pull {
         Ok(Some(Message { pull: self, from }))
     }
 
+    /// As [`Pull::recv`], as a task of any executor. Dropped before it is ready, it has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pull::recv`].
+    pub async fn recv_async(&mut self) -> Result<Message<'_>, Error> {
+        let from = loop {
+            if let Some(from) = self.poll()? {
+                break from;
+            }
+            self.wait_async().await?;
+        };
+        Ok(Message { pull: self, from })
+    }
+
     /// As [`Pull::recv`], into a buffer of the caller's, whose earlier contents are cleared.
     ///
     /// # Errors
@@ -234,6 +249,25 @@ impl Pull {
                 0 => self.wait(Some(deadline))?,
                 taken => return Ok(taken),
             };
+        }
+    }
+
+    /// As [`Pull::recv_many`], as a task of any executor. Dropped before it is ready, it has taken
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pull::recv`].
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    pub async fn recv_many_async(&mut self, batch: &mut Batch, max: usize) -> Result<usize, Error> {
+        loop {
+            match self.try_recv_many(batch, max)? {
+                0 => self.wait_async().await?,
+                taken => return Ok(taken),
+            }
         }
     }
 
@@ -303,6 +337,13 @@ impl Pull {
         match &mut self.way {
             Way::Collector(collector) => collector.wait(deadline),
             Way::Worker(worker) => worker.wait(deadline),
+        }
+    }
+
+    async fn wait_async(&mut self) -> Result<(), Error> {
+        match &mut self.way {
+            Way::Collector(collector) => collector.wait_async().await,
+            Way::Worker(worker) => worker.wait_async().await,
         }
     }
 }

@@ -246,6 +246,21 @@ impl Push {
         staged
     }
 
+    /// As [`Push::send`], as a task of any executor. Dropped before it is ready, it has sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Push::send`].
+    pub async fn send_async(&mut self, payload: &[u8]) -> Result<(), Error> {
+        loop {
+            match self.try_send(payload) {
+                Err(Error::Full) => {}
+                other => return other,
+            }
+            either!(&mut self.way, it => it.wait_for_room_async(payload.len()).await)?;
+        }
+    }
+
     /// Writes a message into the ring of a receiver, which sees it after [`Push::publish`]; earlier
     /// if 8 KiB have been staged, or if this or another call finds a ring full or turns to another
     /// worker. It waits for room as [`Push::send`] does.
@@ -277,6 +292,15 @@ impl Push {
     /// [`Error::System`].
     pub fn flush(&mut self, limit: Duration) -> Result<u64, Error> {
         either!(&mut self.way, it => it.flush(Instant::now() + limit))
+    }
+
+    /// As [`Push::flush`] without a limit, as a task of any executor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Push::flush`].
+    pub async fn flush_async(&mut self) -> Result<u64, Error> {
+        either!(&mut self.way, it => it.flush_async().await)
     }
 
     /// As [`Push::flush`], and the end. What is in the ring of a receiver that lives it takes all

@@ -1,6 +1,7 @@
 //! The sender to one collector, and to its successors.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::push::Losses;
@@ -11,6 +12,8 @@ use crate::error::Error;
 use crate::hall::Leave;
 use crate::link::Link;
 use crate::options::Options;
+use crate::porch::Porch;
+use crate::task;
 use crate::tie::{Patience, Tie};
 use crate::wait::{Sleeper, Waiter};
 use crate::wire::Kind;
@@ -18,6 +21,7 @@ use crate::wire::Kind;
 /// The way to a collector.
 pub(super) struct Uplink {
     tie: Tie,
+    porch: Arc<Porch>,
     waiter: Waiter,
     sent: Sent,
     /// Bytes staged since the last publication.
@@ -33,13 +37,21 @@ impl Uplink {
     ) -> Result<Uplink, ConnectError> {
         let waiter = Waiter::new(options.wait);
         let tie = Tie::connect(name, options, Kind::Push, patience)?;
-        Ok(Uplink { tie, waiter, sent: Sent::default(), staged: 0, losses: Losses::default() })
+        let porch = tie.porch().clone();
+        Ok(Uplink {
+            tie,
+            porch,
+            waiter,
+            sent: Sent::default(),
+            staged: 0,
+            losses: Losses::default(),
+        })
     }
 
     /// Writes a message, which the collector sees with [`Uplink::publish`].
     #[inline]
     pub(super) fn try_stage(&mut self, payload: &[u8]) -> Result<(), Error> {
-        if self.tie.porch().has_news() {
+        if self.porch.has_news() {
             self.advance();
         }
         let Some(link) = self.tie.link() else {
@@ -77,31 +89,54 @@ impl Uplink {
         }
     }
 
-    /// Waits until a message of this length can be sent; whether it may be, or never.
+    /// Waits until a message of this length can perhaps be sent, or never, or for the deadline.
     #[cold]
     pub(super) fn wait_for_room(
         &mut self,
         len: usize,
         deadline: Option<Instant>,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         self.publish();
-        self.wait_for(deadline, |link| link.has_room(len))
+        let mut room = Room { tie: &mut self.tie, found: |link: &mut Link| link.has_room(len) };
+        self.waiter.wait(&self.porch, &mut room, deadline).map(drop)
+    }
+
+    /// As [`Uplink::wait_for_room`], as a task.
+    pub(super) async fn wait_for_room_async(&mut self, len: usize) -> Result<(), Error> {
+        self.publish();
+        let mut room = Room { tie: &mut self.tie, found: |link: &mut Link| link.has_room(len) };
+        task::wait(&self.porch, &mut room).await
     }
 
     /// Waits until everything is taken, or for the deadline; how many messages are not.
     pub(super) fn flush(&mut self, deadline: Instant) -> Result<u64, Error> {
         loop {
-            self.advance();
-            self.publish();
-            let untaken = self.untaken();
+            let untaken = self.push_on();
             if untaken == 0 || self.tie.is_over() || Instant::now() >= deadline {
                 return Ok(untaken);
             }
-            let taken_to = self.sent.taken_to();
-            self.wait_for(Some(deadline), |link| {
-                link.released().is_ok_and(|head| head != taken_to)
-            })?;
+            let mut room = Room { tie: &mut self.tie, found: has_taken(&self.sent) };
+            self.waiter.wait(&self.porch, &mut room, Some(deadline))?;
         }
+    }
+
+    /// As [`Uplink::flush`], as a task.
+    pub(super) async fn flush_async(&mut self) -> Result<u64, Error> {
+        loop {
+            let untaken = self.push_on();
+            if untaken == 0 || self.tie.is_over() {
+                return Ok(untaken);
+            }
+            let mut room = Room { tie: &mut self.tie, found: has_taken(&self.sent) };
+            task::wait(&self.porch, &mut room).await?;
+        }
+    }
+
+    /// Turns to the next collector if there is one; how many messages are not taken.
+    fn push_on(&mut self) -> u64 {
+        self.advance();
+        self.publish();
+        self.untaken()
     }
 
     /// Messages that no collector has taken.
@@ -126,7 +161,7 @@ impl Uplink {
 
     /// Deals with a collector that is gone, and with one that was found.
     fn advance(&mut self) {
-        if !self.tie.porch().take_news() {
+        if !self.porch.take_news() {
             return;
         }
         if self.tie.link().is_some_and(|link| link.session().is_closed()) {
@@ -154,29 +189,24 @@ impl Uplink {
         self.losses.push(Loss { peer, why, taken, returned: self.sent.untaken() });
         self.tie.lose(head);
     }
+}
 
-    fn wait_for(
-        &mut self,
-        deadline: Option<Instant>,
-        found: impl FnMut(&mut Link) -> bool,
-    ) -> Result<bool, Error> {
-        let porch = self.tie.porch().clone();
-        let mut room = Room { tie: &mut self.tie, found, rang: false };
-        self.waiter.wait(&porch, &mut room, deadline)
-    }
+/// Whether a collector has taken something since that was last asked.
+fn has_taken(sent: &Sent) -> impl FnMut(&mut Link) -> bool + use<> {
+    let taken_to = sent.taken_to();
+    move |link| link.released().is_ok_and(|head| head != taken_to)
 }
 
 /// Waits for what the collector gives back, or for news of it.
 struct Room<'a, F> {
     tie: &'a mut Tie,
     found: F,
-    rang: bool,
 }
 
 impl<F: FnMut(&mut Link) -> bool> Sleeper for Room<'_, F> {
     fn look(&mut self) -> bool {
-        let Room { tie, found, rang } = self;
-        tie.link().is_some_and(found) || std::mem::take(rang) || tie.porch().has_news()
+        let Room { tie, found } = self;
+        tie.link().is_some_and(found) || tie.porch().has_news()
     }
 
     fn lie_down(&mut self) {
@@ -189,11 +219,6 @@ impl<F: FnMut(&mut Link) -> bool> Sleeper for Room<'_, F> {
         if let Some(link) = self.tie.link() {
             link.awake_for_room();
         }
-    }
-
-    /// It rings once a sleep, so the caller looks and lies down anew if that was not enough.
-    fn rung(&mut self, _key: u32) {
-        self.rang = true;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -13,7 +14,9 @@ use crate::error::{Corrupt, Error};
 use crate::hall::Leave;
 use crate::link::{Batch, Taken};
 use crate::options::Options;
+use crate::porch::Porch;
 use crate::step::step;
+use crate::task;
 use crate::tie::{Patience, Tie};
 use crate::wait::{Sleeper, Waiter};
 use crate::wire::Kind;
@@ -21,6 +24,7 @@ use crate::wire::Kind;
 /// The way from whoever gives work.
 pub(super) struct Worker {
     line: Line,
+    porch: Arc<Porch>,
     waiter: Waiter,
     departures: VecDeque<Departure>,
 }
@@ -41,8 +45,9 @@ impl Worker {
     ) -> Result<Worker, ConnectError> {
         let waiter = Waiter::new(options.wait);
         let tie = Tie::connect(name, options, Kind::Pull, patience)?;
+        let porch = tie.porch().clone();
         let line = Line { tie, taken: 0, noted: 0 };
-        Ok(Worker { line, waiter, departures: VecDeque::new() })
+        Ok(Worker { line, porch, waiter, departures: VecDeque::new() })
     }
 
     /// Takes the next message, if there is one; whether so.
@@ -82,8 +87,12 @@ impl Worker {
 
     /// Waits for a message until the deadline; whether there may be one.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, Error> {
-        let porch = self.line.tie.porch().clone();
-        self.waiter.wait(&porch, &mut self.line, deadline)
+        self.waiter.wait(&self.porch, &mut self.line, deadline)
+    }
+
+    /// As [`Worker::wait`], as a task.
+    pub(super) async fn wait_async(&mut self) -> Result<(), Error> {
+        task::wait(&self.porch, &mut self.line).await
     }
 
     pub(super) fn peer(&mut self) -> Option<&Peer> {
