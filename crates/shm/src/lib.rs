@@ -50,15 +50,14 @@
 //! Each side creates the half it writes, seals it against resizing and against any other writer,
 //! and gives the other a descriptor that can only be mapped read-only. No two clients share a page
 //! with messages. What is read from the other's half is loaded once, checked against private state,
-//! and believed in that private copy alone; what cannot be true ends the connection with
-//! [`Corrupt`](Error::Corrupt).
+//! and believed in that private copy alone; what cannot be true ends that connection, and no other.
 //!
 //! # Waiting
 //!
 //! A message is a few stores; a system call happens only to wake a side that sleeps ([`Wait`] says
-//! how soon it does). Blocking calls, polling ones and futures can be mixed on one endpoint. Each
-//! endpoint is also one descriptor ([`AsFd`](std::os::fd::AsFd)) that becomes readable when there
-//! may be something to do, for event loops of other kinds.
+//! how soon it does). Blocking calls, polling ones and futures can be mixed on one endpoint. A
+//! future registers with tokio's driver where there is one (feature `tokio`), and is woken by a
+//! thread of this crate on any other executor.
 //!
 //! # Death and return
 //!

@@ -1,6 +1,5 @@
 //! A connection of the side that connects, made anew when the other side dies.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,12 +102,6 @@ impl Tie {
             Reached::Nobody => self.state = State::Over,
         }
         matches!(self.state, State::Up(_))
-    }
-}
-
-impl AsFd for Tie {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reach.porch().as_fd()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::outstanding::{Outstanding, RequestId};
@@ -591,12 +590,6 @@ impl Sleeper for Listening<'_> {
         if let State::Up(link) = self.0 {
             link.awake();
         }
-    }
-}
-
-impl AsFd for Client {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reach.porch().as_fd()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -472,12 +471,6 @@ impl Backlog {
 fn deadline_within(deadline: Option<Instant>, limit: Duration) -> Instant {
     let limit = Instant::now() + limit;
     deadline.map_or(limit, |deadline| deadline.min(limit))
-}
-
-impl AsFd for Server {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.porch.as_fd()
-    }
 }
 
 impl fmt::Debug for Server {

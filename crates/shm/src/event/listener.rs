@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
@@ -226,11 +225,12 @@ impl Heard {
         if self.0.replace(count) == Some(count) {
             return None;
         }
+        // Where a successor begins, also if there was nothing new.
         link.my_note(SEEN).store(count, Ordering::Relaxed);
-        step("listener.seen");
         if count == heard {
             return None;
         }
+        step("listener.seen");
         let peer = link.session().peer().clone();
         // A count that goes back is a liar's.
         Some(Event { peer, value, rings: count.wrapping_sub(heard) })
@@ -256,11 +256,6 @@ fn read(link: &Link) -> (u64, u64) {
 }
 
 /// Readable when there may be an event, if none was found before.
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.porch.as_fd()
-    }
-}
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

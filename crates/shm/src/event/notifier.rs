@@ -1,7 +1,6 @@
 //! The side that rings.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{Ordering, fence};
 
 use super::{BASE, BEGUN, DONE, RING_BYTES, SEEN, VALUE};
@@ -144,11 +143,6 @@ impl Notifier {
 }
 
 /// Readable when a listener is gone, or another was found.
-impl AsFd for Notifier {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.tie.as_fd()
-    }
-}
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

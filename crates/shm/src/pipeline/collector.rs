@@ -1,7 +1,6 @@
 //! The receiver of many senders.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -109,8 +108,3 @@ impl Collector {
     }
 }
 
-impl AsFd for Collector {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.porch.as_fd()
-    }
-}

@@ -1,7 +1,6 @@
 //! The sender of many workers: who gets the next message, and what becomes of what the dead leave.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -328,8 +327,3 @@ impl Worker {
     }
 }
 
-impl AsFd for Crew {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.porch.as_fd()
-    }
-}

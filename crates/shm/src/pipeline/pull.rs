@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::PEERS_MAX;
@@ -381,14 +380,6 @@ impl Deref for Message<'_> {
 }
 
 /// Readable when there may be something to receive, if nothing was found before.
-impl AsFd for Pull {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.way {
-            Way::Collector(collector) => collector.as_fd(),
-            Way::Worker(worker) => worker.as_fd(),
-        }
-    }
-}
 
 impl fmt::Debug for Pull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::crew::Crew;
@@ -350,11 +349,6 @@ impl Push {
 }
 
 /// Readable when a receiver that was waited for has made room, or one came or left.
-impl AsFd for Push {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        either!(&self.way, it => it.as_fd())
-    }
-}
 
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

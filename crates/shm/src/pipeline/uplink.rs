@@ -1,6 +1,5 @@
 //! The sender to one collector, and to its successors.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -222,8 +221,3 @@ impl<F: FnMut(&mut Link) -> bool> Sleeper for Room<'_, F> {
     }
 }
 
-impl AsFd for Uplink {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.tie.as_fd()
-    }
-}

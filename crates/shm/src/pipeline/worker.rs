@@ -1,7 +1,6 @@
 //! The receiver of one sender's work, and of its successors'.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -196,8 +195,3 @@ impl Sleeper for Line {
     }
 }
 
-impl AsFd for Worker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.line.tie.as_fd()
-    }
-}

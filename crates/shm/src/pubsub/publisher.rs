@@ -1,7 +1,6 @@
 //! The side that publishes.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -417,11 +416,6 @@ impl Drop for Publisher {
 }
 
 /// Readable when a subscriber that was waited for has made room, or one came or left.
-impl AsFd for Publisher {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.porch.as_fd()
-    }
-}
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -399,11 +399,6 @@ impl Subscriber {
 }
 
 /// Readable when there may be a message.
-impl AsFd for Subscriber {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.finder.porch.as_fd()
-    }
-}
 
 impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
