@@ -12,7 +12,7 @@ use super::side::Side;
 use super::{DELIVERIES_PER_S, NS_PER_PUBLISH, SMALL_ROOM, number_of, numbered};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::seqlock;
-use crate::rivals::processes::{Publishes, Spec, Subscribes, iceoryx2, shmem_ipc, unix};
+use crate::rivals::processes::{Publishes, Spec, Subscribes, chaski, iceoryx2, shmem_ipc, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
 use crate::workloads::laps::warm_up;
@@ -39,6 +39,7 @@ fn contestants(subscribers: usize) -> Vec<Contestant> {
     use unix::SeqPacket;
     vec![
         contestant::<seqlock::Publisher, seqlock::Subscribers>("limit", subscribers),
+        contestant::<chaski::Publishing, chaski::Subscribing>("chaski", subscribers),
         contestant::<Publisher, Subscribers>("iceoryx2", subscribers),
         contestant::<Near<Rings>, Far<Rings>>("shmem-ipc", subscribers),
         contestant::<Near<SeqPacket>, Far<SeqPacket>>("unix-seqpacket", subscribers),

@@ -3,9 +3,11 @@
 
 mod call;
 mod pipeline;
+mod pubsub;
 
 pub use call::{Answering, Asking, Visitor};
 pub use pipeline::{Pulling, PullingSingly, Pushing, PushingBatches};
+pub use pubsub::{Publishing, Subscribing};
 
 use ::chaski_shm::Wait;
 

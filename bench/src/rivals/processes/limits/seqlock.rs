@@ -74,6 +74,7 @@ impl Publishes for Publisher {
 
 impl Subscribes for Subscribers {
     fn poll(&mut self, at: usize, mut read: impl Read) -> Result<bool> {
+        self.catch_up(at);
         let next = &mut self.next[at];
         let slot = &self.ring.0[*next as usize % SLOTS];
         // ORDERING: pairs with the release in `publish`.
@@ -85,11 +86,19 @@ impl Subscribes for Subscribers {
             read(words.as_flattened())?;
             return Ok(true);
         }
+        Ok(false)
+    }
+}
+
+impl Subscribers {
+    /// Goes on half a ring behind what lies in its place, if the publisher is a round ahead.
+    fn catch_up(&mut self, at: usize) {
+        let next = &mut self.next[at];
+        // ORDERING: no words are read by this number.
+        let number = self.ring.0[*next as usize % SLOTS].number.load(Ordering::Relaxed);
         if number > 2 * *next {
-            // The publisher is a round ahead: the oldest message that is left is the one behind.
             *next = number / 2 + 1 - SLOTS as u64 / 2;
         }
-        Ok(false)
     }
 }
 
