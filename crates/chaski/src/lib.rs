@@ -4,15 +4,16 @@
 //! |---|---|---|
 //! | `channel` (default) | [`channel`] | channels between threads and tasks, and select over them |
 //! | `pool` (default) | [`pool`] | workers that each own a thread, a state and a queue |
+//! | `shm` (default) | [`shm`] | messages between the processes of one machine; on Linux |
 //! | `log` (default) | [`log`] | the durable log, in files or in memory |
 //! | `broker` | [`broker`] | the broker as a library |
 //! | `kafka` | [`kafka`] | the Kafka wire protocol, sans I/O |
 //! | `futures` | | `Stream` for receivers and `Sink` for senders of [`channel`] |
-//! | `tokio` | | workers of [`pool`] on a tokio runtime each |
+//! | `tokio` | | workers of [`pool`] on a tokio runtime each; [`shm`] in its driver |
 //!
 //! [`batch`] is the record batch that logs, brokers and the wire share. The crate's folder
 //! `examples` has more: a pipeline, logging from many threads, a sharded counter, requests with
-//! replies.
+//! replies between threads and between processes.
 //!
 //! # Between threads
 //!
@@ -52,6 +53,41 @@
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Between processes
+//!
+//! A name is where two programs meet; messages then go through memory that they share. One binds
+//! it:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "shm", target_os = "linux"))] {
+//! use chaski::shm::Server;
+//!
+//! let mut server = Server::bind("greeter")?;
+//! loop {
+//!     let request = server.recv()?;
+//!     let greeting = format!("hello, {}", String::from_utf8_lossy(&request));
+//!     request.reply(greeting.as_bytes())?;
+//! }
+//! # }
+//! # #[allow(unreachable_code)]
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Any number of others connect:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "shm", target_os = "linux"))] {
+//! use chaski::shm::Client;
+//!
+//! let mut client = Client::connect("greeter")?;
+//! assert_eq!(client.call(b"world")?, b"hello, world");
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Either may die at any time: the other goes on, and nothing is left behind. `chaski shm ls` shows
+//! who is there, and `chaski send 'shm://greeter?type=call'` asks from the command line.
 //!
 //! # A log of one's own
 //!
@@ -121,3 +157,5 @@ pub use chaski_kafka as kafka;
 pub use chaski_log as log;
 #[cfg(feature = "pool")]
 pub use chaski_pool as pool;
+#[cfg(all(feature = "shm", target_os = "linux"))]
+pub use chaski_shm as shm;

@@ -9,7 +9,7 @@ use thiserror::Error;
 pub(crate) const SCHEME: &str = "shm://";
 
 /// A name in shared memory, and what to be there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ServiceUrl {
     pub(crate) name: String,
     /// None: push or pull, whichever fits the command.
@@ -18,6 +18,12 @@ pub(crate) struct ServiceUrl {
     pub(crate) side: Option<Side>,
     /// None: where this user's services are.
     pub(crate) dir: Option<PathBuf>,
+    /// Of who publishes: how many messages to remember; of who subscribes: how many to begin with.
+    pub(crate) history: Option<usize>,
+    /// Of who publishes: subscribers to wait for before the first message.
+    pub(crate) wait: Option<usize>,
+    /// Of who subscribes.
+    pub(crate) policy: Option<Policy>,
 }
 
 /// What to be.
@@ -31,6 +37,17 @@ pub(crate) enum Role {
     Sub,
     Notify,
     Listen,
+}
+
+/// What becomes of a subscriber that is too slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// It is waited for.
+    Block,
+    /// It loses the oldest messages, and is told how many.
+    Drop,
+    /// It is cut off.
+    Disconnect,
 }
 
 /// Who has the name.
@@ -48,8 +65,17 @@ pub(crate) enum Side {
 pub(crate) enum ServiceError {
     #[error("the name is missing: shm://NAME")]
     NoName,
-    #[error("`{0}` is no parameter: `type=..`, `bind`, `connect` and `dir=DIR` are")]
+    #[error(
+        "`{0}` is no parameter: `type=..`, `bind`, `connect`, `dir=DIR`, `history=N`, `wait=N` and \
+         `policy=..` are"
+    )]
     Parameter(String),
+    #[error("`{0}` is for {1}")]
+    Misplaced(&'static str, &'static str),
+    #[error("`{0}` is not so many")]
+    Number(String),
+    #[error("`{0}` is no policy: block, drop, disconnect are")]
+    Policy(String),
     #[error("`{0}` is no type: {names} are", names = Role::names())]
     Type(String),
     #[error("`{0}` is there twice")]
@@ -159,9 +185,33 @@ impl ServiceUrl {
             }
             ("dir", None | Some("")) => Err(ServiceError::NoDir),
             ("dir", Some(value)) => once(&mut self.dir, PathBuf::from(value), "dir"),
+            ("history", Some(value)) => once(&mut self.history, many(value)?, "history"),
+            ("wait", Some(value)) => once(&mut self.wait, many(value)?, "wait"),
+            ("policy", Some(value)) => once(&mut self.policy, policy(value)?, "policy"),
             ("bind", None) => self.choose(Side::Bind),
             ("connect", None) => self.choose(Side::Connect),
             (name, _) => Err(ServiceError::Parameter(name.to_owned())),
+        }
+    }
+
+    /// Whether all of it goes with its role.
+    fn check(&self) -> Result<(), ServiceError> {
+        let role = self.role;
+        let (publishes, subscribes) = (role == Some(Role::Pub), role == Some(Role::Sub));
+        match (role, self.side) {
+            (Some(role), Some(side)) if !role.may_choose_its_side() && side != role.side() => {
+                Err(ServiceError::Side(role, side))
+            }
+            _ if self.history.is_some() && !publishes && !subscribes => {
+                Err(ServiceError::Misplaced("history", "type=pub and type=sub"))
+            }
+            _ if self.wait.is_some() && !publishes => {
+                Err(ServiceError::Misplaced("wait", "type=pub"))
+            }
+            _ if self.policy.is_some() && !subscribes => {
+                Err(ServiceError::Misplaced("policy", "type=sub"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -170,6 +220,23 @@ impl ServiceUrl {
             Some(other) if other != side => Err(ServiceError::BothSides),
             _ => once(&mut self.side, side, side.as_str()),
         }
+    }
+}
+
+/// The most messages and subscribers that can be asked for.
+const MANY: usize = 1 << 24;
+
+fn many(text: &str) -> Result<usize, ServiceError> {
+    let number = text.parse().ok().filter(|number| *number <= MANY);
+    number.ok_or_else(|| ServiceError::Number(text.to_owned()))
+}
+
+fn policy(text: &str) -> Result<Policy, ServiceError> {
+    match text {
+        "block" => Ok(Policy::Block),
+        "drop" => Ok(Policy::Drop),
+        "disconnect" => Ok(Policy::Disconnect),
+        _ => Err(ServiceError::Policy(text.to_owned())),
     }
 }
 
@@ -190,19 +257,15 @@ impl FromStr for ServiceUrl {
         if name.is_empty() {
             return Err(ServiceError::NoName);
         }
-        let mut url = ServiceUrl { name: name.to_owned(), role: None, side: None, dir: None };
+        let mut url = ServiceUrl { name: name.to_owned(), ..ServiceUrl::default() };
         for part in query.split('&').filter(|part| !part.is_empty()) {
             match part.split_once('=') {
                 Some((name, value)) => url.set(name, Some(value))?,
                 None => url.set(part, None)?,
             }
         }
-        match (url.role, url.side) {
-            (Some(role), Some(side)) if !role.may_choose_its_side() && side != role.side() => {
-                Err(ServiceError::Side(role, side))
-            }
-            _ => Ok(url),
-        }
+        url.check()?;
+        Ok(url)
     }
 }
 
@@ -222,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_name_is_enough() {
-        let expected = ServiceUrl { name: "a".to_owned(), role: None, side: None, dir: None };
+        let expected = ServiceUrl { name: "a".to_owned(), ..ServiceUrl::default() };
         assert_eq!(url("a"), Ok(expected.clone()));
         assert_eq!(url("a/?"), Ok(expected.clone()));
         assert_eq!(expected.to_string(), "shm://a");
@@ -248,6 +311,19 @@ mod tests {
             assert_ne!(role.opposite().side(), role.side());
             assert_eq!(url(&format!("a?type={role}")).unwrap().role, Some(role));
         }
+    }
+
+    #[test]
+    fn who_publishes_and_who_subscribes_have_more_to_say() {
+        let sub = url("a?type=sub&history=5&policy=block").unwrap();
+        assert_eq!((sub.history, sub.policy), (Some(5), Some(Policy::Block)));
+        let publish = url("a?wait=0&type=pub&history=9").unwrap();
+        assert_eq!((publish.wait, publish.history), (Some(0), Some(9)));
+        for wrong in ["a?history=5", "a?wait=1&type=sub", "a?type=pub&policy=drop"] {
+            assert!(matches!(url(wrong), Err(ServiceError::Misplaced(..))), "{wrong}");
+        }
+        assert_eq!(url("a?type=sub&history=-1"), Err(ServiceError::Number("-1".into())));
+        assert_eq!(url("a?type=sub&policy=lose"), Err(ServiceError::Policy("lose".into())));
     }
 
     #[test]

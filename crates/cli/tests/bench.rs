@@ -89,3 +89,20 @@ fn only_the_latency_of_a_pool() {
     assert!(table.contains("\npool "), "{table}");
     assert!(!table.contains("WORKERS"), "{table}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn two_processes_are_measured() {
+    let args = "bench shm --size 256 --batch 16 --ring 16384 --wait block --no-pin -o json";
+    let args: Vec<&str> = args.split_whitespace().chain(SMALL).collect();
+    let report = chaski(&args).ok().json();
+    assert_eq!((&report["size_bytes"], &report["wait"]), (&256.into(), &"block".into()));
+    assert_eq!(names(&report["round_trip"], "who"), ["shm"]);
+    assert_eq!(names(&report["stream"], "who"), ["shm"]);
+    let last = |rows: &Value| rows.as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last(&report["round_trip"])["samples"], 1000, "500 laps in each of 2 rounds");
+    assert!(last(&report["stream"])["ns_per_message"].as_f64().unwrap() > 0.0);
+    let table = chaski(&[&["bench", "shm"][..], &SMALL].concat()).ok().stdout;
+    assert!(table.contains("Round trip between two processes\nWHO "), "{table}");
+    chaski(&["bench", "shm", "--ring", "5000"]).fails(2, &["a power of two"]);
+}

@@ -19,13 +19,20 @@ use crate::position::Position;
 ///
 ///   shm://NAME              takes the name, and collects: `chaski send shm://NAME`
 ///   shm://NAME?connect      connects as one of the workers of: `chaski send 'shm://NAME?bind'`
+///   shm://NAME?type=sub     connects to who publishes: `chaski send 'shm://NAME?type=pub'`
 ///   shm://NAME?type=serve   takes the name as a server, and answers each request with itself
+///   shm://NAME?type=listen  takes the name, and prints the latest number of each who notifies
+///
+/// Who subscribes gets what is published from then on, with `&history=N` up to so many before. If it
+/// is too slow it loses the oldest and says how many; with `&policy=block` it is waited for instead,
+/// with `&policy=disconnect` cut off.
 ///
 /// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
 ///
 /// JSON objects of a topic have topic, partition, offset, timestamp (milliseconds since 1970, -1
-/// for none), key, value and headers; those of a service have service, pid and value. Bytes that
-/// are UTF-8 are a string, other bytes {"base64": ".."}, null is null.
+/// for none), key, value and headers; those of a service have service, pid and value, for a
+/// publication sequence, for a notification rings: how many it stands for. Bytes that are UTF-8 are a string, other bytes
+/// {"base64": ".."}, null is null.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[command(after_help = "Examples:
@@ -37,7 +44,8 @@ use crate::position::Position;
 
   chaski recv shm://lines
   chaski recv shm://lines -o json | chaski send kafka://127.0.0.1:9092/lines --json
-  chaski recv 'shm://jobs?connect'               one worker; start as many as there are cores")]
+  chaski recv 'shm://jobs?connect'               one worker; start as many as there are cores
+  chaski recv 'shm://log?type=sub&history=20' | grep error")]
 pub(crate) struct Recv {
     /// Where from: kafka://HOST:PORT/TOPIC, or shm://NAME
     #[arg(value_name = "URL")]

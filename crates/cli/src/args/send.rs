@@ -21,7 +21,11 @@ use crate::address::Url;
 ///   shm://NAME             connects to a process that collects: `chaski recv shm://NAME`
 ///   shm://NAME?bind        takes the name, and gives each line to one of those that connect
 ///   shm://NAME?type=call   connects to a server: a line is a request, its answer is printed
+///   shm://NAME?type=pub    takes the name, and gives each line to everybody who subscribes
+///   shm://NAME?type=notify connects to a listener: a line is a number, and replaces the one before
 ///
+/// Who publishes waits for a first subscriber, `&wait=N` for so many, and remembers 1000 messages,
+/// `&history=N` so many, for those who come later and ask for them.
 /// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
 ///
 /// With --json, a line is an object with `value` and, for a topic, if wanted, `key`, `headers`,
@@ -40,7 +44,8 @@ use crate::address::Url;
 
   echo hello | chaski send shm://lines
   chaski send 'shm://jobs?bind' jobs.txt         each line to one worker that is free
-  echo world | chaski send 'shm://greeter?type=call'")]
+  echo world | chaski send 'shm://greeter?type=call'
+  tail -f app.log | chaski send 'shm://log?type=pub&wait=0'")]
 pub(crate) struct Send {
     /// Where to: kafka://HOST:PORT/TOPIC, or shm://NAME
     #[arg(value_name = "URL")]

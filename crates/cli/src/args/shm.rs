@@ -33,7 +33,8 @@ pub(crate) enum Shm {
 /// List the services that processes of this machine are bound to.
 ///
 /// PEERS are connected now. MESSAGES and BYTES went either way over their connections; those of
-/// peers that have left are no longer counted. FILL is that of the fullest ring. The state `silent`
+/// peers that have left are no longer counted, and what is published counts once. FILL is that of
+/// the fullest ring. The state `silent`
 /// means that a process holds the name and does not answer: it has been stopped, or is another
 /// user's.
 ///

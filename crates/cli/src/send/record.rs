@@ -74,6 +74,14 @@ struct JsonLine<'a> {
     _topic: Option<IgnoredAny>,
     #[serde(rename = "offset")]
     _offset: Option<IgnoredAny>,
+    #[serde(rename = "service")]
+    _service: Option<IgnoredAny>,
+    #[serde(rename = "pid")]
+    _pid: Option<IgnoredAny>,
+    #[serde(rename = "rings")]
+    _rings: Option<IgnoredAny>,
+    #[serde(rename = "sequence")]
+    _sequence: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,6 +193,12 @@ mod tests {
         let headers = [("a".to_owned(), Some(b"x".to_vec())), ("b".to_owned(), None)];
         assert_eq!(record.headers, headers);
         assert_eq!((record.timestamp, record.partition), (Some(5), Some(3)));
+    }
+
+    #[test]
+    fn what_a_service_sent_is_a_record() {
+        let line = br#"{"service":"s","pid":7,"rings":2,"sequence":3,"value":"17"}"#;
+        assert_eq!(key_value(&parse_json(line).unwrap()), (None, Some(&b"17"[..])));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Endpoints that messages come in by: one shape for all.
 
+mod listen;
 mod pull;
 mod serve;
+mod subscribe;
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use chaski_shm::ConnectError;
+use serde::Serialize;
 
 use super::explain;
 use crate::failure::{CALLED_WRONGLY, Failure};
@@ -18,6 +21,9 @@ const TRY: Duration = Duration::from_millis(100);
 /// How long nobody is told that nobody is there.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// As good as for ever.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(365 * 86_400);
+
 /// Where messages come from.
 pub(super) trait Inlet {
     /// The next message, waiting for it no longer than that; its payload replaces what is in
@@ -28,13 +34,24 @@ pub(super) trait Inlet {
 /// What came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Came {
-    Message {
-        /// The process that sent it, where that is known.
-        pid: Option<u32>,
-    },
+    Message(Origin),
     Nothing,
     /// Nothing, and nothing will.
     End,
+}
+
+/// Where a message came from, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(super) struct Origin {
+    /// The process that sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pid: Option<u32>,
+    /// Of a notification: how many it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rings: Option<u64>,
+    /// Of a publication: how many came before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sequence: Option<u64>,
 }
 
 /// How to wait for who is not there.
@@ -55,6 +72,8 @@ pub(super) fn open(
     match url.role.unwrap_or(Role::Pull) {
         Role::Pull => Ok(pull::Pulling::open(url, awaiting)?.map(boxed)),
         Role::Serve => Ok(Some(boxed(serve::Serving::open(url)?))),
+        Role::Sub => Ok(subscribe::Subscribing::open(url, awaiting)?.map(boxed)),
+        Role::Listen => Ok(Some(boxed(listen::Listening::open(url)?))),
         role => Err(wrong_way(role)),
     }
 }
@@ -67,6 +86,11 @@ fn wrong_way(role: Role) -> Failure {
 }
 
 impl Awaiting<'_> {
+    /// How long to wait for the next one who has the name.
+    fn patience(&self) -> Duration {
+        if self.follow { FOLLOWS_WITHIN } else { Duration::ZERO }
+    }
+
     /// Connects as soon as somebody is bound; none if the user did not want to wait so long.
     fn connect<T>(
         &self,

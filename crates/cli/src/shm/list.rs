@@ -1,6 +1,6 @@
 //! `chaski shm ls`.
 
-use chaski_shm::survey::Service;
+use chaski_shm::survey::{Pattern, Service};
 use serde::Serialize;
 
 use super::survey::{self, fill_percent, show_age, show_percent};
@@ -41,6 +41,9 @@ impl Listed {
     fn of(service: &Service) -> Listed {
         let rings = || survey::rings(service);
         let known = |value: u64| service.answered.then_some(value);
+        // A notification is a number that is replaced, and no message.
+        let carried = |value: u64| known(value).filter(|_| service.pattern != Pattern::Listener);
+        let total = |counts: &mut dyn Iterator<Item = u64>| survey::total(service.pattern, counts);
         let fill = rings().map(fill_percent).fold(0.0, f64::max);
         Listed {
             name: service.name.clone(),
@@ -52,8 +55,8 @@ impl Listed {
             age_ms: known(u64::try_from(service.age.as_millis()).unwrap_or(u64::MAX)),
             peers: service.answered.then_some(service.connections.len()),
             departed: known(service.departed),
-            messages: known(rings().map(|ring| ring.sent).sum()),
-            bytes: known(rings().map(|ring| ring.sent_bytes).sum()),
+            messages: carried(total(&mut rings().map(|ring| ring.sent))),
+            bytes: carried(total(&mut rings().map(|ring| ring.sent_bytes))),
             fill_percent: service.answered.then_some(fill),
             state: if service.answered { "ok" } else { "silent" },
         }

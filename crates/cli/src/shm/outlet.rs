@@ -4,6 +4,8 @@
 //! does.
 
 mod call;
+mod notify;
+mod publish;
 mod push;
 
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub(super) fn open(url: &ServiceUrl) -> Result<Box<dyn Outlet>, Failure> {
     match role {
         Role::Push => Ok(Box::new(push::Pushing::open(url)?)),
         Role::Call => Ok(Box::new(call::Calling::open(url)?)),
+        Role::Pub => Ok(Box::new(publish::Publishing::open(url)?)),
+        Role::Notify => Ok(Box::new(notify::Notifying::open(url)?)),
         role => Err(wrong_way(role)),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::inlet::{self, Awaiting, Came, Inlet};
+use super::inlet::{self, Awaiting, Came, Inlet, Origin};
 use super::send::refuse_given;
 use crate::args::{Recv, RecvFormat};
 use crate::failure::Failure;
@@ -86,8 +86,8 @@ impl<W: Write> Receiving<'_, W> {
                 }
             };
             match came {
-                Came::Message { pid } => {
-                    self.printer.print(&mut self.out, pid, &payload)?;
+                Came::Message(origin) => {
+                    self.printer.print(&mut self.out, origin, &payload)?;
                     self.received.add(Tally { records: 1, bytes: payload.len() as u64 });
                     wait = Duration::ZERO;
                 }
@@ -112,20 +112,22 @@ struct Printer<'a> {
 #[derive(Serialize)]
 struct JsonLine<'a> {
     service: &'a str,
-    /// The process that sent it, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pid: Option<u32>,
+    #[serde(flatten)]
+    origin: Origin,
     value: Written<'a>,
 }
 
 impl Printer<'_> {
-    fn print(&self, out: &mut impl Write, pid: Option<u32>, message: &[u8]) -> io::Result<()> {
+    fn print(&self, out: &mut impl Write, origin: Origin, message: &[u8]) -> io::Result<()> {
         match self.form {
             RecvFormat::Raw => return out.write_all(message),
             RecvFormat::Text => out.write_all(message)?,
             RecvFormat::Json => {
                 let value = json_bytes::write(message);
-                serde_json::to_writer(&mut *out, &JsonLine { service: self.service, pid, value })?;
+                serde_json::to_writer(
+                    &mut *out,
+                    &JsonLine { service: self.service, origin, value },
+                )?;
             }
         }
         out.write_all(b"\n")
@@ -149,16 +151,19 @@ mod tests {
 
     #[test]
     fn a_message_is_printed_in_each_form() {
-        let printed = |form, pid, message: &[u8]| {
+        let printed = |form, origin, message: &[u8]| {
             let mut out = Vec::new();
-            Printer { service: "s", form }.print(&mut out, pid, message).unwrap();
+            Printer { service: "s", form }.print(&mut out, origin, message).unwrap();
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(printed(RecvFormat::Text, Some(7), b"a"), "a\n");
-        assert_eq!(printed(RecvFormat::Raw, Some(7), b"a"), "a");
+        let of = |pid, rings| Origin { pid, rings, ..Origin::default() };
+        assert_eq!(printed(RecvFormat::Text, of(Some(7), None), b"a"), "a\n");
+        assert_eq!(printed(RecvFormat::Raw, of(Some(7), None), b"a"), "a");
         let json = "{\"service\":\"s\",\"pid\":7,\"value\":\"a\"}\n";
-        assert_eq!(printed(RecvFormat::Json, Some(7), b"a"), json);
+        assert_eq!(printed(RecvFormat::Json, of(Some(7), None), b"a"), json);
+        let json = "{\"service\":\"s\",\"pid\":7,\"rings\":2,\"value\":\"1\"}\n";
+        assert_eq!(printed(RecvFormat::Json, of(Some(7), Some(2)), b"1"), json);
         let json = "{\"service\":\"s\",\"value\":{\"base64\":\"/w==\"}}\n";
-        assert_eq!(printed(RecvFormat::Json, None, b"\xff"), json);
+        assert_eq!(printed(RecvFormat::Json, Origin::default(), b"\xff"), json);
     }
 }

@@ -71,6 +71,15 @@ pub(super) fn rings(service: &Service) -> impl Iterator<Item = &Ring> {
     service.connections.iter().flat_map(of)
 }
 
+/// Messages of all connections, or of another counter. What is published is in one ring that all
+/// of them show.
+pub(super) fn total(pattern: Pattern, counts: impl Iterator<Item = u64>) -> u64 {
+    match pattern {
+        Pattern::Publisher => counts.max().unwrap_or(0),
+        _ => counts.sum(),
+    }
+}
+
 /// What a service is, if it said so.
 pub(super) fn pattern(service: &Service) -> Option<String> {
     service.answered.then(|| service.pattern.to_string())

@@ -69,14 +69,7 @@ impl Broker {
 
     /// The same with this standard input.
     pub(crate) fn feed(&self, args: &[&str], stdin: &[u8]) -> Outcome {
-        let mut process = self.spawn(args);
-        let mut pipe = process.stdin.take().unwrap();
-        let stdin = stdin.to_vec();
-        // It may end before it has read everything.
-        let writer = std::thread::spawn(move || drop(pipe.write_all(&stdin)));
-        let outcome = finish(process);
-        writer.join().unwrap();
-        outcome
+        feed(self.spawn(args), stdin)
     }
 
     /// Starts `chaski` with all three streams as pipes.
@@ -155,12 +148,25 @@ pub(crate) fn chaski(args: &[&str]) -> Outcome {
     finish(process)
 }
 
-fn command(args: &[&str]) -> Command {
+/// `chaski` with these arguments, all three streams as pipes.
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(CHASKI);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
+/// Waits for the end of a process that reads this.
+pub(crate) fn feed(mut process: Child, stdin: &[u8]) -> Outcome {
+    let mut pipe = process.stdin.take().unwrap();
+    let stdin = stdin.to_vec();
+    // It may end before it has read everything.
+    let writer = std::thread::spawn(move || drop(pipe.write_all(&stdin)));
+    let outcome = finish(process);
+    writer.join().unwrap();
+    outcome
+}
+
+/// Waits for the end of a process.
 pub(crate) fn finish(process: Child) -> Outcome {
     let output = process.wait_with_output().unwrap();
     Outcome {

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use chaski_shm::{Error, Pull};
 
-use super::{Awaiting, Came, Inlet};
+use super::{Awaiting, Came, Inlet, Origin};
 use crate::failure::Failure;
 use crate::service::{Role, ServiceUrl, Side};
 use crate::shm::explain;
-
-/// How long to wait for the next one to push, if it is to be waited for.
-const FOLLOWS_WITHIN: Duration = Duration::from_secs(365 * 86_400);
 
 pub(super) struct Pulling {
     pull: Pull,
@@ -22,8 +19,7 @@ impl Pulling {
         url: &ServiceUrl,
         awaiting: &Awaiting<'_>,
     ) -> Result<Option<Pulling>, Failure> {
-        let patience = if awaiting.follow { FOLLOWS_WITHIN } else { Duration::ZERO };
-        let mut builder = Pull::builder().reconnect_within(patience);
+        let mut builder = Pull::builder().reconnect_within(awaiting.patience());
         if let Some(dir) = &url.dir {
             builder = builder.directory(dir);
         }
@@ -43,7 +39,8 @@ impl Inlet for Pulling {
         match self.pull.recv_timeout(wait) {
             Ok(mut message) => {
                 payload.extend_from_slice(&message);
-                Ok(Came::Message { pid: message.peer().map(|peer| peer.pid) })
+                let pid = message.peer().map(|peer| peer.pid);
+                Ok(Came::Message(Origin { pid, ..Origin::default() }))
             }
             Err(Error::TimedOut) => Ok(Came::Nothing),
             Err(Error::Closed) => Ok(Came::End),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chaski_shm::{Error, Server};
 
-use super::{Came, Inlet};
+use super::{Came, Inlet, Origin};
 use crate::failure::Failure;
 use crate::service::ServiceUrl;
 use crate::shm::explain;
@@ -34,7 +34,9 @@ impl Inlet for Serving {
                 let pid = request.peer().map(|peer| peer.pid);
                 match request.reply(payload) {
                     // A client that is gone waits for nothing.
-                    Ok(()) | Err(Error::Closed) => Ok(Came::Message { pid }),
+                    Ok(()) | Err(Error::Closed) => {
+                        Ok(Came::Message(Origin { pid, ..Origin::default() }))
+                    }
                     Err(error) => {
                         Err(explain::broken(format!("cannot answer at {}", self.name), &error))
                     }

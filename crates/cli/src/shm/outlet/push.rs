@@ -1,6 +1,6 @@
 //! Messages for a collector, or for workers of whom each is given some.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_shm::{Error, Push};
 
@@ -52,8 +52,12 @@ impl Outlet for Pushing {
     }
 
     fn settle(&mut self, wait: Duration) -> Result<bool, Failure> {
+        let began = Instant::now();
         match self.push.flush(wait) {
-            Ok(left) => Ok(left == 0),
+            Ok(0) => Ok(true),
+            // Back before its time, it has nobody to wait for any more.
+            Ok(_) if began.elapsed() < wait => Err(self.broken(&Error::Closed)),
+            Ok(_) => Ok(false),
             Err(error) => Err(self.broken(&error)),
         }
     }

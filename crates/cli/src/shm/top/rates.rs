@@ -1,6 +1,6 @@
 //! What moved from one look to the next, in a second.
 
-use chaski_shm::survey::{Connection, Ring, Service};
+use chaski_shm::survey::{Connection, Pattern, Ring, Service};
 use serde::Serialize;
 
 use super::Look;
@@ -84,6 +84,19 @@ impl Counted {
         }
     }
 
+    /// Of a service, all its connections taken together. What is published is in one ring that all
+    /// of them show.
+    fn with(self, more: Counted, pattern: Pattern) -> Counted {
+        match pattern {
+            Pattern::Publisher => Counted {
+                messages: self.messages.max(more.messages),
+                bytes: self.bytes.max(more.bytes),
+                ..self.add(more)
+            },
+            _ => self.add(more),
+        }
+    }
+
     /// What came since. Counters that went back have begun anew.
     fn since(self, before: Counted) -> Counted {
         let since = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
@@ -142,7 +155,12 @@ impl<'a> Before<'a> {
             let ring = if way == "in" { &before.incoming } else { &before.outgoing };
             Counted::of(way, ring, before)
         });
-        Some(counted.since(before.unwrap_or_default()))
+        // A subscriber that is new shows a ring that has long been counting.
+        let published = || match service.pattern {
+            Pattern::Publisher => Counted { drops: 0, stalls: 0, wakes: 0, ..counted },
+            _ => Counted::default(),
+        };
+        Some(counted.since(before.unwrap_or_else(published)))
     }
 }
 
@@ -169,7 +187,10 @@ impl ServiceRates {
         });
         let moved = match then {
             Before::Unknown => None,
-            _ => Some(each.flatten().fold(Counted::default(), Counted::add)),
+            _ => Some(
+                each.flatten()
+                    .fold(Counted::default(), |all, more| all.with(more, service.pattern)),
+            ),
         };
         let seconds = seconds(before, look);
         let rates = moved.map(|moved| moved.in_a_second(seconds)).unwrap_or_default();
@@ -351,6 +372,31 @@ mod tests {
         assert_eq!(rate(service(1, 7, 100), service(1, 8, 300)), Some(150.0), "another peer");
         assert_eq!(rate(service(1, 7, 100), service(2, 7, 300)), Some(150.0), "restarted");
         assert_eq!(rate(service(1, 7, 500), service(1, 7, 300)), Some(150.0), "began anew");
+    }
+
+    #[test]
+    fn what_is_published_counts_once() {
+        let publisher = |peers: &[(u64, u64)], messages| {
+            let mut service = service(1, 0, 0);
+            service.pattern = Pattern::Publisher;
+            service.connections.clear();
+            for (slot, pid) in peers {
+                let mut connection = Connection::default();
+                (connection.slot, connection.pid) = (*slot, *pid);
+                (connection.outgoing.capacity, connection.outgoing.sent) = (4096, messages);
+                service.connections.push(connection);
+            }
+            service
+        };
+        let rate = |before, now| {
+            let (before, now) = looks(before, now);
+            ServiceRates::all(Some(&before), &now)[0].rates.messages_per_second
+        };
+        let two = [(0, 7), (1, 8)];
+        assert_eq!(rate(publisher(&two, 100), publisher(&two, 300)), Some(100.0));
+        let three = [(0, 7), (1, 8), (2, 9)];
+        assert_eq!(rate(publisher(&two, 100), publisher(&three, 300)), Some(100.0));
+        assert_eq!(rate(publisher(&[], 100), publisher(&two, 300)), Some(0.0), "nobody saw it");
     }
 
     #[test]
