@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -195,12 +195,7 @@ fn a_notifier_that_is_killed_is_heard_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut listener = listener(directory.path());
     for _ in 0..10 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["child", "--exact", "--ignored", "--nocapture"])
-            .env(DIRECTORY, directory.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = start("notifying_child", directory.path(), "");
         let mut heard = 0;
         while heard < 1000 {
             heard += listener.recv_timeout(LONG).unwrap().rings;
@@ -224,10 +219,73 @@ fn a_notifier_that_is_killed_is_heard_to_the_end() {
     }
 }
 
-/// What a child does: it notifies, with the number of the ring, and says so now and then.
+#[cfg(feature = "kill-points")]
+#[test]
+fn a_notifier_may_die_at_every_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut listener = listener(directory.path());
+    for step in ["notify.begun", "notify.value_written", "notify.done", "notify.marked"] {
+        for rings in [1, 2, 17] {
+            let mut child = start("notifying_child", directory.path(), &format!("{step}:{rings}"));
+            assert!(!child.wait().unwrap().success());
+            // Until it is counted it has not rung.
+            let done =
+                if matches!(step, "notify.done" | "notify.marked") { rings } else { rings - 1 };
+            let (mut heard, mut value) = (0, 0);
+            loop {
+                let gone = listener.notifiers() == 0;
+                while let Some(event) = listener.try_recv().unwrap() {
+                    (heard, value) = (heard + event.rings, event.value);
+                }
+                if gone && (heard == done) {
+                    break;
+                }
+            }
+            let newer = step == "notify.value_written" && value == rings;
+            assert!(value == done || newer, "{step}:{rings}: {value} after {heard} rings");
+        }
+    }
+}
+
+#[cfg(feature = "kill-points")]
+#[test]
+fn what_a_dead_listener_has_looked_at_is_not_heard_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = start("listening_child", directory.path(), "listener.seen:3");
+    let builder = Notifier::builder().connect_within(LONG).reconnect_within(LONG);
+    let mut notifier = builder.directory(directory.path().join("shm")).connect("bell").unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    for ring in 1..=3 {
+        notifier.notify(ring).unwrap();
+        // The third one is looked at and not told of.
+        let told = said.find(|line| line.ends_with(&format!("{ring} once")));
+        assert_eq!(told.is_some(), ring < 3);
+    }
+    child.wait().unwrap();
+    while notifier.is_connected() {
+        thread::yield_now();
+    }
+    let mut listener = listener(directory.path());
+    notifier.notify(4).unwrap();
+    let event = listener.recv_timeout(LONG).unwrap();
+    assert_eq!((event.value, event.rings), (4, 1));
+}
+
+/// Starts this program as a child that runs one of the tests below, and dies at a step.
+fn start(test: &str, directory: &Path, kill_at: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--ignored", "--nocapture"])
+        .env(DIRECTORY, directory)
+        .env("CHASKI_KILL_AT", kill_at)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Notifies, with the number of the ring, and says so now and then.
 #[test]
 #[ignore = "a part of another test"]
-fn child() {
+fn notifying_child() {
     let directory = std::env::var(DIRECTORY).expect("started by another test");
     let mut notifier = notifier(Path::new(&directory));
     loop {
@@ -235,5 +293,18 @@ fn child() {
         if notifier.rings().is_multiple_of(100) {
             println!("{}", notifier.rings());
         }
+    }
+}
+
+/// Says what it hears.
+#[test]
+#[ignore = "a part of another test"]
+fn listening_child() {
+    let directory = std::env::var(DIRECTORY).expect("started by another test");
+    let mut listener = listener(Path::new(&directory));
+    loop {
+        let event = listener.recv().unwrap();
+        assert_eq!(event.rings, 1);
+        println!("{} once", event.value);
     }
 }
