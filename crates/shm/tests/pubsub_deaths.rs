@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -90,7 +89,10 @@ impl Actor {
     }
 
     /// Whether it has been killed. It ends in no other way.
+    #[cfg(feature = "kill-points")]
     fn is_dead(&mut self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+
         match self.child.try_wait().unwrap() {
             None => false,
             Some(status) => {

@@ -8,6 +8,7 @@ use chaski_ring::region::Fence;
 use chaski_ring::region::board::Board;
 use chaski_ring::region::broadcast::{self, Layout, Observer, PublishError};
 use rustix::io::Errno;
+use rustix::process::{Pid, getpid};
 
 use super::Policy;
 use super::desk::Desk;
@@ -79,6 +80,8 @@ pub struct Publisher {
     layout: Layout,
     /// `None` once it is about to end.
     bound: Option<Bound>,
+    /// The process that it is of. A forked child that drops its copy leaves the ring alone.
+    home: Pid,
 }
 
 /// What a publisher counted. The numbers are each right but perhaps not of one moment.
@@ -196,7 +199,8 @@ impl PublisherBuilder {
         };
         let Options { directory, admit, wait, .. } = self.options;
         let bound = Bound::bind(&name, directory, admit, porch.clone(), Arc::new(desk))?;
-        Ok(Publisher { stage, porch, waiter: Waiter::new(wait), layout, bound: Some(bound) })
+        let (waiter, bound, home) = (Waiter::new(wait), Some(bound), getpid());
+        Ok(Publisher { stage, porch, waiter, layout, bound, home })
     }
 }
 
@@ -411,11 +415,11 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         // In this order: nobody comes any more who would not be told.
         self.bound = None;
-        self.stage.enter().close();
+        if getpid() == self.home {
+            self.stage.enter().close();
+        }
     }
 }
-
-/// Readable when a subscriber that was waited for has made room, or one came or left.
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

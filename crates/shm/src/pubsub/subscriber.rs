@@ -398,8 +398,6 @@ impl Subscriber {
     }
 }
 
-/// Readable when there may be a message.
-
 impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriber")
