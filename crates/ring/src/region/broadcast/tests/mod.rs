@@ -273,7 +273,8 @@ fn a_record_over_the_limit_stays_until_it_is_skipped() {
 
 #[test]
 fn a_cursor_that_can_be_none_costs_its_owner_the_place() {
-    for wrong in [8, 20, 4096, u64::MAX - 7] {
+    let wrong = [8, 20, 4096, u64::MAX - 7];
+    for wrong in wrong.into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
         let (mut out, area) = publisher(1024, 0);
         let (_, mut honest) = subscribe(&mut out, &area, Policy::Block, 0);
         (0..3).for_each(|_| out.try_publish(0, &[1; 48]).unwrap());
