@@ -131,7 +131,7 @@ def test_bench_channel_reports_every_channel_and_the_limit():
 
 
 def test_help_and_version():
-    commands = ([], ["serve"], ["topic"], ["group"], ["send"], ["recv"], ["inspect"], ["bench"])
-    for command in commands:
+    commands = ["serve", "topic", "group", "send", "recv", "shm", "inspect", "bench"]
+    for command in [[], *([name] for name in commands)]:
         assert "Usage" in run(*command, "--help")
     assert run("--version").startswith("chaski ")
