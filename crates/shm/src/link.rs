@@ -335,6 +335,11 @@ impl Link {
         self.tx.awake();
     }
 
+    /// The most records that the incoming ring can hold at once.
+    pub(crate) fn records_max(&self) -> usize {
+        self.rx.layout().capacity() / 8
+    }
+
     /// Where the last record sent ends in the outgoing ring.
     #[inline]
     pub(crate) fn position(&self) -> u64 {

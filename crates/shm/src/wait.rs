@@ -133,7 +133,8 @@ impl Waiter {
         let limit = match self.wait {
             Wait::Block => return sleeper.look(),
             Wait::Spin => Duration::MAX,
-            Wait::Adaptive(limit) => limit,
+            // Longer is as good as for ever, and can be counted with.
+            Wait::Adaptive(limit) => limit.min(Duration::from_secs(3600)),
         };
         for _ in 0..LOOKS_AT_ONCE {
             if sleeper.look() {
@@ -282,6 +283,13 @@ fn settled(sleeper: &mut impl Sleeper) -> bool {
         }
         std::hint::spin_loop();
     }
+}
+
+/// The moment that long from now, or in some lifetimes if there is none.
+pub(crate) fn after(limit: Duration) -> Instant {
+    const LIFETIMES: Duration = Duration::from_secs(1 << 33);
+    let now = Instant::now();
+    now.checked_add(limit).unwrap_or_else(|| now + LIFETIMES)
 }
 
 /// Whether other processes can run [`heavy_fence`] for this one: asked once, and told to peers in

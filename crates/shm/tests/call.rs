@@ -136,7 +136,13 @@ fn answers_come_in_the_order_of_the_server_and_in_parts() {
         }
         server.reply(first, b"end").unwrap();
         drop(server.recv().unwrap());
-        let _ = server.recv_timeout(Duration::from_millis(50));
+        let mut request = server.recv().unwrap();
+        for part in 0..3 {
+            request.reply_part(&[part; 7]).unwrap();
+        }
+        request.reply(b"!").unwrap();
+        // The responses alone must do, not the hang-up.
+        server.recv().unwrap().reply(b"bye").unwrap();
     });
     let mut client = client(&directory);
     let first = client.send(b"1").unwrap();
@@ -152,6 +158,9 @@ fn answers_come_in_the_order_of_the_server_and_in_parts() {
     assert!(response.id() == first && response.is_last() && &response[..] == b"end");
     let dropped = client.call(b"3").unwrap_err();
     assert!(matches!(dropped, Error::Unanswered { .. }), "{dropped}");
+    let joined = [&[0; 7][..], &[1; 7], &[2; 7], b"!"].concat();
+    assert_eq!(client.call(b"4").unwrap(), joined);
+    assert_eq!(client.call(b"5").unwrap(), b"bye");
     serving.join().unwrap();
 }
 
@@ -234,7 +243,7 @@ fn loans_are_written_and_read_where_they_lie() {
             let request = server.recv().unwrap();
             assert_eq!(request[..], vec![round as u8; len]);
             let ticket = request.defer();
-            let mut reply = server.loan(&ticket, len).unwrap();
+            let mut reply = server.loan(ticket, len).unwrap();
             reply.fill(!(round as u8));
             reply.send().unwrap();
         }
@@ -250,4 +259,50 @@ fn loans_are_written_and_read_where_they_lie() {
         assert_eq!((response.id(), &response[..]), (id, &vec![!(round as u8); len][..]));
     }
     serving.join().unwrap();
+}
+
+#[test]
+fn requests_can_be_sent_without_an_end_of_reading_in_between() {
+    let directory = directory();
+    let server = server(&directory);
+    let serving = thread::spawn(move || echo(server));
+    let mut client = client(&directory);
+    // Both rings hold a fraction of it.
+    let ids: Vec<_> = (0..250_u8).map(|n| client.send(&[n; 2000]).unwrap()).collect();
+    // A response that is waited for comes before those that came earlier.
+    assert_eq!(client.call(b"now").unwrap(), b"now");
+    assert_eq!(client.outstanding(), 250);
+    for (n, id) in (0..250_u8).zip(ids) {
+        let response = client.recv().unwrap();
+        assert_eq!((response.id(), &response[..]), (id, &[n; 2000][..]));
+    }
+    assert_eq!(client.outstanding(), 0);
+    client.call(b"").unwrap();
+    serving.join().unwrap();
+}
+
+#[test]
+fn a_response_that_cannot_be_sent_is_said_to_be_none() {
+    let directory = directory();
+    let path = directory.path().join("shm");
+    let mut server = Server::builder().directory(&path).large_bytes(100_000).bind("test").unwrap();
+    let serving = thread::spawn(move || {
+        let error = server.recv().unwrap().reply(&[0; 200_000]).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+        // Its client takes no more than that: no fault of the server's.
+        server.recv().unwrap().reply(&[0; 90_000]).unwrap();
+        server.recv().unwrap().reply(b"fits").unwrap();
+        let ticket = server.recv().unwrap().defer();
+        drop(server.loan(ticket, 5).unwrap());
+        server
+    });
+    let builder = Client::builder().directory(&path).large_bytes(70_000);
+    let mut client = builder.connect("test").unwrap();
+    for _ in 0..2 {
+        let unanswered = client.call(b"?").unwrap_err();
+        assert!(matches!(unanswered, Error::Unanswered { .. }), "{unanswered}");
+    }
+    assert_eq!(client.call(b"?").unwrap(), b"fits");
+    assert!(matches!(client.call(b"?").unwrap_err(), Error::Unanswered { .. }));
+    drop(serving.join().unwrap());
 }

@@ -1,20 +1,20 @@
 //! The side that asks.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use super::outstanding::{Outstanding, RequestId};
+use super::untold::{Outcome, Told, Untold};
 use super::{DROPPED, MORE, OUTSTANDING_MAX, PLACE};
 use crate::door::ConnectError;
 use crate::error::{Corrupt, Error};
-use crate::link::{Lending, Link, Room, Taken};
+use crate::link::{Lending, Link, Taken};
 use crate::name::Name;
 use crate::options::{Options, common_options, connecting_options};
 use crate::reach::{Reach, Reached};
 use crate::task;
-use crate::wait::{Sleeper, Waiter};
+use crate::wait::{Sleeper, Waiter, after};
 use crate::wire::Kind;
 
 /// Asks a [`Server`](super::Server) of this machine.
@@ -48,8 +48,7 @@ pub struct Client {
     state: State,
     reconnect_within: Duration,
     outstanding: Outstanding,
-    /// What is known and was not told yet, with its payload.
-    untold: VecDeque<(Told, Vec<u8>)>,
+    untold: Untold,
     /// The tag of a record just taken that is no response in one piece.
     odd: Option<u16>,
     waiter: Waiter,
@@ -63,13 +62,6 @@ enum State {
     Closed,
 }
 
-/// What became of a request, or of a part of its response.
-#[derive(Debug)]
-struct Told {
-    id: RequestId,
-    outcome: Outcome,
-}
-
 /// What a look brought. Small, to be returned in registers.
 enum Polled {
     Nothing,
@@ -77,15 +69,6 @@ enum Polled {
     Whole(RequestId),
     /// Something less common, see `poll_other`.
     Other,
-}
-
-#[derive(Debug)]
-enum Outcome {
-    /// A payload, and more to come.
-    Part,
-    /// A payload, and that was all.
-    Last,
-    Failed(Error),
 }
 
 /// Choices for a [`Client`].
@@ -130,13 +113,13 @@ impl ClientBuilder {
     pub fn connect(self, name: &str) -> Result<Client, ConnectError> {
         let wait = self.options.wait;
         let mut reach = Reach::new(Name::new(name)?, self.options, Kind::Call)?;
-        let link = reach.connect(Instant::now() + self.connect_within)?;
+        let link = reach.connect(after(self.connect_within))?;
         Ok(Client {
             reach,
             state: State::Up(link),
             reconnect_within: self.reconnect_within,
             outstanding: Outstanding::new(self.outstanding_max),
-            untold: VecDeque::new(),
+            untold: Untold::default(),
             odd: None,
             waiter: Waiter::new(wait),
             payload: Vec::new(),
@@ -169,48 +152,22 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::send`] and [`Client::recv`].
+    /// As [`Client::send`] and [`Client::recv`]; parts that had come before are then lost.
+    /// [`Error::Full`]: 16 MiB have come for other requests, receive those first; the response to
+    /// this one will be among them.
     pub fn call(&mut self, request: &[u8]) -> Result<&[u8], Error> {
         let id = self.send(request)?;
+        let mut parts = Vec::new();
         loop {
-            match self.poll() {
-                Polled::Nothing => {}
-                Polled::Whole(answered) if answered == id => return Ok(&self.payload),
-                Polled::Whole(other) => {
-                    let told = Told { id: other, outcome: Outcome::Last };
-                    return self.await_one(id, Some(told));
+            match self.poll_about(id)? {
+                Some(Outcome::Last) => break,
+                Some(Outcome::Part) => parts.append(&mut self.payload),
+                Some(Outcome::Failed(error)) => return Err(error),
+                None => {
+                    self.wait(None)?;
                 }
-                Polled::Other => return self.await_one(id, None),
             }
-            self.wait(None)?;
         }
-    }
-
-    /// Waits for all of the response to one request, and keeps what comes for others, beginning
-    /// with `told`, whose payload is at hand.
-    #[cold]
-    fn await_one(&mut self, id: RequestId, mut told: Option<Told>) -> Result<&[u8], Error> {
-        let (mut parts, mut others) = (Vec::new(), VecDeque::new());
-        let outcome = loop {
-            let told = match told.take().map_or_else(|| self.next(), Ok) {
-                Ok(told) => told,
-                Err(error) => break Err(error),
-            };
-            if told.id != id {
-                others.push_back((told, std::mem::take(&mut self.payload)));
-                continue;
-            }
-            match told.outcome {
-                Outcome::Part => parts.append(&mut self.payload),
-                Outcome::Last => break Ok(()),
-                Outcome::Failed(error) => break Err(error),
-            }
-        };
-        if !others.is_empty() {
-            others.append(&mut self.untold);
-            self.untold = others;
-        }
-        outcome?;
         if !parts.is_empty() {
             parts.append(&mut self.payload);
             self.payload = parts;
@@ -222,8 +179,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::TooMany`]: receive a response first. [`Error::TooLarge`], [`Error::Closed`],
-    /// [`Error::System`].
+    /// [`Error::TooMany`]: receive a response first. [`Error::Full`]: receive, for there is no room
+    /// in the ring, and 16 MiB of responses have come meanwhile and wait for that.
+    /// [`Error::TooLarge`], [`Error::Closed`], [`Error::System`].
     pub fn send(&mut self, request: &[u8]) -> Result<RequestId, Error> {
         loop {
             match self.try_send(request) {
@@ -243,16 +201,24 @@ impl Client {
         let Some(place) = self.outstanding.free() else {
             return Err(Error::TooMany { max: self.outstanding.max() });
         };
-        let link = match &mut self.state {
-            State::Up(link) => link,
-            State::Searching => return Err(Error::Full),
-            State::Closed => return Err(Error::Closed),
-        };
+        let State::Up(link) = &mut self.state else { return Err(self.not_taken(Error::Full)) };
         match link.send(place, request) {
             Ok(()) => Ok(self.outstanding.sent(link.position())),
-            // The connection has ended, and the next will be tried.
-            Err(Error::Corrupt(_) | Error::Closed) => Err(Error::Full),
-            Err(error) => Err(error),
+            Err(error) => Err(self.not_taken(error)),
+        }
+    }
+
+    /// Why nothing was sent. A server that is gone is noticed here, too, and looks like a full ring
+    /// while another is looked for.
+    #[cold]
+    fn not_taken(&mut self, error: Error) -> Error {
+        if !matches!(error, Error::Full | Error::Corrupt(_) | Error::Closed) {
+            return error;
+        }
+        self.advance();
+        match self.state {
+            State::Closed => Error::Closed,
+            _ => Error::Full,
         }
     }
 
@@ -266,11 +232,13 @@ impl Client {
         let Some(place) = self.outstanding.free() else {
             return Err(Error::TooMany { max: self.outstanding.max() });
         };
-        let link = match &mut self.state {
-            State::Up(link) => link,
-            State::Searching => return Err(Error::Full),
-            State::Closed => return Err(Error::Closed),
+        let could = match &mut self.state {
+            State::Up(link) => link.lend(len).map(|_| ()),
+            _ => Err(Error::Full),
         };
+        could.map_err(|error| self.not_taken(error))?;
+        // The same again: what was lent cannot be returned from under a `match` that also goes on.
+        let State::Up(link) = &mut self.state else { return Err(Error::Full) };
         let room = link.lend(len)?;
         Ok(Loan { room, place, outstanding: &mut self.outstanding })
     }
@@ -292,7 +260,7 @@ impl Client {
     ///
     /// [`Error::TimedOut`]; others as [`Client::recv`].
     pub fn recv_timeout(&mut self, limit: Duration) -> Result<Response<'_>, Error> {
-        let told = self.take(Some(Instant::now() + limit))?.ok_or(Error::TimedOut)?;
+        let told = self.take(Some(after(limit)))?.ok_or(Error::TimedOut)?;
         self.response(told)
     }
 
@@ -348,20 +316,16 @@ impl Client {
                 Err(Error::Full) => {}
                 other => return other,
             }
-            self.advance();
-            let Client { state, reach, .. } = self;
-            match state {
-                State::Up(link) => {
-                    task::wait(reach.porch(), &mut Room::new(link, request.len())).await?;
-                }
-                State::Searching => task::wait(reach.porch(), &mut Listening(state, reach)).await?,
-                State::Closed => return Err(Error::Closed),
+            if !self.make_way()? {
+                let Client { state, reach, .. } = self;
+                let mut sending = Sending::new(state, reach, request.len());
+                task::wait(reach.porch(), &mut sending).await?;
             }
         }
     }
 
     /// As [`Client::call`], as a task of any executor. Dropped before it is ready, the request may
-    /// have been sent; its response then comes with a later receive.
+    /// have been sent; the rest of its response then comes with a later receive.
     ///
     /// # Errors
     ///
@@ -369,34 +333,26 @@ impl Client {
     pub async fn call_async(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
         let id = self.send_async(request).await?;
         let mut whole = Vec::new();
-        let mut others = Others { client: self, untold: VecDeque::new() };
         loop {
-            let response = others.client.recv_async().await;
-            match response {
-                Ok(response) if response.id == id => {
-                    whole.extend_from_slice(response.payload);
-                    if response.last {
+            match self.poll_about(id)? {
+                Some(Outcome::Failed(error)) => return Err(error),
+                Some(outcome) => {
+                    whole.append(&mut self.payload);
+                    if let Outcome::Last = outcome {
                         return Ok(whole);
                     }
                 }
-                Ok(Response { payload, id, last }) => {
-                    let outcome = if last { Outcome::Last } else { Outcome::Part };
-                    others.untold.push_back((Told { id, outcome }, payload.to_vec()));
+                None => {
+                    let Client { state, reach, .. } = self;
+                    task::wait(reach.porch(), &mut Listening(state, reach)).await?;
                 }
-                Err(error) => match error.request() {
-                    Some(other) if other != id => {
-                        let told = Told { id: other, outcome: Outcome::Failed(error) };
-                        others.untold.push_back((told, Vec::new()));
-                    }
-                    _ => return Err(error),
-                },
             }
         }
     }
 
-    /// How many requests await their responses.
+    /// How many requests await their responses, or have them waiting to be received.
     pub fn outstanding(&self) -> usize {
-        self.outstanding.len()
+        self.outstanding.len() + self.untold.requests()
     }
 
     /// As the caller gets it.
@@ -408,11 +364,6 @@ impl Client {
             Outcome::Failed(error) => return Err(error),
         };
         Ok(Response { payload: &self.payload, id: told.id, last })
-    }
-
-    /// What is told next.
-    fn next(&mut self) -> Result<Told, Error> {
-        Ok(self.take(None)?.expect("without a deadline there is no end to waiting"))
     }
 
     /// What is told next, if anything is before the deadline.
@@ -432,29 +383,81 @@ impl Client {
         }
     }
 
-    /// Looks for a response, and takes it if it is one in one piece.
-    #[inline(never)]
+    /// Looks for what is told next.
+    #[inline]
     fn poll(&mut self) -> Polled {
+        if self.untold.is_empty() { self.poll_ring() } else { Polled::Other }
+    }
+
+    /// Looks into the ring, and takes what is there if it is a response in one piece.
+    #[inline(never)]
+    fn poll_ring(&mut self) -> Polled {
         let State::Up(link) = &mut self.state else { return Polled::Other };
-        if !self.untold.is_empty() {
-            return Polled::Other;
-        }
         match link.recv(&mut self.payload) {
-            Taken::Record(tag) if tag <= PLACE => {
-                if let Some(id) = self.outstanding.answered(tag) {
+            Taken::Nothing if !self.reach.porch().has_news() => Polled::Nothing,
+            // The connection has ended, or that is now to be found out.
+            Taken::Nothing | Taken::Spoilt => Polled::Other,
+            Taken::Record(tag) => {
+                if tag <= PLACE
+                    && let Some(id) = self.outstanding.answered(tag)
+                {
                     return Polled::Whole(id);
                 }
                 self.odd = Some(tag);
                 Polled::Other
             }
-            Taken::Nothing if !self.reach.porch().has_news() => Polled::Nothing,
-            Taken::Record(tag) => {
-                self.odd = Some(tag);
-                Polled::Other
-            }
-            // The connection has ended, or that is now to be found out.
-            Taken::Nothing | Taken::Spoilt => Polled::Other,
         }
+    }
+
+    /// What became of this request, or of a part of its response, if anything is known; the payload
+    /// is then in `self.payload`. What comes for others is kept.
+    #[inline]
+    fn poll_about(&mut self, id: RequestId) -> Result<Option<Outcome>, Error> {
+        match self.poll() {
+            Polled::Nothing => Ok(None),
+            Polled::Whole(answered) if answered == id => Ok(Some(Outcome::Last)),
+            polled => self.poll_among_others(id, polled),
+        }
+    }
+
+    #[cold]
+    fn poll_among_others(
+        &mut self,
+        id: RequestId,
+        mut polled: Polled,
+    ) -> Result<Option<Outcome>, Error> {
+        loop {
+            match polled {
+                Polled::Nothing => return Ok(None),
+                Polled::Whole(other) if other == id => return Ok(Some(Outcome::Last)),
+                Polled::Whole(other) => self.keep(Told { id: other, outcome: Outcome::Last })?,
+                Polled::Other => match self.odd.take() {
+                    Some(tag) => match self.answered(tag)? {
+                        told if told.id == id => return Ok(Some(told.outcome)),
+                        told => self.keep(told)?,
+                    },
+                    None => {
+                        self.advance();
+                        if let Some((outcome, payload)) = self.untold.pop_about(id) {
+                            self.payload = payload;
+                            return Ok(Some(outcome));
+                        }
+                        match self.state {
+                            State::Up(_) => {}
+                            State::Searching => return Ok(None),
+                            State::Closed => return Err(Error::Closed),
+                        }
+                    }
+                },
+            }
+            polled = self.poll_ring();
+        }
+    }
+
+    /// Keeps what just came for a request that nobody waits for now.
+    fn keep(&mut self, told: Told) -> Result<(), Error> {
+        self.untold.push(told, std::mem::take(&mut self.payload));
+        if self.untold.is_full() { Err(Error::Full) } else { Ok(()) }
     }
 
     /// What else is told next, if anything is. Its payload is then in `self.payload`.
@@ -464,7 +467,7 @@ impl Client {
             return self.answered(tag).map(Some);
         }
         self.advance();
-        if let Some((told, payload)) = self.untold.pop_front() {
+        if let Some((told, payload)) = self.untold.pop() {
             self.payload = payload;
             return Ok(Some(told));
         }
@@ -518,11 +521,11 @@ impl Client {
         let State::Up(mut link) = std::mem::replace(&mut self.state, State::Searching) else {
             return;
         };
-        let mut payload = Vec::new();
-        while let Taken::Record(tag) = link.recv(&mut payload)
-            && let Ok(told) = self.answered(tag)
-        {
-            self.untold.push_back((told, std::mem::take(&mut payload)));
+        // As much as it can have published: a server that hung up and lives could go on for ever.
+        for _ in 0..link.records_max() {
+            let Taken::Record(tag) = link.recv(&mut self.payload) else { break };
+            let Ok(told) = self.answered(tag) else { break };
+            self.untold.push(told, std::mem::take(&mut self.payload));
         }
         let head = link.released().ok().filter(|head| self.outstanding.could_stop_at(*head));
         let in_doubt = match head {
@@ -531,7 +534,7 @@ impl Client {
             None => self.outstanding.restart(),
         };
         self.tell_all(in_doubt, |request| Error::InDoubt { request });
-        self.reach.search(link, head, Instant::now() + self.reconnect_within);
+        self.reach.search(link, head, after(self.reconnect_within));
     }
 
     fn give_up(&mut self) {
@@ -541,8 +544,9 @@ impl Client {
     }
 
     fn tell_all(&mut self, requests: Vec<RequestId>, why: impl Fn(RequestId) -> Error) {
-        let told = |id| (Told { id, outcome: Outcome::Failed(why(id)) }, Vec::new());
-        self.untold.extend(requests.into_iter().map(told));
+        for id in requests {
+            self.untold.push(Told { id, outcome: Outcome::Failed(why(id)) }, Vec::new());
+        }
     }
 
     /// Waits for a record or for news.
@@ -554,15 +558,77 @@ impl Client {
     /// Waits until a request may be sent, or until nobody will take it any more.
     #[cold]
     fn wait_for_room(&mut self, len: usize) -> Result<(), Error> {
-        self.advance();
-        match &mut self.state {
-            State::Up(link) => {
-                let mut room = Room::new(link, len);
-                self.waiter.wait(self.reach.porch(), &mut room, None).map(|_| ())
-            }
-            State::Searching => self.wait(None).map(|_| ()),
-            State::Closed => Err(Error::Closed),
+        if self.make_way()? {
+            return Ok(());
         }
+        let Client { waiter, state, reach, .. } = self;
+        waiter.wait(reach.porch(), &mut Sending::new(state, reach, len), None).map(|_| ())
+    }
+
+    /// Takes the responses that have come, and keeps them: a server whose responses nobody reads
+    /// takes no requests. Whether there were any.
+    fn make_way(&mut self) -> Result<bool, Error> {
+        self.advance();
+        if let State::Closed = self.state {
+            return Err(Error::Closed);
+        }
+        let mut taken = false;
+        while let State::Up(link) = &mut self.state
+            && link.is_ready()
+        {
+            if self.untold.is_full() {
+                return Err(Error::Full);
+            }
+            let Taken::Record(tag) = link.recv(&mut self.payload) else { break };
+            let told = self.answered(tag)?;
+            self.untold.push(told, std::mem::take(&mut self.payload));
+            taken = true;
+        }
+        Ok(taken)
+    }
+}
+
+/// Waits for room, for a record of the server, or for news of it.
+struct Sending<'a> {
+    state: &'a mut State,
+    reach: &'a Reach,
+    len: usize,
+    rang: bool,
+}
+
+impl<'a> Sending<'a> {
+    fn new(state: &'a mut State, reach: &'a Reach, len: usize) -> Sending<'a> {
+        Sending { state, reach, len, rang: false }
+    }
+}
+
+impl Sleeper for Sending<'_> {
+    fn look(&mut self) -> bool {
+        let ready = match self.state {
+            State::Up(link) => link.is_ready() || link.has_room(self.len),
+            State::Searching => false,
+            State::Closed => true,
+        };
+        ready || self.rang || self.reach.porch().has_news()
+    }
+
+    fn lie_down(&mut self) {
+        if let State::Up(link) = self.state {
+            link.doze();
+            link.doze_for_room();
+        }
+    }
+
+    fn get_up(&mut self) {
+        if let State::Up(link) = self.state {
+            link.awake();
+            link.awake_for_room();
+        }
+    }
+
+    /// The server rings once a sleep, perhaps for less room than is wanted: lie down anew.
+    fn rung(&mut self, _key: u32) {
+        self.rang = true;
     }
 }
 
@@ -612,7 +678,8 @@ impl Loan<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Client::try_send`].
+    /// [`Error::Corrupt`], when the server does not keep the protocol: the next receive finds out
+    /// what became of the other requests.
     pub fn send(self) -> Result<RequestId, Error> {
         let end = self.room.send(self.place)?;
         Ok(self.outstanding.sent(end))
@@ -630,19 +697,6 @@ impl Deref for Loan<'_> {
 impl DerefMut for Loan<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         &mut self.room
-    }
-}
-
-/// What came for other requests while one was awaited: goes back when that is over, in whatever way.
-struct Others<'a> {
-    client: &'a mut Client,
-    untold: VecDeque<(Told, Vec<u8>)>,
-}
-
-impl Drop for Others<'_> {
-    fn drop(&mut self) {
-        self.untold.append(&mut self.client.untold);
-        self.client.untold = std::mem::take(&mut self.untold);
     }
 }
 

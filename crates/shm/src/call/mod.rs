@@ -23,6 +23,7 @@
 mod client;
 mod outstanding;
 mod server;
+mod untold;
 
 pub use client::{Client, ClientBuilder, Loan, Response};
 pub use outstanding::RequestId;

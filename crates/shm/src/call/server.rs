@@ -17,15 +17,15 @@ use crate::name::Name;
 use crate::options::{Options, binding_options, common_options};
 use crate::porch::Porch;
 use crate::task;
-use crate::wait::Waiter;
+use crate::wait::{Sleeper, Waiter, after};
 use crate::wire::Kind;
 
 /// Response bytes kept for a client that does not read, before it is cut off.
 const BACKLOG_BYTES: usize = 16 * 1024 * 1024;
+/// What a response that is kept counts beside its payload.
+const ENTRY: usize = 64;
 /// How long a part of a response waits for a client that does not read, before it is cut off.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// While responses are kept aside, room for them is looked for so often even if nobody rings.
-const CATCH_UP: Duration = Duration::from_millis(1);
 
 /// Takes requests from any number of clients and answers them in any order.
 ///
@@ -53,6 +53,8 @@ pub struct Server {
     in_place: bool,
     /// Clients with a backlog.
     behind: Vec<Key>,
+    /// The longest payload that this side would send.
+    payload_max: usize,
     departures: VecDeque<Departure>,
 }
 
@@ -124,6 +126,7 @@ impl ServerBuilder {
             lent: None,
             in_place: self.in_place,
             behind: Vec::new(),
+            payload_max: self.options.large_bytes,
             departures: VecDeque::new(),
         })
     }
@@ -161,7 +164,7 @@ impl Server {
     ///
     /// [`Error::TimedOut`], [`Error::System`].
     pub fn recv_timeout(&mut self, limit: Duration) -> Result<Request<'_>, Error> {
-        let ticket = self.take(Some(Instant::now() + limit))?.ok_or(Error::TimedOut)?;
+        let ticket = self.take(Some(after(limit)))?.ok_or(Error::TimedOut)?;
         Ok(Request { server: self, ticket: Some(ticket) })
     }
 
@@ -204,37 +207,59 @@ impl Server {
             if let Some(ticket) = self.poll() {
                 return Ok(Request { server: self, ticket: Some(ticket) });
             }
-            task::wait(&self.porch, &mut self.hall).await?;
+            let Server { hall, behind, porch, .. } = self;
+            task::wait(porch, &mut Serving { hall, behind }).await?;
         }
     }
 
-    /// Answers a request.
+    /// Answers a request. A client that is gone is no error: see [`Server::departures`].
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`]: its client is gone. [`Error::TooLarge`]: the client takes no such
-    /// payload.
+    /// [`Error::TooLarge`], [`Error::System`]: the response was not sent, and the client is told
+    /// that there will be none ([`Error::Unanswered`]).
     #[inline]
     pub fn reply(&mut self, ticket: Ticket, payload: &[u8]) -> Result<(), Error> {
-        self.respond(&ticket, 0, payload)
+        match self.respond(ticket.0, 0, payload) {
+            Ok(()) => Ok(()),
+            Err(error) => self.unsent(ticket.0, error),
+        }
+    }
+
+    /// The response could not be sent: whose fault that was.
+    #[cold]
+    fn unsent(&mut self, mail: Mail, error: Error) -> Result<(), Error> {
+        if let Error::Closed = error {
+            return Ok(());
+        }
+        let _ = self.respond(mail, DROPPED, &[]);
+        match error {
+            // The client asked for something that it does not take itself.
+            Error::TooLarge { len, .. } if len <= self.payload_max => Ok(()),
+            error => Err(error),
+        }
     }
 
     /// Room for a response of `len` bytes, to be written in the memory that the client reads, and
-    /// then [sent](Reply::send). Its bytes are anything at first; dropped, it is not sent.
+    /// then [sent](Reply::send). Its bytes are anything at first.
     ///
     /// # Errors
     ///
-    /// [`Error::Full`]: there is no room now, [`Server::reply`] would keep the response aside.
-    /// Others as [`Server::reply`].
-    pub fn loan(&mut self, ticket: &Ticket, len: usize) -> Result<Reply<'_>, Error> {
+    /// With the ticket, which is still good. [`Error::Full`]: there is no room now,
+    /// [`Server::reply`] would keep the response aside. [`Error::Closed`]: the client is gone.
+    /// [`Error::TooLarge`], [`Error::System`].
+    pub fn loan(&mut self, ticket: Ticket, len: usize) -> Result<Reply<'_>, (Ticket, Error)> {
         let tag = ticket.0.tag();
         let Some((link, backlog)) = self.hall.get(ticket.0.key()) else {
-            return Err(Error::Closed);
+            return Err((ticket, Error::Closed));
         };
         if !backlog.responses.is_empty() {
-            return Err(Error::Full);
+            return Err((ticket, Error::Full));
         }
-        Ok(Reply { room: link.lend(len)?, tag })
+        match link.lend(len) {
+            Ok(room) => Ok(Reply { room: Some(room), tag }),
+            Err(error) => Err((ticket, error)),
+        }
     }
 
     /// Sends a part of a response, waiting for room if there is none; [`Server::reply`] sends the
@@ -242,7 +267,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`Server::reply`].
+    /// [`Error::Closed`]: the client is gone, or was cut off. [`Error::TooLarge`],
+    /// [`Error::System`].
     pub fn reply_part(&mut self, ticket: &Ticket, payload: &[u8]) -> Result<(), Error> {
         let limit = Instant::now() + PATIENCE;
         loop {
@@ -250,8 +276,10 @@ impl Server {
                 Err(Error::Full) => {}
                 other => return other,
             }
-            if !self.wait_for_room(ticket.0.key(), payload.len(), limit)? {
-                self.hall.cut_off(ticket.0.key(), Leave::Slow);
+            let key = ticket.0.key();
+            let found = self.wait_for_room(key, payload.len(), limit)?;
+            if !found || Instant::now() >= limit {
+                self.hall.cut_off(key, Leave::Slow);
                 return Err(Error::Closed);
             }
         }
@@ -261,7 +289,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Full`]: there is no room now. Others as [`Server::reply`].
+    /// [`Error::Full`]: there is no room now. Others as [`Server::reply_part`].
     pub fn try_reply_part(&mut self, ticket: &Ticket, payload: &[u8]) -> Result<(), Error> {
         self.catch_up();
         let Some((link, backlog)) = self.hall.get(ticket.0.key()) else {
@@ -302,13 +330,11 @@ impl Server {
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Ticket>, Error> {
         loop {
-            let limit = match self.behind.is_empty() {
-                true => deadline,
-                false => Some(deadline_within(deadline, CATCH_UP)),
-            };
-            let found = self.waiter.wait(&self.porch, &mut self.hall, limit)?;
+            let Server { hall, behind, waiter, porch, .. } = self;
+            waiter.wait(porch, &mut Serving { hall, behind }, deadline)?;
             let ticket = self.poll();
-            if ticket.is_some() || !found && limit == deadline {
+            // Asked of the clock: who marks the board for nothing would be found without end.
+            if ticket.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(ticket);
             }
         }
@@ -316,6 +342,9 @@ impl Server {
 
     /// Waits until a response of this length fits; whether it does, or nobody waits for it any more.
     fn wait_for_room(&mut self, key: Key, len: usize, limit: Instant) -> Result<bool, Error> {
+        let Some((_, backlog)) = self.hall.get(key) else { return Ok(true) };
+        // What was kept aside goes first.
+        let len = backlog.responses.front().map_or(len, |(_, payload)| payload.len());
         let found = self.hall.wait_for_room(&mut self.waiter, key, len, limit);
         if let Some((link, _)) = self.hall.get(key)
             && link.session().is_closed()
@@ -336,10 +365,10 @@ impl Server {
             if !self.behind.is_empty() {
                 self.catch_up();
             }
-            let Some(mail) = next else {
+            if self.hall.has_moved() {
                 self.settle();
-                return None;
-            };
+            }
+            let mail = next?;
             if mail.tag() & !PLACE == 0 {
                 if self.in_place {
                     self.borrow(mail.key());
@@ -373,33 +402,34 @@ impl Server {
     }
 
     #[inline]
-    fn respond(&mut self, ticket: &Ticket, flags: u16, payload: &[u8]) -> Result<(), Error> {
-        let Some((link, backlog)) = self.hall.get(ticket.0.key()) else {
-            return Err(Error::Closed);
-        };
-        let tag = ticket.0.tag() | flags;
+    fn respond(&mut self, mail: Mail, flags: u16, payload: &[u8]) -> Result<(), Error> {
+        let Some((link, backlog)) = self.hall.get(mail.key()) else { return Err(Error::Closed) };
+        let tag = mail.tag() | flags;
         if backlog.responses.is_empty() {
             match link.send(tag, payload) {
                 Err(Error::Full) => {}
                 Err(Error::Corrupt(_)) => {
-                    self.hall.cut_off(ticket.0.key(), Leave::Corrupt);
+                    self.hall.cut_off(mail.key(), Leave::Corrupt);
                     return Err(Error::Closed);
                 }
                 other => return other,
             }
         }
-        self.put_aside(ticket.0.key(), tag, payload)
+        self.put_aside(mail.key(), tag, payload)
     }
 
     /// Keeps a response until there is room, and takes no requests from its client until then.
     #[cold]
     fn put_aside(&mut self, key: Key, tag: u16, payload: &[u8]) -> Result<(), Error> {
         let Some((link, backlog)) = self.hall.get(key) else { return Err(Error::Closed) };
+        if link.session().is_closed() {
+            return Err(Error::Closed);
+        }
         if backlog.bytes + payload.len() > BACKLOG_BYTES && !backlog.responses.is_empty() {
             self.hall.cut_off(key, Leave::Slow);
             return Err(Error::Closed);
         }
-        backlog.bytes += payload.len();
+        backlog.bytes += payload.len() + ENTRY;
         backlog.responses.push_back((tag, payload.to_vec()));
         if backlog.responses.len() == 1 {
             link.doze_for_room();
@@ -438,7 +468,7 @@ impl Server {
         if !self.hall.has_left() {
             return;
         }
-        for mut left in self.hall.take_left() {
+        for left in self.hall.take_left() {
             let unread = left.link.unread() + left.extra.responses.len() as u64;
             if self.departures.len() == KEPT {
                 self.departures.pop_front();
@@ -449,17 +479,27 @@ impl Server {
 }
 
 impl Backlog {
+    /// Whether the oldest of them might fit now.
+    fn may_go(&self, link: &mut Link) -> bool {
+        self.responses.front().is_none_or(|(_, payload)| link.has_room(payload.len()))
+    }
+
     /// Sends what there is room for; whether that was all.
     fn send(&mut self, link: &mut Link) -> bool {
         while let Some((tag, payload)) = self.responses.front() {
-            match link.send(*tag, payload) {
-                Err(Error::Full) => {
-                    link.doze_for_room();
-                    return false;
+            let sent = match link.send(*tag, payload) {
+                // It cannot be sent, now or later: say so.
+                Err(Error::TooLarge { .. } | Error::System { .. }) => {
+                    link.send(*tag & PLACE | DROPPED, &[])
                 }
-                // There is nobody to tell: the connection ends, or this response cannot be sent.
-                Ok(()) | Err(_) => self.bytes -= payload.len(),
+                sent => sent,
+            };
+            // Any other error means that there is nobody to send it to.
+            if let Err(Error::Full) = sent {
+                link.doze_for_room();
+                return false;
             }
+            self.bytes -= payload.len() + ENTRY;
             self.responses.pop_front();
         }
         link.awake_for_room();
@@ -467,10 +507,46 @@ impl Backlog {
     }
 }
 
-/// The deadline, or that long from now if that is sooner.
-fn deadline_within(deadline: Option<Instant>, limit: Duration) -> Instant {
-    let limit = Instant::now() + limit;
-    deadline.map_or(limit, |deadline| deadline.min(limit))
+/// Waits for requests, and for room for what was kept aside.
+struct Serving<'a> {
+    hall: &'a mut Hall<Backlog>,
+    behind: &'a [Key],
+}
+
+impl Serving<'_> {
+    fn may_catch_up(&mut self) -> bool {
+        let Serving { hall, behind } = self;
+        let mut keys = behind.iter();
+        keys.any(|key| hall.get(*key).is_none_or(|(link, backlog)| backlog.may_go(link)))
+    }
+}
+
+impl Sleeper for Serving<'_> {
+    #[inline]
+    fn look(&mut self) -> bool {
+        self.hall.look() || !self.behind.is_empty() && self.may_catch_up()
+    }
+
+    fn look_everywhere(&mut self) -> bool {
+        self.hall.look_everywhere() || self.may_catch_up()
+    }
+
+    fn lie_down(&mut self) {
+        for key in self.behind {
+            if let Some((link, _)) = self.hall.get(*key) {
+                link.doze_for_room();
+            }
+        }
+        self.hall.lie_down();
+    }
+
+    fn get_up(&mut self) {
+        self.hall.get_up();
+    }
+
+    fn rung(&mut self, key: u32) {
+        self.hall.rung(key);
+    }
 }
 
 impl fmt::Debug for Server {
@@ -479,15 +555,17 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Where a response goes. Owned, so that a request can be answered later, out of order.
+/// Where a response goes. Owned, so that a request can be answered later, out of order. If it is
+/// dropped, its client waits in vain until the connection ends.
 #[derive(Debug)]
 #[must_use = "its client waits for a reply"]
 pub struct Ticket(Mail);
 
-/// Room for a response, from [`Server::loan`]. Its ticket is then of no more use.
+/// Room for a response, from [`Server::loan`]. Dropped, it tells the client that there will be none
+/// ([`Error::Unanswered`]).
 #[derive(Debug)]
 pub struct Reply<'a> {
-    room: Lending<'a>,
+    room: Option<Lending<'a>>,
     tag: u16,
 }
 
@@ -496,9 +574,18 @@ impl Reply<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Server::reply`].
-    pub fn send(self) -> Result<(), Error> {
-        self.room.send(self.tag).map(|_| ())
+    /// [`Error::Corrupt`]: the client does not keep the protocol, and is cut off.
+    pub fn send(mut self) -> Result<(), Error> {
+        let room = self.room.take().expect("there is room until it is sent");
+        room.send(self.tag).map(|_| ())
+    }
+}
+
+impl Drop for Reply<'_> {
+    fn drop(&mut self) {
+        if let Some(room) = self.room.take() {
+            room.decline(self.tag | DROPPED);
+        }
     }
 }
 
@@ -506,13 +593,13 @@ impl Deref for Reply<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.room
+        self.room.as_ref().expect("there is room until it is sent")
     }
 }
 
 impl DerefMut for Reply<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.room
+        self.room.as_mut().expect("there is room until it is sent")
     }
 }
 
@@ -575,7 +662,7 @@ impl Drop for Request<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             // A client that is gone need not be told.
-            let _ = self.server.respond(&ticket, DROPPED, &[]);
+            let _ = self.server.respond(ticket.0, DROPPED, &[]);
         }
     }
 }

@@ -104,6 +104,9 @@ struct Seat<X> {
     paused: bool,
     /// The peer has gone; what it had sent is still to be taken.
     closing: bool,
+    /// Records that are still taken from a peer that has gone: as many as it can have published.
+    /// One that hung up and lives could go on for ever.
+    last_records: usize,
     /// Rounds since there was a message.
     idle: u32,
     /// Kept open while it is watched.
@@ -190,6 +193,13 @@ impl<X: Default> Hall<X> {
                     seat.idle = 0;
                     self.at += 1;
                     let mail = Mail::new(seat.key, tag);
+                    if seat.closing {
+                        seat.last_records = seat.last_records.saturating_sub(1);
+                        if seat.last_records == 0 {
+                            self.remove(slot, Leave::Gone);
+                            return Some(mail);
+                        }
+                    }
                     if seat.dozes {
                         self.wake(slot);
                     }
@@ -249,7 +259,13 @@ impl<X: Default> Hall<X> {
         std::mem::take(&mut self.arrived)
     }
 
-    /// Whether somebody has.
+    /// Whether anybody has come or left since the last calls.
+    #[inline]
+    pub(crate) fn has_moved(&self) -> bool {
+        !self.arrived.is_empty() || !self.left.is_empty()
+    }
+
+    /// Whether somebody has left.
     #[inline]
     pub(crate) fn has_left(&self) -> bool {
         !self.left.is_empty()
@@ -321,6 +337,7 @@ impl<X: Default> Hall<X> {
                 dozes: false,
                 paused: false,
                 closing: false,
+                last_records: 0,
                 idle: 0,
                 bell: arrival.bell,
             });
@@ -328,8 +345,9 @@ impl<X: Default> Hall<X> {
         }
         for slot in 0..self.seats.len() {
             let Some(seat) = &mut self.seats[slot] else { continue };
-            if seat.link.session().is_closed() {
+            if seat.link.session().is_closed() && !seat.closing {
                 // It leaves once its ring is found empty.
+                seat.last_records = seat.link.records_max();
                 seat.closing = true;
                 seat.paused = false;
                 self.activate(slot as u32);

@@ -80,6 +80,14 @@ impl Lending<'_> {
     }
 }
 
+impl Lending<'_> {
+    /// Sends an empty record in its place, if there is room for that.
+    pub(crate) fn decline(self, tag: u16) {
+        // A peer that is gone or does not keep the protocol need not be told.
+        let _ = self.link.send(tag, &[]);
+    }
+}
+
 impl Deref for Lending<'_> {
     type Target = [u8];
 
