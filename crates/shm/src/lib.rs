@@ -110,3 +110,7 @@ pub use pubsub::{
 };
 pub use wait::Wait;
 pub use wire::Refusal;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
