@@ -30,9 +30,9 @@ use crate::position::Position;
 /// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
 ///
 /// JSON objects of a topic have topic, partition, offset, timestamp (milliseconds since 1970, -1
-/// for none), key, value and headers; those of a service have service, pid and value, for a
-/// publication sequence, for a notification rings: how many it stands for. Bytes that are UTF-8 are a string, other bytes
-/// {"base64": ".."}, null is null.
+/// for none), key, value and headers. Those of a service have service, pid and value; of what is
+/// published also sequence, how many came before; of a notification rings, how many it stands for.
+/// Bytes that are UTF-8 are a string, other bytes {"base64": ".."}, null is null.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[command(after_help = "Examples:

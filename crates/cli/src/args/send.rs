@@ -26,6 +26,7 @@ use crate::address::Url;
 ///
 /// Who publishes waits for a first subscriber, `&wait=N` for so many, and remembers 1000 messages,
 /// `&history=N` so many, for those who come later and ask for them.
+///
 /// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
 ///
 /// With --json, a line is an object with `value` and, for a topic, if wanted, `key`, `headers`,
