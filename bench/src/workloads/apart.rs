@@ -4,7 +4,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -109,6 +109,7 @@ fn turn_apart(distance: Distance, case: &str, who: &str, setup: Setup) -> Result
     command.args(setup.quick.then_some("--quick"));
     command.args(setup.cores.is_none().then_some("--no-pin"));
     // A group of its own, so that whatever it starts can be killed with it.
+    let start = Instant::now();
     let mut child = command.process_group(0).spawn().context("a turn cannot be started")?;
     let turn = child.id();
     let ended = ends_in_time(&child);
@@ -122,7 +123,7 @@ fn turn_apart(distance: Distance, case: &str, who: &str, setup: Setup) -> Result
     (distance.sweep)(turn);
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {}", output.status, errors.trim().replace('\n', " "));
-    std::thread::sleep(setup.turn() / REST_SHARE);
+    std::thread::sleep(start.elapsed() / REST_SHARE);
     let answer = String::from_utf8(output.stdout)?;
     answer.lines().map(|line| sample(line, distance.metrics)).collect()
 }

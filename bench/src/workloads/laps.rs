@@ -36,7 +36,8 @@ impl Laps {
             self.laps_ns.push(now.duration_since(self.last).as_nanos() as u64);
         }
         self.last = now;
-        now < self.until && self.laps_ns.len() < LAPS_MAX
+        // One lap at least, even if the machine was away for as long as a turn.
+        (now < self.until || self.laps_ns.is_empty()) && self.laps_ns.len() < LAPS_MAX
     }
 
     /// The counted laps in their order.

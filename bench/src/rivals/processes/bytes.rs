@@ -93,6 +93,6 @@ impl AsFd for Reader {
 /// Calls on the descriptor sleep, or fail where they would.
 pub fn set_waiting(descriptor: &OwnedFd, wait: Wait) -> Result<()> {
     let mut flags = fcntl_getfl(descriptor)?;
-    flags.set(OFlags::NONBLOCK, wait == Wait::Spin);
+    flags.set(OFlags::NONBLOCK, wait != Wait::Block);
     Ok(fcntl_setfl(descriptor, flags)?)
 }

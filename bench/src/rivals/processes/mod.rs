@@ -52,9 +52,14 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Neither side need sleep while there is traffic.
+    pub const fn adaptive(bytes: usize, room: usize) -> Spec {
+        Spec { bytes, room, wait: Wait::Adapt, peer: Wait::Adapt }
+    }
+
     /// Neither side sleeps.
-    pub const fn spinning(bytes: usize, room: usize) -> Spec {
-        Spec { bytes, room, wait: Wait::Spin, peer: Wait::Spin }
+    pub const fn spinning(self) -> Spec {
+        Spec { wait: Wait::Spin, peer: Wait::Spin, ..self }
     }
 
     /// Both sides sleep.
@@ -71,8 +76,11 @@ impl Spec {
 /// How a side waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// It does not sleep, or only after it has looked for longer than dense traffic keeps it.
+    /// It does not sleep.
     Spin,
+    /// It sleeps only after it has looked for longer than dense traffic lets it. Who knows no such
+    /// waiting spins.
+    Adapt,
     /// It sleeps at once. Who cannot sleep offers the core to others between looks.
     Block,
 }
@@ -81,7 +89,7 @@ impl Wait {
     /// Between two looks.
     pub fn pause(self) {
         match self {
-            Wait::Spin => std::hint::spin_loop(),
+            Wait::Spin | Wait::Adapt => std::hint::spin_loop(),
             Wait::Block => std::thread::yield_now(),
         }
     }

@@ -67,7 +67,7 @@ impl Outbox {
             written
         };
         match self.spec.peer {
-            Wait::Spin => self.ring.sender_mut().send(fill)?,
+            Wait::Spin | Wait::Adapt => self.ring.sender_mut().send(fill)?,
             Wait::Block => self.ring.send_raw(fill)?,
         };
         Ok(written)
@@ -78,7 +78,7 @@ impl Sends for Outbox {
     fn offer(&mut self, message: &[u8]) -> Result<bool> {
         while self.ring.sender_mut().write_count()? < message.len() {
             match self.spec.wait {
-                Wait::Spin => return Ok(false),
+                Wait::Spin | Wait::Adapt => return Ok(false),
                 Wait::Block => self.ring.block_until_writable()?,
             };
         }
@@ -102,7 +102,7 @@ impl Inbox {
     fn arrived(&mut self) -> Result<bool> {
         while self.ring.receiver_mut().read_count()? < self.spec.bytes {
             match self.spec.wait {
-                Wait::Spin => return Ok(false),
+                Wait::Spin | Wait::Adapt => return Ok(false),
                 Wait::Block => self.ring.block_until_readable()?,
             };
         }
@@ -139,7 +139,7 @@ fn read(ring: &mut Receiver<u8>, peer: Wait, into: &mut [u8]) -> Result<usize> {
         taken
     };
     match peer {
-        Wait::Spin => ring.receiver_mut().recv(empty)?,
+        Wait::Spin | Wait::Adapt => ring.receiver_mut().recv(empty)?,
         Wait::Block => ring.receive_raw(empty)?,
     };
     Ok(taken)

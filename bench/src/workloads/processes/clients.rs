@@ -32,7 +32,7 @@ const SWEEPS: u64 = 16;
 /// How late the last request may be sent by one who keeps up.
 const LATE_MAX: Duration = Duration::from_millis(5);
 
-pub(super) const SPEC: Spec = Spec::spinning(64, SMALL_ROOM);
+pub(super) const SPEC: Spec = Spec::adaptive(64, SMALL_ROOM);
 
 #[derive(Debug, Clone, Copy)]
 enum Load {
@@ -54,6 +54,7 @@ fn contestants(load: Load) -> Vec<Contestant> {
     vec![
         contestant::<line::Asking, line::Answering>("limit", load),
         contestant::<chaski::Asking, chaski::Answering>("chaski", load),
+        waiting::<chaski::Asking, chaski::Answering>("chaski spin", load, SPEC.spinning()),
         contestant::<iceoryx2::Asking, iceoryx2::Answering>("iceoryx2 req-res", load),
         contestant::<Near<shmem_ipc::Rings>, Far<shmem_ipc::Rings>>("shmem-ipc", load),
         contestant::<unix::Asking<SeqPacket>, unix::Answering<SeqPacket>>("unix-seqpacket", load),
@@ -63,11 +64,15 @@ fn contestants(load: Load) -> Vec<Contestant> {
 }
 
 fn contestant<M: Mux, S: Serves>(who: &'static str, load: Load) -> Contestant {
+    waiting::<M, S>(who, load, SPEC)
+}
+
+fn waiting<M: Mux, S: Serves>(who: &'static str, load: Load, spec: Spec) -> Contestant {
     Contestant::new(
         who,
         move |turn| {
             let peer = turn.start()?;
-            let mut client = Client::<M>::open(&peer.link)?;
+            let mut client = Client::<M>::open(&peer.link, spec)?;
             let measured = match load {
                 Load::Saturation => saturate(turn.setup, &mut client),
                 Load::PerSecond(rate) => offer(turn.setup, &mut client, rate),
@@ -75,13 +80,13 @@ fn contestant<M: Mux, S: Serves>(who: &'static str, load: Load) -> Contestant {
             peer.end();
             measured
         },
-        move |side| serve::<S>(&side.link),
+        move |side| serve::<S>(&side.link, spec),
     )
 }
 
 /// Serves all connections over one link.
-pub(super) fn serve<S: Serves>(link: &Link) -> Result<()> {
-    let mut server = S::open(&[link; CONNECTIONS], SPEC)?;
+pub(super) fn serve<S: Serves>(link: &Link, spec: Spec) -> Result<()> {
+    let mut server = S::open(&[link; CONNECTIONS], spec)?;
     loop {
         server.serve()?;
     }
@@ -96,11 +101,11 @@ pub(super) struct Client<M> {
 }
 
 impl<M: Mux> Client<M> {
-    pub(super) fn open(link: &Link) -> Result<Client<M>> {
+    pub(super) fn open(link: &Link, spec: Spec) -> Result<Client<M>> {
         Ok(Client {
-            mux: M::open(&[link; CONNECTIONS], SPEC)?,
+            mux: M::open(&[link; CONNECTIONS], spec)?,
             numbers: [0; CONNECTIONS],
-            request: vec![0; SPEC.bytes],
+            request: vec![0; spec.bytes],
             ready: Vec::with_capacity(CONNECTIONS),
         })
     }

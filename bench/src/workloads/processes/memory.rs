@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::clients::{Client, serve};
+use super::clients::{Client, SPEC, serve};
 use super::contest::{Contest, Contestant};
 use super::{PSS_BYTES, SHARED_BYTES};
 use crate::rivals::processes::lanes::{Far, Near};
@@ -52,12 +52,12 @@ fn contestant<M: Mux, S: Serves>(who: &'static str) -> Contestant {
         who,
         |turn| {
             let peer = turn.start()?;
-            let mut client = Client::<M>::open(&peer.link)?;
+            let mut client = Client::<M>::open(&peer.link, SPEC)?;
             let measured = client.converse(TRAFFIC).and_then(|()| memory_of_both(peer.id()));
             peer.end();
             measured
         },
-        |side| serve::<S>(&side.link),
+        |side| serve::<S>(&side.link, SPEC),
     )
 }
 

@@ -17,13 +17,13 @@ use crate::run::Samples;
 use crate::workloads::apart::Setup;
 use crate::workloads::laps::warm_up;
 
-const SPEC: Spec = Spec::spinning(64, SMALL_ROOM);
+const SPEC: Spec = Spec::adaptive(64, SMALL_ROOM);
 
 /// Most messages that one subscriber takes before it is the next one's turn.
 const TAKEN_MAX: usize = 32;
 
-/// Rounds over all subscribers between two looks whether the turn wants to know.
-const ROUNDS: usize = 64;
+/// Subscribers visited between two looks whether the turn wants to know.
+const VISITS: usize = 64;
 
 /// Calls between two looks at the clock.
 const CALLS: u64 = 64;
@@ -100,7 +100,7 @@ fn subscribe<S: Subscribes>(side: &Side, subscribers: usize) -> Result<()> {
     let mut inbox =
         Inbox { subscribers: S::open(&links, SPEC)?, last: vec![0; subscribers], count: 0 };
     loop {
-        for _ in 0..ROUNDS {
+        for _ in 0..VISITS.div_ceil(subscribers) {
             (0..subscribers).try_for_each(|at| inbox.take(at))?;
         }
         if side.link.heard()?.is_some() {

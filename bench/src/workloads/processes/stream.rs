@@ -21,7 +21,7 @@ const BYTES_PER_LOOK: usize = 128 * 1024;
 
 pub(super) fn contests() -> Vec<Contest> {
     let contest = |name, bytes, room| {
-        let spec = Spec::spinning(bytes, room);
+        let spec = Spec::adaptive(bytes, room);
         Contest { name, contestants: contestants(spec) }
     };
     vec![

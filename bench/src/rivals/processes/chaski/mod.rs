@@ -1,5 +1,5 @@
-//! `chaski-shm`: the product's own patterns, driven like everyone else's. It spins as long as it
-//! does by default, or sleeps at once. Names are in the turn's own directory.
+//! `chaski-shm`: the product's own patterns, driven like everyone else's. It waits
+//! as it does by default, spins, or sleeps at once. Names are in the turn's own directory.
 
 mod call;
 mod pipeline;
@@ -15,7 +15,8 @@ use super::Spec;
 
 fn wait(spec: Spec) -> Wait {
     match spec.wait {
-        super::Wait::Spin => Wait::default(),
+        super::Wait::Spin => Wait::Spin,
+        super::Wait::Adapt => Wait::default(),
         super::Wait::Block => Wait::Block,
     }
 }
