@@ -220,4 +220,3 @@ impl<F: FnMut(&mut Link) -> bool> Sleeper for Room<'_, F> {
         }
     }
 }
-

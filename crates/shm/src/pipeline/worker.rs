@@ -109,11 +109,12 @@ impl Worker {
     /// Says that this worker is free, or finds out that it has nobody to work for.
     #[inline]
     fn found_nothing(&mut self) -> Result<(), Error> {
+        let news = self.porch.has_news() && self.porch.take_news();
         match self.line.tie.link() {
             Some(link) if !link.session().is_closed() => self.line.note_free(false),
             Some(_) => self.sender_gone(),
             None => {
-                if self.line.tie.porch().has_news() && self.line.tie.advance() {
+                if news && self.line.tie.advance() {
                     self.line.begin();
                 }
                 if self.line.tie.is_over() {
@@ -194,4 +195,3 @@ impl Sleeper for Line {
         // What is not noted is that this one is up: if there is a record, it is not free.
     }
 }
-
