@@ -112,13 +112,7 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     pub(crate) fn new(wait: Wait) -> Waiter {
-        Waiter {
-            wait,
-            luck: LUCK_FULL,
-            since_probe: 0,
-            gives_up_early: false,
-            crowded_until: None,
-        }
+        Waiter { wait, luck: LUCK_FULL, since_probe: 0, gives_up_early: false, crowded_until: None }
     }
 
     /// Waits until there is something to do, or until the deadline; whether there is.
