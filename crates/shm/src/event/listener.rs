@@ -255,8 +255,6 @@ fn read(link: &Link) -> (u64, u64) {
     last
 }
 
-/// Readable when there may be an event, if none was found before.
-
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener").finish_non_exhaustive()

@@ -142,8 +142,6 @@ impl Notifier {
     }
 }
 
-/// Readable when a listener is gone, or another was found.
-
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notifier").field("rings", &self.rings).finish_non_exhaustive()

@@ -379,8 +379,6 @@ impl Deref for Message<'_> {
     }
 }
 
-/// Readable when there may be something to receive, if nothing was found before.
-
 impl fmt::Debug for Pull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = match &self.way {

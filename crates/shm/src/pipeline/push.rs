@@ -348,8 +348,6 @@ impl Push {
     }
 }
 
-/// Readable when a receiver that was waited for has made room, or one came or left.
-
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = match &self.way {
