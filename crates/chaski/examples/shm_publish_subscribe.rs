@@ -4,9 +4,9 @@
 //! They meet at a name. A follower that comes late begins with the last reading; kill the
 //! thermometer and start it again, and its followers find the next one.
 //!
-//!     cargo run --release -p chaski --example shm_publish_subscribe              # in two processes
-//!     cargo run --release -p chaski --example shm_publish_subscribe -- measure   # in one terminal
-//!     cargo run --release -p chaski --example shm_publish_subscribe -- follow    # in others
+//!     cargo run --release -p chaski --example shm_publish_subscribe             # in two processes
+//!     cargo run --release -p chaski --example shm_publish_subscribe -- measure  # in one terminal
+//!     cargo run --release -p chaski --example shm_publish_subscribe -- follow   # in others
 
 use std::env;
 use std::error::Error;

@@ -3,9 +3,9 @@
 //! They meet at a name, and talk through memory that the two share. Kill the store and start it
 //! again while somebody asks: requests that it had not taken are answered by the next one.
 //!
-//!     cargo run --release -p chaski --example shm_request_reply            # both, in two processes
-//!     cargo run --release -p chaski --example shm_request_reply -- serve   # in one terminal
-//!     cargo run --release -p chaski --example shm_request_reply -- ask     # in another
+//!     cargo run --release -p chaski --example shm_request_reply           # in two processes
+//!     cargo run --release -p chaski --example shm_request_reply -- serve  # in one terminal
+//!     cargo run --release -p chaski --example shm_request_reply -- ask    # in another
 
 use std::collections::HashMap;
 use std::env;

@@ -23,9 +23,9 @@ use crate::position::Position;
 ///   shm://NAME?type=serve   takes the name as a server, and answers each request with itself
 ///   shm://NAME?type=listen  takes the name, and prints the latest number of each who notifies
 ///
-/// Who subscribes gets what is published from then on, with `&history=N` up to so many before. If it
-/// is too slow it loses the oldest and says how many; with `&policy=block` it is waited for instead,
-/// with `&policy=disconnect` cut off.
+/// Who subscribes gets what is published from then on, with `&history=N` up to so many before. If
+/// it is too slow it loses the oldest and says how many; with `&policy=block` it is waited for
+/// instead, with `&policy=disconnect` cut off.
 ///
 /// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
 ///

@@ -27,6 +27,8 @@ use report::Report;
 
 /// How long the child has to be there.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
+/// How long it has to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// Messages sent between two looks at the clock, or one batch, if that is more.
 const STRETCH: usize = 256;
 /// Bytes of the messages from which the limit of a stream is taken.
@@ -40,12 +42,13 @@ pub(super) fn run(args: &BenchShm) -> Result<(), Failure> {
         return echo::run(name, args, pinning);
     }
     let name = format!("bench-{}", std::process::id());
-    let _child = Echo::start(&name, args, pinning)?;
+    let child = Echo::start(&name, args, pinning)?;
     let report = thread::scope(|scope| {
         // The child would inherit a CPU that this thread is bound to.
         let measuring = scope.spawn(|| measure(&name, args, machine, pinning));
         measuring.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
+    child.finish();
     output::describe(args.output.output, &report)
 }
 
@@ -111,9 +114,18 @@ impl Echo {
     }
 }
 
+impl Echo {
+    /// It was told to end, and takes its names along if it is given the time.
+    fn finish(mut self) {
+        let until = Instant::now() + ENDS_WITHIN;
+        while Instant::now() < until && matches!(self.0.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 impl Drop for Echo {
     fn drop(&mut self) {
-        // It ends by itself, once it has noticed that nobody asks any more.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

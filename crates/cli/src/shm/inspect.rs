@@ -180,8 +180,8 @@ impl Described for Description {
             false => output::table(&rows),
         };
         format!(
-            "service  {name}\npattern  {pattern}\nprocess  {pid}{program} of {user}\nage      {age}\n\
-             peers    {}{most}, and {departed} that have left\n\n{peers}",
+            "service  {name}\npattern  {pattern}\nprocess  {pid}{program} of {user}\n\
+             age      {age}\npeers    {}{most}, and {departed} that have left\n\n{peers}",
             connections.len(),
         )
     }
