@@ -1,6 +1,6 @@
 //! Who takes part in the distance "processes": ways from one process to another behind the few
-//! calls that the cases make, so that each contestant is a small file and all are driven by the same
-//! loops.
+//! calls that the cases make, so that each contestant is a small file and all are driven by the
+//! same loops.
 //!
 //! ```text
 //!   turn, on the client's core            side, a process of its own on the server's core

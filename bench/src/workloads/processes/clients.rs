@@ -1,6 +1,6 @@
 //! One process that drives many connections to one server, with one request in flight on each.
-//! `clients-32` sends the next request as soon as there is a reply. `clients-32-*` send at a rate of
-//! their own and count from the moment at which a request was due, so that a server which falls
+//! `clients-32` sends the next request as soon as there is a reply. `clients-32-*` send at a rate
+//! of their own and count from the moment at which a request was due, so that a server which falls
 //! behind is not spared (coordinated omission). The limit is a cache line each way for each
 //! connection.
 
@@ -19,8 +19,8 @@ use crate::run::Samples;
 use crate::workloads::apart::Setup;
 use crate::workloads::laps::{room_for_times, warm_up};
 
-/// Of so many round trips on a connection one is timed: at saturation each look at the clock takes a
-/// share of what is measured.
+/// Of so many round trips on a connection one is timed: at saturation each look at the clock takes
+/// a share of what is measured.
 const TIMED_OF: u64 = 8;
 
 /// More times than a turn takes.

@@ -1,4 +1,5 @@
-//! A case whose contestants are two processes each: what the turn does, and what the other side does.
+//! A case whose contestants are two processes each: what the turn does, and what the other side
+//! does.
 
 use anyhow::{Context, Result};
 

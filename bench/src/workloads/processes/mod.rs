@@ -1,5 +1,5 @@
-//! The distance "processes": messages between processes of one machine. Conversations, streams, many
-//! clients, many subscribers, and what connections cost.
+//! The distance "processes": messages between processes of one machine. Conversations, streams,
+//! many clients, many subscribers, and what connections cost.
 //!
 //! ```text
 //!   bench                       starts a turn, kills it when it stalls, sweeps behind it

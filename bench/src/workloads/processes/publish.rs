@@ -1,7 +1,7 @@
-//! One publisher and many subscribers, driven by one other process: `publish-*`. The publisher waits
-//! for nobody; who falls behind loses messages, and is told the next in their order. Beside the cost
-//! of a call stands how many deliveries it was good for. The limit is a ring that knows nothing of
-//! its readers.
+//! One publisher and many subscribers, driven by one other process: `publish-*`. The publisher
+//! waits for nobody; who falls behind loses messages, and is told the next in their order. Beside
+//! the cost of a call stands how many deliveries it was good for. The limit is a ring that knows
+//! nothing of its readers.
 
 use std::time::Instant;
 

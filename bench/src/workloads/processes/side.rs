@@ -1,5 +1,5 @@
-//! The other side of a turn: `bench side CASE WHO`, a process on a core of its own. It dies when its
-//! turn does, and a turn whose other side fails dies as well: either would wait for ever.
+//! The other side of a turn: `bench side CASE WHO`, a process on a core of its own. It dies when
+//! its turn does, and a turn whose other side fails dies as well: either would wait for ever.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;

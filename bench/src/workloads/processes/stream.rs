@@ -1,5 +1,5 @@
-//! One way as fast as it goes: `stream-*`. What counts is what arrives; each message must be the one
-//! after the last. The limit is memory that changes processes in large blocks.
+//! One way as fast as it goes: `stream-*`. What counts is what arrives; each message must be the
+//! one after the last. The limit is memory that changes processes in large blocks.
 
 use std::time::Instant;
 

@@ -31,7 +31,9 @@ impl Opens for Asking {
     fn open(links: &[&Link], spec: Spec) -> Result<Asking> {
         links.iter().try_for_each(|link| link.meet())?;
         let directory = turn_dir(links[0].turn());
-        links.iter().map(|_| client(&directory, spec)).collect::<Result<_>>().map(Asking)
+        let clients = links.iter().map(|_| client(&directory, spec)).collect::<Result<_>>()?;
+        links.iter().try_for_each(|link| link.meet())?;
+        Ok(Asking(clients))
     }
 }
 
@@ -39,6 +41,9 @@ impl Opens for Answering {
     fn open(links: &[&Link], spec: Spec) -> Result<Answering> {
         let server = Server::builder().directory(turn_dir(links[0].turn())).wait(wait(spec));
         let server = server.bind(NAME)?;
+        links.iter().try_for_each(|link| link.meet())?;
+        // Until all have connected: a thread that spins keeps its core from the one that lets
+        // clients in.
         links.iter().try_for_each(|link| link.meet())?;
         Ok(Answering { server, request: Vec::new() })
     }
@@ -84,6 +89,7 @@ pub struct Visitor {
 
 impl Opens for Visitor {
     fn open(links: &[&Link], spec: Spec) -> Result<Visitor> {
+        links[0].meet()?;
         links[0].meet()?;
         Ok(Visitor { directory: turn_dir(links[0].turn()), spec })
     }

@@ -39,13 +39,17 @@ pub struct PullingSingly(Pull);
 fn push(link: &Link, spec: Spec) -> Result<Push> {
     let push = Push::builder().directory(turn_dir(link.turn())).wait(wait(spec)).bind(NAME)?;
     link.meet()?;
+    // Until the worker has connected.
+    link.meet()?;
     Ok(push)
 }
 
 fn pull(link: &Link, spec: Spec) -> Result<Pull> {
     link.meet()?;
     let pull = Pull::builder().directory(turn_dir(link.turn())).wait(wait(spec));
-    Ok(pull.ring_bytes(spec.room).connect(NAME)?)
+    let pull = pull.ring_bytes(spec.room).connect(NAME)?;
+    link.meet()?;
+    Ok(pull)
 }
 
 impl Opens for Pushing {

@@ -62,8 +62,8 @@ impl Sends for Ringing {
     }
 }
 
-/// A bell that was rung before is heard at once. Messages are of the short kind, which a conversation
-/// looks at where they lie.
+/// A bell that was rung before is heard at once. Messages are of the short kind, which a
+/// conversation looks at where they lie.
 impl Receives for Listening {
     fn show(&mut self, mut read: impl Read) -> Result<bool> {
         while !self.inbox.show(&mut read)? {

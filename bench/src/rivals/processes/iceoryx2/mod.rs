@@ -1,6 +1,6 @@
-//! `iceoryx2`: publish-subscribe and request-response over named shared memory, looked at in a loop;
-//! to sleep there is an event beside them. Both sides of a turn get a directory and a prefix of
-//! their own, so that what they leave behind can be found and removed.
+//! `iceoryx2`: publish-subscribe and request-response over named shared memory, looked at in a
+//! loop; to sleep there is an event beside them. Both sides of a turn get a directory and a prefix
+//! of their own, so that what they leave behind can be found and removed.
 
 mod event;
 mod pub_sub;

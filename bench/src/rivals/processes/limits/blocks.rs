@@ -1,5 +1,5 @@
-//! Blocks of messages that one process fills and another empties: no message can be handed over with
-//! less work than its share of a block, once it is copied in and copied out.
+//! Blocks of messages that one process fills and another empties: no message can be handed over
+//! with less work than its share of a block, once it is copied in and copied out.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU64, Ordering};

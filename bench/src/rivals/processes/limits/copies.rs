@@ -1,6 +1,6 @@
-//! A message in shared memory in each direction, handed over by a word: copied in, told, copied out.
-//! `limit` copies twice each way, as anyone must who keeps a private copy; the server of `limit
-//! in-place` copies from one direction straight to the other.
+//! A message in shared memory in each direction, handed over by a word: copied in, told, copied
+//! out. `limit` copies twice each way, as anyone must who keeps a private copy; the server of
+//! `limit in-place` copies from one direction straight to the other.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
