@@ -18,6 +18,8 @@ use crate::service::{Role, ServiceUrl};
 
 /// How long one try to connect lasts, and so how long Ctrl-C may have to wait.
 const TRY: Duration = Duration::from_millis(100);
+/// How long somebody who is bound may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// How long nobody is told that nobody is there.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -101,7 +103,7 @@ impl Awaiting<'_> {
         let began = Instant::now();
         let mut told = !io::stderr().is_terminal();
         while !self.interrupt.came() {
-            match connect(TRY) {
+            match connect(TRY).or_else(|error| insist(&error, &mut connect).unwrap_or(Err(error))) {
                 Ok(endpoint) => return Ok(Some(endpoint)),
                 Err(ConnectError::NotFound { .. }) => {}
                 Err(error) => return Err(explain::connect(url, role, &error)),
@@ -112,5 +114,18 @@ impl Awaiting<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Tries again, for longer, where somebody was there and did not answer in time.
+fn insist<T>(
+    error: &ConnectError,
+    connect: &mut impl FnMut(Duration) -> Result<T, ConnectError>,
+) -> Option<Result<T, ConnectError>> {
+    match error {
+        ConnectError::Silent { .. } | ConnectError::Busy { .. } | ConnectError::HungUp { .. } => {
+            Some(connect(ANSWERS_WITHIN))
+        }
+        _ => None,
     }
 }
