@@ -3,9 +3,9 @@
 //!
 //! | pattern | binds | connects | |
 //! |---|---|---|---|
-//! | request and response | [`Server`] | [`Client`] | many outstanding, answered in any order, streamed |
-//! | publish and subscribe | [`Publisher`] | [`Subscriber`] | one ring for all; history; block, drop, disconnect |
-//! | pipeline | [`Push`] or [`Pull`] | [`Pull`] or [`Push`] | work for whoever is free, or results for one |
+//! | request, response | [`Server`] | [`Client`] | many outstanding, in any order, in parts |
+//! | publish, subscribe | [`Publisher`] | [`Subscriber`] | one ring for all; history; policies |
+//! | pipeline | [`Push`] or [`Pull`] | the other | work for whoever is free, results for one |
 //! | event | [`Listener`] | [`Notifier`] | a doorbell with a value |
 //!
 //! # A service in two programs

@@ -10,7 +10,6 @@ mod batch;
 mod loan;
 mod notes;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use chaski_ring::region::{AttachError, Consumer, Fence, Observer, Producer, RecvError, SendError};
@@ -21,9 +20,9 @@ use crate::door::Session;
 use crate::error::{Corrupt, Error};
 use crate::hall::board::Knocker;
 use crate::memory::{Half, Ledger, Mapping, RingMemory};
-use crate::porch;
+use crate::porch::Button;
 use crate::step::step;
-use crate::wait::{self, Sleeper};
+use crate::wait;
 
 pub use batch::Batch;
 pub(crate) use loan::Lending;
@@ -39,19 +38,19 @@ const REFERENCE: usize = 24;
 #[derive(Debug)]
 pub(crate) enum Doorbell {
     /// It waits for this one.
-    Bell(OwnedFd),
+    Bell(Button),
     /// It has many clients: a mark on its board, and a ring only if it sleeps.
-    Board(Knocker, OwnedFd),
+    Board(Knocker, Button),
 }
 
 impl Doorbell {
     #[cold]
     fn ring(&mut self) {
         match self {
-            Doorbell::Bell(bell) => porch::ring(bell),
+            Doorbell::Bell(bell) => bell.ring(),
             Doorbell::Board(knocker, bell) => {
                 if knocker.mark() {
-                    porch::ring(bell);
+                    bell.ring();
                 }
             }
         }
@@ -399,38 +398,5 @@ fn lend_error(error: LendError) -> Error {
         // The peer has died, and nobody has been told yet.
         LendError::System(Errno::PIPE | Errno::CONNRESET) => Error::Closed,
         LendError::System(errno) => Error::System { what: "memory for a large payload", errno },
-    }
-}
-
-/// Waits for room in the one connection of an endpoint.
-pub(crate) struct Room<'a> {
-    pub(crate) link: &'a mut Link,
-    /// Bytes of the payload that there should be room for.
-    pub(crate) len: usize,
-    rang: bool,
-}
-
-impl<'a> Room<'a> {
-    pub(crate) fn new(link: &'a mut Link, len: usize) -> Room<'a> {
-        Room { link, len, rang: false }
-    }
-}
-
-impl Sleeper for Room<'_> {
-    fn look(&mut self) -> bool {
-        self.rang || self.link.has_room(self.len) || self.link.session.is_closed()
-    }
-
-    fn lie_down(&mut self) {
-        self.link.doze_for_room();
-    }
-
-    fn get_up(&mut self) {
-        self.link.awake_for_room();
-    }
-
-    /// The peer rings once a sleep, perhaps for less room than is wanted: the caller lies down anew.
-    fn rung(&mut self, _key: u32) {
-        self.rang = true;
     }
 }

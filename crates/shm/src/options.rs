@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::admit::Admit;
+use crate::memory::Pages;
 use crate::wait::Wait;
 
 /// Bytes of each ring of a connection, unless the side that connects says otherwise.
@@ -23,6 +24,7 @@ pub(crate) struct Options {
     pub(crate) ring_bytes: usize,
     pub(crate) ring_bytes_max: usize,
     pub(crate) large_bytes: usize,
+    pub(crate) pages: Pages,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             ring_bytes: RING_BYTES,
             ring_bytes_max: RING_BYTES_MAX,
             large_bytes: LARGE_BYTES,
+            pages: Pages::default(),
         }
     }
 }
@@ -76,6 +79,14 @@ macro_rules! common_options {
         #[must_use]
         pub fn large_bytes(mut self, bytes: usize) -> Self {
             self.options.large_bytes = bytes;
+            self
+        }
+
+        /// When the memory this side makes gets its pages, and of which size: by default as they
+        /// are touched.
+        #[must_use]
+        pub fn pages(mut self, pages: crate::Pages) -> Self {
+            self.options.pages = pages;
             self
         }
     };

@@ -7,18 +7,23 @@
 //!                       +------------------------------+
 //! ```
 //!
-//! A peer rings the doorbell that it was given, an eventfd, when it has published something for a
-//! side that said it sleeps. The doorman, another thread of this process, knocks when there is news
-//! in private memory: someone arrived, hung up, or sent a control message. Each peer has a doorbell
-//! of its own, because who can ring an eventfd can also read it, and so take the rings of others.
+//! A peer rings the doorbell that it was given when it has published something for a side that said
+//! it sleeps. The doorman, another thread of this process, knocks when there is news in private
+//! memory: someone arrived, hung up, or sent a control message. Each peer has a doorbell of its
+//! own, because who can ring one can also fill it, and so take the rings of others.
 //!
-//! Edges are enough, and save the read that a level would need: nobody asks how often it rang, the
-//! sleeper looks at its rings again when it is up.
+//! Edges are enough: nobody asks how often it rang, the sleeper looks at its rings again when it is
+//! up. The own bell is an eventfd that is never read; those of peers are not, see [`bell`].
 
+mod bell;
+
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+pub(crate) use bell::{Bell, Button, NoButton};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
@@ -35,6 +40,9 @@ const EVENTS_MAX: usize = 64;
 pub(crate) struct Porch {
     epoll: OwnedFd,
     own: OwnedFd,
+    /// What peers ring, by key. Kept here, so that none is closed, and its number used again, while
+    /// it is read.
+    bells: Mutex<HashMap<u32, Bell>>,
     /// Something in private memory has changed since the last look.
     news: AtomicBool,
     /// The endpoint sleeps, or is about to: a knock must ring.
@@ -44,36 +52,48 @@ pub(crate) struct Porch {
 impl Porch {
     pub(crate) fn new() -> io::Result<Arc<Porch>> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let own = bell()?;
+        let own = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let data = epoll::EventData::new_u64(OWN);
         epoll::add(&epoll, &own, data, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
         Ok(Arc::new(Porch {
             epoll,
             own,
+            bells: Mutex::default(),
             news: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
         }))
     }
 
-    /// From now on a ring of `doorbell` ends the sleep, which then names `key`. Closing the
-    /// doorbell ends that; it must not be cloned.
-    pub(crate) fn watch(&self, doorbell: &OwnedFd, key: u32) -> io::Result<()> {
+    /// From now on a ring of this bell ends the sleep, which then names `key`. It takes the place
+    /// of another of that key.
+    pub(crate) fn watch(&self, bell: Bell, key: u32) -> io::Result<()> {
+        self.unwatch(key);
         let data = epoll::EventData::new_u64(key.into());
-        epoll::add(&self.epoll, doorbell, data, epoll::EventFlags::IN | epoll::EventFlags::ET)
+        epoll::add(&self.epoll, &bell, data, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+        self.bells().insert(key, bell);
+        Ok(())
     }
 
-    /// No longer.
-    pub(crate) fn unwatch(&self, doorbell: &OwnedFd) {
-        // A doorbell that was never watched is none of anybody's.
-        let _ = epoll::delete(&self.epoll, doorbell);
+    /// No longer, if it is watched; it is closed.
+    pub(crate) fn unwatch(&self, key: u32) {
+        if let Some(bell) = self.bells().remove(&key) {
+            // Not by closing alone: a child between `fork` and `exec` has a copy.
+            let _ = epoll::delete(&self.epoll, &bell);
+        }
+    }
+
+    /// A thread that panicked while it held the lock left a whole value.
+    fn bells(&self) -> MutexGuard<'_, HashMap<u32, Bell>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the endpoint, from any thread, that there is news in private memory.
     pub(crate) fn knock(&self) {
-        // ORDERING: pairs with `lie_down`: either the sleeper sees the news, or this sees it asleep.
+        // ORDERING: pairs with `lie_down`: either the sleeper sees the news, or this sees it
+        // asleep.
         self.news.store(true, Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst) {
-            ring(&self.own);
+            let _ = io::write(&self.own, &1_u64.to_ne_bytes());
         }
     }
 
@@ -121,6 +141,9 @@ impl Porch {
         for event in &events {
             // The key is ours, from `watch`.
             if let Ok(key) = u32::try_from(event.data.u64()) {
+                if let Some(bell) = self.bells().get(&key) {
+                    bell.hush();
+                }
                 rung(key);
             }
         }
@@ -134,44 +157,33 @@ impl AsFd for Porch {
     }
 }
 
-/// A new doorbell.
-pub(crate) fn bell() -> io::Result<OwnedFd> {
-    eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-}
-
-/// A new doorbell, and a copy of its descriptor to give away.
-pub(crate) fn bell_and_copy() -> io::Result<(OwnedFd, OwnedFd)> {
-    let bell = bell()?;
-    let copy = io::fcntl_dupfd_cloexec(&bell, 0)?;
-    Ok((bell, copy))
-}
-
-/// Rings a doorbell. A peer may have spoilt its own so that this fails, which is its loss.
-pub(crate) fn ring(doorbell: &OwnedFd) {
-    let _ = io::write(doorbell, &1_u64.to_ne_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admit::Peer;
+
+    fn watched(porch: &Porch, key: u32) -> Button {
+        let (bell, button) = Bell::new().unwrap();
+        porch.watch(bell, key).unwrap();
+        let this = Peer { pid: std::process::id(), uid: 0, gid: 0, groups: [].into() };
+        Button::new(button, &this).unwrap()
+    }
 
     #[test]
     fn a_ring_is_told_by_its_key_and_once() {
         let porch = Porch::new().unwrap();
-        let (one, two) = (bell().unwrap(), bell().unwrap());
-        porch.watch(&one, 1).unwrap();
-        porch.watch(&two, 2).unwrap();
-        ring(&two);
-        ring(&two);
+        let (one, two) = (watched(&porch, 1), watched(&porch, 2));
+        two.ring();
+        two.ring();
 
         let mut keys = Vec::new();
         assert!(porch.sleep(None, |key| keys.push(key)).unwrap());
         assert_eq!(keys, [2]);
         assert!(!porch.sleep(Some(Duration::ZERO), |_| panic!("nobody rang")).unwrap());
 
-        porch.unwatch(&two);
-        ring(&two);
-        ring(&one);
+        porch.unwatch(2);
+        two.ring();
+        one.ring();
         let mut keys = Vec::new();
         assert!(porch.sleep(None, |key| keys.push(key)).unwrap());
         assert_eq!(keys, [1]);

@@ -1,7 +1,7 @@
 //! The side that connects: its half, and the way to a server, the first and each that follows.
 //!
-//! The half outlives the server it was made for: what is in its ring and was not taken is offered to
-//! the next. Only if the server left nonsense behind does the next one get a new half.
+//! The half outlives the server it was made for: what is in its ring and was not taken is offered
+//! to the next. Only if the server left nonsense behind does the next one get a new half.
 //!
 //! Until the connection to the next one is complete, the first record that was not taken is
 //! withheld: its header is zero, so the ring looks empty. So the next server finds the large
@@ -24,7 +24,7 @@ use crate::link::{Doorbell, Ends, Link, note};
 use crate::memory::{self, Half, Mapping, RingMemory};
 use crate::name::Name;
 use crate::options::Options;
-use crate::porch::{self, Porch};
+use crate::porch::{Bell, Button, Porch};
 use crate::step::step;
 use crate::wait;
 use crate::wire::{Flags, Hello, Kind, Resume, Welcome};
@@ -41,8 +41,6 @@ pub(crate) struct Reach {
     half: Half,
     mine: Arc<Mapping>,
     fd: OwnedFd,
-    /// What the server rings; watched by the porch while it is open.
-    bell: Option<OwnedFd>,
     /// The server last connected to.
     generation: u64,
     search: Option<Search>,
@@ -68,7 +66,8 @@ pub(crate) enum Reached {
 impl Reach {
     pub(crate) fn new(name: Name, options: Options, kind: Kind) -> Result<Reach, ConnectError> {
         let half = Half::new(options.ring_bytes).map_err(ring)?;
-        let (mine, fd) = memory::create("chaski-client", half.len()).map_err(system)?;
+        let (mine, fd) =
+            memory::create_with("chaski-client", half.len(), options.pages).map_err(system)?;
         let porch = Porch::new().map_err(system)?;
         Ok(Reach {
             name,
@@ -78,7 +77,6 @@ impl Reach {
             half,
             mine: Arc::new(mine),
             fd,
-            bell: None,
             generation: 0,
             search: None,
             withheld: None,
@@ -132,7 +130,6 @@ impl Reach {
 
     /// Looks for a server that goes on with what was lent.
     fn search_on(&mut self, lender: Option<(Lender, u64)>, deadline: Instant) {
-        self.unwatch();
         let head = lender.as_ref().map_or(0, |(_, head)| *head);
         let dialing = self.dial(head, deadline).ok();
         self.search = dialing.map(|dialing| Search { dialing, lender, deadline });
@@ -209,9 +206,9 @@ impl Reach {
     /// Begins to look for a server. The requests in the ring begin at `head`.
     fn dial(&mut self, head: u64, deadline: Instant) -> Result<Dialing, ConnectError> {
         let half = fcntl_dupfd_cloexec(&self.fd, 0).map_err(system)?;
-        let (mine, bell) = porch::bell_and_copy().map_err(system)?;
-        self.porch.watch(&mine, SERVER).map_err(system)?;
-        self.bell = Some(mine);
+        let (mine, bell) = Bell::new().map_err(system)?;
+        // In the place of the last one's.
+        self.porch.watch(mine, SERVER).map_err(system)?;
         step("reach.bell_made");
         let resume = (self.generation != 0).then_some(Resume { generation: self.generation, head });
         let hello = Hello {
@@ -244,6 +241,7 @@ impl Reach {
         let Ok([theirs, bell, plate, board]) = <[OwnedFd; 4]>::try_from(fds) else {
             return Err(self.unfit("four descriptors were due"));
         };
+        let bell = Button::new(bell, session.peer()).map_err(|why| self.unfit(why))?;
         let theirs =
             memory::open(theirs.as_fd(), self.half.len()).map_err(|why| self.unfit(why))?;
         let knocker = Knocker::new(&plate, &board, welcome.slot).map_err(|why| self.unfit(why))?;
@@ -278,13 +276,6 @@ impl Reach {
     fn payload_max(&self, welcome: &Welcome) -> usize {
         let theirs = usize::try_from(welcome.payload_max).unwrap_or(usize::MAX);
         theirs.min(self.options.large_bytes)
-    }
-
-    /// The doorbell of the last server.
-    fn unwatch(&mut self) {
-        if let Some(bell) = self.bell.take() {
-            self.porch.unwatch(&bell);
-        }
     }
 }
 

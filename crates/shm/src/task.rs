@@ -1,12 +1,12 @@
 //! How an endpoint waits as a task.
 //!
 //! Nothing is awaited per message: a future first takes what is there, and only when it finds
-//! nothing does the endpoint lie down as it does for a thread. It then runs the heavy fence at once,
-//! in place of the nap, for which it would need a timer.
+//! nothing does the endpoint lie down as it does for a thread. It then runs the heavy fence at
+//! once, in place of the nap, for which it would need a timer.
 //!
-//! On tokio (feature `tokio`, within a runtime whose I/O driver is enabled) the porch's descriptor is
-//! registered with the driver for the time of the wait. On any other executor the doorman watches
-//! it, and wakes the task: one hop more.
+//! On tokio (feature `tokio`, within a runtime whose I/O driver is enabled) the porch's descriptor
+//! is registered with the driver for the time of the wait. On any other executor the doorman
+//! watches it, and wakes the task: one hop more.
 
 use std::os::fd::AsFd;
 
@@ -27,7 +27,7 @@ pub(crate) async fn wait(porch: &Porch, sleeper: &mut impl Sleeper) -> Result<()
         }
     }
     loop {
-        let mut bed = Bed::lie_down(porch, sleeper);
+        let bed = Bed::lie_down(porch, sleeper);
         wait::heavy_fence();
         if bed.sleeper.look_everywhere() {
             return Ok(());

@@ -11,25 +11,25 @@
 //!
 //! # Why a nap before the sleep
 //!
-//! A sender publishes, then looks whether the receiver sleeps; the receiver says that it sleeps, then
-//! looks whether something was published. Unless there is a fence between the two steps on either
-//! side they can miss each other. A fence in the sender costs each message ten times what it costs
-//! otherwise. `membarrier` lets the receiver pay for both, but takes 10 us here while the sender
-//! runs, a fifth of a whole round trip between sleepers. What has to be bridged is only the time that
-//! a published word can rest in the sender's store buffer: some hundred nanoseconds. So the receiver
-//! keeps looking for a moment after it has said that it sleeps, and then sleeps with a limit; only
-//! if that passes it buys the fence, once, and sleeps for good. A message that slipped through all
-//! the same is a millisecond late, and none is lost, because nobody sleeps without a limit who has
-//! not run the fence.
+//! A sender publishes, then looks whether the receiver sleeps; the receiver says that it sleeps,
+//! then looks whether something was published. Unless there is a fence between the two steps on
+//! either side they can miss each other. A fence in the sender costs each message ten times what it
+//! costs otherwise. `membarrier` lets the receiver pay for both, but takes 10 us here while the
+//! sender runs, a fifth of a whole round trip between sleepers. What has to be bridged is only the
+//! time that a published word can rest in the sender's store buffer: some hundred nanoseconds. So
+//! the receiver keeps looking for a moment after it has said that it sleeps, and then sleeps with a
+//! limit; only if that passes it buys the fence, once, and sleeps for good. A message that slipped
+//! through all the same is a millisecond late, and none is lost, because nobody sleeps without a
+//! limit who has not run the fence.
 //!
 //! # When to stop spinning
 //!
-//! Between processes nobody can count who is runnable. What can be noticed is being in the way: after
-//! a few microseconds the spinner offers its core to others, and if that takes long, somebody had
-//! been waiting for it. Then nobody in this endpoint spins for a while. Each spin in vain halves the
-//! next, each that paid doubles it, and now and then one in full finds out whether times have
-//! changed. After a sleep that turned out short, which is mostly the time of the wake-up, the next
-//! spin is longer.
+//! Between processes nobody can count who is runnable. What can be noticed is being in the way:
+//! after a few microseconds the spinner offers its core to others, and if that takes long, somebody
+//! had been waiting for it. Then nobody in this endpoint spins for a while. Each spin in vain
+//! halves the next, each that paid doubles it, and now and then one in full finds out whether times
+//! have changed. After a sleep that turned out short, which is mostly the time of the wake-up, the
+//! next spin is longer.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, fence};
@@ -75,8 +75,8 @@ const LUCK_FULL: u32 = 64;
 const PROBE: u32 = 16;
 /// A sleep of less than so many full spins was for something that came soon.
 const SHORT: u32 = 4;
-/// After a short sleep the full spin is so many halves longer: with the default, 50 us, which is what
-/// a sleep and a wake-up cost.
+/// After a short sleep the full spin is so many halves longer: with the default, 50 us, which is
+/// what a sleep and a wake-up cost.
 const LONGER: u32 = 5;
 /// After lying down: a published word leaves a store buffer within this.
 const SETTLE: Duration = Duration::from_micros(1);

@@ -102,7 +102,8 @@ impl Borrower {
     }
 
     /// Bytes of the peer's memory that are mapped here for large payloads.
-    pub(crate) fn held(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
         self.held
     }
 

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
 
@@ -37,6 +39,7 @@ pub(crate) struct Lender {
     numbers: Box<[u32; SLOTS]>,
     /// Bytes of all segments.
     held: usize,
+    gauge: Arc<AtomicUsize>,
     /// The last use of any segment.
     usage: u64,
     /// Payloads until the segments are looked through for idle ones.
@@ -76,6 +79,7 @@ impl Lender {
             segments: Vec::new(),
             numbers: Box::new(std::array::from_fn(|slot| slot as u32)),
             held: 0,
+            gauge: Arc::default(),
             usage: first_usage(),
             until_trim: IDLE_LENDS,
         }
@@ -156,7 +160,7 @@ impl Lender {
     pub(crate) fn reconnect(&mut self, released: u64, session: &impl Announce) -> io::Result<()> {
         self.segments
             .retain(|segment| matches!(segment.state, State::Lent { end } if end > released));
-        self.held = self.segments.iter().map(Segment::len).sum();
+        self.holds(self.segments.iter().map(Segment::len).sum());
         for segment in &self.segments {
             segment.announce(session)?;
             step("reconnect.announced_segment");
@@ -178,9 +182,19 @@ impl Lender {
         true
     }
 
-    /// Bytes of memory that this side has made for large payloads and not yet let go.
-    pub(crate) fn held(&self) -> usize {
+    /// Bytes of all segments, for those who look on from another thread.
+    pub(crate) fn gauge(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.gauge)
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
         self.held
+    }
+
+    fn holds(&mut self, bytes: usize) {
+        self.held = bytes;
+        self.gauge.store(bytes, Ordering::Relaxed);
     }
 
     /// Takes back what the peer gave back.
@@ -235,7 +249,7 @@ impl Lender {
         segment.announce(session)?;
         step("lend.announced");
         self.numbers[slot] = number.wrapping_add(SLOTS as u32);
-        self.held += size;
+        self.holds(self.held + size);
         self.segments.push(segment);
         Ok(self.segments.len() - 1)
     }
@@ -258,7 +272,8 @@ impl Lender {
         let number = self.segments[at].number;
         session.send(&Control::Forget { number }, None)?;
         step("lend.forgot");
-        self.held -= self.segments.remove(at).len();
+        let gone = self.segments.remove(at);
+        self.holds(self.held - gone.len());
         Ok(())
     }
 

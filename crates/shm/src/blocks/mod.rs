@@ -63,9 +63,10 @@
 //! No word it may write is used but to be compared with the number of a use.
 //!
 //! A lender can announce what is no memory, or is too long, or too much of it, and refer to
-//! segments it never announced, or beyond their end: each is a [`BorrowError`](borrower::BorrowError) and the end of the
-//! connection, when all that was mapped goes. If it changes a payload while it is read, the copy is
-//! garbage of the right length; whoever reads in place has promised to trust it.
+//! segments it never announced, or beyond their end: each is a
+//! [`BorrowError`](borrower::BorrowError) and the end of the connection, when all that was mapped
+//! goes. If it changes a payload while it is read, the copy is garbage of the right length; whoever
+//! reads in place has promised to trust it.
 
 mod borrower;
 mod lender;

@@ -1,11 +1,11 @@
 //! Request and response.
 //!
 //! ```text
-//!   client                                                   server
+//!   client                                              server
 //!     slot of a free place in its table
-//!     request record, tag = slot            ------------->   taken: head published, then handed over
-//!                                                            worked on, in any order
-//!     the place is free again               <-------------   response record, tag = slot
+//!     request record, tag = slot          ------------>   taken: head published, then handed on
+//!                                                         worked on, in any order
+//!     the place is free again             <------------   response record, tag = slot
 //! ```
 //!
 //! A response names its request by the place that the client gave it, 12 bits of the record's tag;

@@ -340,7 +340,8 @@ impl Server {
         }
     }
 
-    /// Waits until a response of this length fits; whether it does, or nobody waits for it any more.
+    /// Waits until a response of this length fits; whether it does, or nobody waits for it any
+    /// more.
     fn wait_for_room(&mut self, key: Key, len: usize, limit: Instant) -> Result<bool, Error> {
         let Some((_, backlog)) = self.hall.get(key) else { return Ok(true) };
         // What was kept aside goes first.

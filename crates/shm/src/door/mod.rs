@@ -47,6 +47,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 pub(crate) use bound::Bound;
+pub(crate) use credentials::peer as peer_of;
 pub(crate) use dial::{Dialed, Dialing};
 pub use directory::BadDirectory;
 pub(crate) use error::errno;

@@ -21,8 +21,8 @@
 //! They are two words that belong together, so the notifier counts before it writes the value and
 //! again after, and the listener takes a value only if both counts agree (a sequence lock, see
 //! H.-J. Boehm, "Can Seqlocks Get Along with Programming Language Memory Models?", MSPC 2012). It
-//! tries a few times and no more: then a value may be newer than its count, and comes again with the
-//! next. That takes a notifier that does nothing else, or one that spoils its own words, which
+//! tries a few times and no more: then a value may be newer than its count, and comes again with
+//! the next. That takes a notifier that does nothing else, or one that spoils its own words, which
 //! harms nobody but itself.
 //!
 //! # Death

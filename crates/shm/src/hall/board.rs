@@ -1,9 +1,9 @@
 //! How a client tells a server that serves many that there is something in its ring.
 //!
 //! The server has two pages for that. The *board* has a bit for each slot and is writable by all
-//! clients; the *plate* says whether the server sleeps and is read-only to them. A client whose ring
-//! is not looked at sets its bit, and if the plate says that the server sleeps, it rings as well.
-//! See [`chaski_ring::region::board`] for why no wake is lost between the two.
+//! clients; the *plate* says whether the server sleeps and is read-only to them. A client whose
+//! ring is not looked at sets its bit, and if the plate says that the server sleeps, it rings as
+//! well. See [`chaski_ring::region::board`] for why no wake is lost between the two.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -20,7 +20,8 @@ pub(crate) struct Page(pub(crate) Arc<Mapping>);
 
 // SAFETY: a mapping stays in place while the `Arc` lives and is sealed against truncation; this
 // crate touches it through `chaski_ring::region` and atomics only. Which pages are writable is the
-// callers' part: the board is mapped so by all, the plate by its owner, who alone makes a `Sleeper`.
+// callers' part: the board is mapped so by all, the plate by its owner, who alone makes a
+// `Sleeper`.
 unsafe impl Extent for Page {
     fn area(&self) -> Area {
         self.0.area(0, self.0.len())

@@ -4,7 +4,7 @@
 //! finds it. It also keeps what others may look at: an observer of each connection's rings.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::door::{self, BindError, Greeting, Host, Session};
 use crate::link::{Doorbell, Ends, Link};
 use crate::memory::{self, Half, RingMemory};
 use crate::options::Options;
-use crate::porch::{self, Porch};
+use crate::porch::{Bell, Button, Porch};
 use crate::step::step;
 use crate::survey::{self, Pattern};
 use crate::wait;
@@ -39,7 +39,7 @@ const PEERS_MAX: usize = 4096;
 pub(super) struct Arrival {
     pub(super) slot: u32,
     pub(super) link: Link,
-    pub(super) bell: OwnedFd,
+    pub(super) bell: Bell,
 }
 
 /// Where those who come are dealt with.
@@ -68,7 +68,15 @@ struct Register {
 /// A slot in use.
 struct Row {
     peer: Peer,
-    rings: Option<(Observer<RingMemory>, Observer<RingMemory>)>,
+    seen: Option<Seen>,
+}
+
+/// What of a connection can be seen from outside.
+struct Seen {
+    outgoing: Observer<RingMemory>,
+    incoming: Observer<RingMemory>,
+    /// Bytes of segments for large payloads.
+    large: Arc<AtomicUsize>,
 }
 
 impl Row {
@@ -76,16 +84,14 @@ impl Row {
         let ring = |observer: &Observer<RingMemory>| {
             survey::Ring::new(observer.layout().capacity(), &observer.stats())
         };
-        let (outgoing, incoming) = match &self.rings {
-            Some((outgoing, incoming)) => (ring(outgoing), ring(incoming)),
-            None => Default::default(),
-        };
+        let seen = self.seen.as_ref();
         survey::Connection {
             slot,
             pid: self.peer.pid.into(),
             uid: self.peer.uid.into(),
-            outgoing,
-            incoming,
+            outgoing: seen.map_or_else(Default::default, |seen| ring(&seen.outgoing)),
+            incoming: seen.map_or_else(Default::default, |seen| ring(&seen.incoming)),
+            large_bytes: seen.map_or(0, |seen| seen.large.load(Ordering::Relaxed) as u64),
             ..survey::Connection::default()
         }
     }
@@ -134,7 +140,7 @@ impl Desk {
     /// A slot for a peer, if there is one.
     fn slot(&self, peer: &Peer) -> Result<Slot, Refused> {
         let mut register = locked(&self.register);
-        let row = Some(Row { peer: peer.clone(), rings: None });
+        let row = Some(Row { peer: peer.clone(), seen: None });
         if let Some(slot) = register.free.pop() {
             register.rows[slot as usize] = row;
             return Ok(self.held(slot));
@@ -161,7 +167,8 @@ impl Desk {
         }
         let half = Half::new(capacity).map_err(Refused::unfit)?;
         let theirs = memory::open(theirs.as_fd(), half.len()).map_err(Refused::unfit)?;
-        let (mine, fd) = memory::create("chaski-server", half.len()).map_err(Refused::ours)?;
+        let (mine, fd) = memory::create_with("chaski-server", half.len(), self.options.pages)
+            .map_err(Refused::ours)?;
         let fences = wait::fences() && hello.flags.contains(Flags::FENCES);
         let payload_max = self.options.large_bytes.min(usize_from(hello.payload_max));
         let (mine, theirs) = (Arc::new(mine), Arc::new(theirs));
@@ -193,15 +200,17 @@ struct Slot {
 
 impl Slot {
     /// Makes the connection, once the answer is sent, and puts it where the hall finds it.
-    fn seat(mut self, ends: Ends, bells: [OwnedFd; 2], session: Session) {
-        let [mine, theirs] = bells;
+    fn seat(mut self, ends: Ends, bells: (Bell, Button), session: Session) {
+        let (mine, theirs) = bells;
         let rings = ends.observe().ok();
         let (lender, borrower) = large(&self.desk.options);
+        let large = lender.gauge();
+        let seen = rings.map(|(outgoing, incoming)| Seen { outgoing, incoming, large });
         let link = Link::new(ends, Doorbell::Bell(theirs), lender, borrower, session);
         let Ok(link) = link else { return };
         self.seated = true;
         if let Some(row) = &mut locked(&self.desk.register).rows[self.number as usize] {
-            row.rings = rings;
+            row.seen = seen;
         }
         step("desk.link_made");
         let arrival = Arrival { slot: self.number, link, bell: mine };
@@ -220,7 +229,8 @@ impl Drop for Slot {
 
 /// The ways for large payloads of a new connection.
 pub(crate) fn large(options: &Options) -> (Lender, Borrower) {
-    (Lender::new(options.large_bytes), Borrower::new(options.large_bytes))
+    let lender = Lender::new(options.large_bytes).pages(options.pages);
+    (lender, Borrower::new(options.large_bytes))
 }
 
 fn usize_from(number: u64) -> usize {
@@ -242,14 +252,15 @@ impl Host for Desk {
         let Ok([theirs, bell]) = <[OwnedFd; 2]>::try_from(fds) else {
             return Err(Refused::new(Refusal::Malformed, "a half and a doorbell were due"));
         };
+        let bell = Button::new(bell, peer).map_err(Refused::unfit)?;
         let (ends, half) = self.meet(hello, theirs)?;
-        let (mine, mine_copy) = porch::bell_and_copy().map_err(Refused::ours)?;
+        let (mine, button) = Bell::new().map_err(Refused::ours)?;
         let [plate, board] = self.pages.handed_out().map_err(Refused::ours)?;
         let slot = self.slot(peer)?;
         Ok(Greeting {
             welcome: self.welcome(hello, slot.number),
-            fds: vec![half, mine_copy, plate, board],
-            seat: Box::new(move |session| slot.seat(ends, [mine, bell], session)),
+            fds: vec![half, button, plate, board],
+            seat: Box::new(move |session| slot.seat(ends, (mine, bell), session)),
         })
     }
 

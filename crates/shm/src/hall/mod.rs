@@ -24,7 +24,6 @@ mod desk;
 mod outward;
 
 use std::num::NonZero;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use board::FrontDoor;
@@ -109,8 +108,6 @@ struct Seat<X> {
     last_records: usize,
     /// Rounds since there was a message.
     idle: u32,
-    /// Kept open while it is watched.
-    bell: OwnedFd,
 }
 
 /// Why a connection ended.
@@ -249,11 +246,6 @@ impl<X: Default> Hall<X> {
         }
     }
 
-    /// Notes doorbells that rang while something else was waited for.
-    pub(crate) fn rang(&mut self, keys: Vec<u32>) {
-        keys.into_iter().for_each(|key| self.rung(key));
-    }
-
     /// Who has come since the last call.
     pub(crate) fn take_arrived(&mut self) -> Vec<Key> {
         std::mem::take(&mut self.arrived)
@@ -323,7 +315,7 @@ impl<X: Default> Hall<X> {
             if self.seats.len() <= slot {
                 self.seats.resize_with(slot + 1, || None);
             }
-            if self.desk.porch().watch(&arrival.bell, arrival.slot).is_err() {
+            if self.desk.porch().watch(arrival.bell, arrival.slot).is_err() {
                 arrival.link.session().close();
             }
             self.turns = self.turns.wrapping_add(1);
@@ -339,7 +331,6 @@ impl<X: Default> Hall<X> {
                 closing: false,
                 last_records: 0,
                 idle: 0,
-                bell: arrival.bell,
             });
             self.activate(arrival.slot);
         }
@@ -437,7 +428,7 @@ impl<X: Default> Hall<X> {
     fn remove(&mut self, slot: u32, why: Leave) {
         let Some(seat) = self.seats[slot as usize].take() else { return };
         self.active.retain(|other| *other != slot);
-        self.desk.porch().unwatch(&seat.bell);
+        self.desk.porch().unwatch(slot);
         self.desk.free(slot);
         let peer = seat.link.session().peer().clone();
         seat.link.session().close();

@@ -1,8 +1,8 @@
 //! What a dead peer had not taken, taken back out of our own memory.
 //!
-//! The records are in the half of this side, which nobody else can write. All that is needed to read
-//! them is a consumer's area, and there is one to spare: the one with which this side took the dead
-//! peer's records.
+//! The records are in the half of this side, which nobody else can write. All that is needed to
+//! read them is a consumer's area, and there is one to spare: the one with which this side took the
+//! dead peer's records.
 
 use chaski_ring::region::{AttachError, Consumer, Fence};
 

@@ -1,8 +1,8 @@
 //! Room to write a payload where the peer will read it, without a copy.
 //!
-//! It is memory that this side alone may write, by its seal, and that no record refers to before the
-//! loan is sent: so the peer does not look at it, and one that does harms itself. Dropped, nothing
-//! was sent.
+//! It is memory that this side alone may write, by its seal, and that no record refers to before
+//! the loan is sent: so the peer does not look at it, and one that does harms itself. Dropped,
+//! nothing was sent.
 
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;

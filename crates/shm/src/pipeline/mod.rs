@@ -53,8 +53,8 @@ pub use push::{Loss, Push, PushBuilder};
 /// nothing more, and one more if it sleeps.
 const FREE: usize = 0;
 
-/// With so many bytes staged a sender publishes unasked: a receiver that sees nothing until the ring
-/// is full would copy while the sender waits, and wait while it copies.
+/// With so many bytes staged a sender publishes unasked: a receiver that sees nothing until the
+/// ring is full would copy while the sender waits, and wait while it copies.
 const STAGED_MAX: usize = 8 * 1024;
 
 /// The most workers, or senders, that are connected to one endpoint, unless it says otherwise.

@@ -30,8 +30,8 @@ use crate::tie::{Patience, patience_options};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Bound, it collects what any number of [`Push`](super::Push) send that are connected, from each in
-/// turn:
+/// Bound, it collects what any number of [`Push`](super::Push) send that are connected, from each
+/// in turn:
 ///
 /// ```no_run
 /// use chaski_shm::{Batch, Pull};
@@ -179,7 +179,8 @@ impl Pull {
         Ok(Some(Message { pull: self, from }))
     }
 
-    /// As [`Pull::recv`], as a task of any executor. Dropped before it is ready, it has taken nothing.
+    /// As [`Pull::recv`], as a task of any executor. Dropped before it is ready, it has taken
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -298,8 +299,8 @@ impl Pull {
         }
     }
 
-    /// Senders that are connected no more, each told once; at most the last 1,024 are kept. All that
-    /// they had sent was received.
+    /// Senders that are connected no more, each told once; at most the last 1,024 are kept. All
+    /// that they had sent was received.
     pub fn departures(&mut self) -> impl Iterator<Item = Departure> {
         let departures = match &mut self.way {
             Way::Collector(collector) => collector.departures(),

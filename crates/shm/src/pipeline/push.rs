@@ -45,10 +45,10 @@ use crate::tie::{Patience, patience_options};
 /// # How a worker is chosen
 ///
 /// One that has taken all it was given and waits for more comes first; if there is none, the one
-/// with the fewest bytes unread. So a job that takes long delays at most those behind it in the ring
-/// of its worker, and they are few as long as anybody is free. A sender that is faster than all its
-/// workers fills their rings, and then waits. For long jobs use small rings, on the side of the
-/// workers: [`PullBuilder::ring_bytes`](super::PullBuilder::ring_bytes).
+/// with the fewest bytes unread. So a job that takes long delays at most those behind it in the
+/// ring of its worker, and they are few as long as anybody is free. A sender that is faster than
+/// all its workers fills their rings, and then waits. For long jobs use small rings, on the side of
+/// the workers: [`PullBuilder::ring_bytes`](super::PullBuilder::ring_bytes).
 ///
 /// # One by one, or many
 ///
@@ -245,7 +245,8 @@ impl Push {
         staged
     }
 
-    /// As [`Push::send`], as a task of any executor. Dropped before it is ready, it has sent nothing.
+    /// As [`Push::send`], as a task of any executor. Dropped before it is ready, it has sent
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ use super::turns::Visitor;
 use crate::admit::Peer;
 use crate::door::{Greeting, Host, Session};
 use crate::hall::board::Page;
-use crate::porch;
+use crate::porch::{Bell, Button};
 use crate::step::step;
 use crate::survey::{self, Pattern};
 use crate::wait;
@@ -74,7 +74,7 @@ impl Desk {
 impl Host for Desk {
     fn greet(
         &self,
-        _peer: &Peer,
+        peer: &Peer,
         hello: &Hello,
         fds: Vec<OwnedFd>,
         session: &Session,
@@ -86,6 +86,7 @@ impl Host for Desk {
         let Ok([bell]) = <[OwnedFd; 1]>::try_from(fds) else {
             return Err(Refused::new(Refusal::Malformed, "a doorbell was due"));
         };
+        let bell = Button::new(bell, peer).map_err(Refused::unfit)?;
         let page = NewPage::new(self.layout).map_err(Refused::ours)?;
         step("publish.page_made");
         let mut handed_out = Vec::with_capacity(4);
@@ -93,10 +94,10 @@ impl Host for Desk {
             handed_out.push(fcntl_dupfd_cloexec(fd.as_fd(), 0).map_err(Refused::ours)?);
         }
         let mut room = None;
-        let mut room_copy = None;
+        let mut room_button = None;
         if policy == Policy::Block {
-            let (bell, copy) = porch::bell_and_copy().map_err(Refused::ours)?;
-            (room, room_copy) = (Some(bell), Some(copy));
+            let (bell, button) = Bell::new().map_err(Refused::ours)?;
+            (room, room_button) = (Some(bell), Some(button));
         }
         let newcomer = Newcomer {
             page: page.kept.clone(),
@@ -114,7 +115,7 @@ impl Host for Desk {
         let Seated { slot, start, row } = seated?;
         page.begin_at(start.sequence);
         handed_out.push(page.fd);
-        handed_out.extend(room_copy);
+        handed_out.extend(room_button);
         // If the welcome does not get there, the session ends, and with it the seat.
         let seat = Box::new(move |_| row.welcomed());
         Ok(Greeting { welcome: self.welcome(slot, start.position), fds: handed_out, seat })

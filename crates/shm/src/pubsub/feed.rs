@@ -11,11 +11,11 @@
 //!   sleep
 //! ```
 //!
-//! In this order, and not the mark before the doze. A mark that was taken before its owner's doze is
-//! odd rings no bell, and would be gone when it sleeps: it could not be late, by a message that the
-//! subscriber had read already, and cost it the next one.
+//! In this order, and not the mark before the doze. A mark that was taken before its owner's doze
+//! is odd rings no bell, and would be gone when it sleeps: it could not be late, by a message that
+//! the subscriber had read already, and cost it the next one.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use chaski_ring::region::board::Board;
@@ -26,7 +26,7 @@ use super::{Policy, page};
 use crate::door::{Dialed, Session};
 use crate::hall::board::Page;
 use crate::memory::{self, Unsound};
-use crate::porch;
+use crate::porch::{Button, NoButton};
 use crate::step::step;
 use crate::wait;
 use crate::wire::{Control, Flags, Reason};
@@ -38,7 +38,7 @@ pub(super) struct Feed {
     slot: usize,
     policy: Policy,
     /// What the publisher waits for, if it waits for this subscriber.
-    room: Option<OwnedFd>,
+    room: Option<Button>,
     generation: u64,
     // Last, so that the publisher learns of the end when nothing of this is used any more.
     session: Session,
@@ -49,6 +49,8 @@ pub(super) struct Feed {
 pub(super) enum Unfit {
     #[error("three descriptors at least were due")]
     Descriptors,
+    #[error(transparent)]
+    Doorbell(#[from] NoButton),
     #[error("slot {0} of {max}", max = Board::SLOTS_MAX)]
     Slot(u32),
     #[error(transparent)]
@@ -65,6 +67,7 @@ impl Feed {
         let (Some(ring), Some(board), Some(cursor)) = (fds.next(), fds.next(), fds.next()) else {
             return Err(Unfit::Descriptors);
         };
+        let room = fds.next().map(|fd| Button::new(fd, session.peer())).transpose()?;
         let slot = welcome.slot as usize;
         if slot >= Board::SLOTS_MAX {
             return Err(Unfit::Slot(welcome.slot));
@@ -82,7 +85,7 @@ impl Feed {
             board: Board::attach(board, Board::SLOTS_MAX)?,
             slot,
             policy,
-            room: fds.next(),
+            room,
             generation: welcome.generation,
             session,
         })
@@ -158,7 +161,7 @@ impl Feed {
             && self.rx.must_wake()
         {
             step("subscribe.before_ring");
-            porch::ring(room);
+            room.ring();
         }
     }
 }

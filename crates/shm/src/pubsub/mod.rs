@@ -1,12 +1,12 @@
 //! Publish and subscribe: one ring, written by its publisher, read by all subscribers.
 //!
 //! ```text
-//!                      read-only to subscribers
-//!   Publisher ------> +------------------------+ ------> Subscriber --> page: cursor, doze, counters
-//!                     | ring                   | ------> Subscriber --> page
-//!       ^             +------------------------+ ------> Subscriber --> page
-//!       |  +--------------+                                  |
-//!       +--| board        | <-- a bit each, who sleeps ------+
+//!                   read-only to subscribers
+//!   Publisher ---> +------------------------+ ------> Subscriber --> page: cursor, doze, counters
+//!                  | ring                   | ------> Subscriber --> page
+//!       ^          +------------------------+ ------> Subscriber --> page
+//!       |  +--------------+                               |
+//!       +--| board        | <-- a bit each, who sleeps ---+
 //!          +--------------+
 //! ```
 //!
@@ -33,16 +33,16 @@
 //! behind the start and yet not held for it, and none that is published and neither in the history
 //! nor behind the start. A start chosen from what the ring shows would not do: the publisher could
 //! be about to write over it. The publisher's part of the visit is a load and two stores for each
-//! call, and it waits for a visitor for about a microsecond. The doorman waits for a publication that
-//! takes long, of many megabytes, 5 ms at most, and then tells the subscriber to come again.
+//! call, and it waits for a visitor for about a microsecond. The doorman waits for a publication
+//! that takes long, of many megabytes, 5 ms at most, and then tells the subscriber to come again.
 //!
 //! # Death
 //!
 //! | dies | |
 //! |---|---|
-//! | publisher, anywhere | subscribers read what was published, whole messages, and look for the next publisher |
+//! | publisher, anywhere | subscribers read what was published, and look for the next publisher |
 //! | subscriber | its seat goes with the next call of the publisher, or the next that subscribes |
-//! | subscriber that was waited for | the doorman hears the hang-up and knocks; the publisher goes on |
+//! | subscriber that was waited for | the doorman hears it and knocks; the publisher goes on |
 //!
 //! [`turns`]: self::turns
 
@@ -54,6 +54,8 @@ mod publisher;
 mod register;
 mod stage;
 mod subscriber;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 pub use policy::Policy;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!      0  as `region::broadcast` lays it out, written by the subscriber
-//!   2048  number of the first message     8    written by the publisher, before it hands the page out
+//!   2048  number of the first message     8    written by the publisher, before it hands it out
 //!   4096
 //! ```
 //!

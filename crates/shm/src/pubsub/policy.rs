@@ -5,7 +5,8 @@ use std::fmt;
 use chaski_ring::region::broadcast;
 
 /// What becomes of a subscriber that does not keep up. It says so itself when it connects; a
-/// publisher says which it allows ([`PublisherBuilder::policies`](super::PublisherBuilder::policies)).
+/// publisher says which it allows
+/// ([`PublisherBuilder::policies`](super::PublisherBuilder::policies)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Policy {
     /// It loses the oldest messages, and is told how many: [`Error::Lagged`](crate::Error::Lagged).

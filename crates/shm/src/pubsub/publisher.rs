@@ -24,7 +24,7 @@ use crate::name::Name;
 use crate::options::{Options, meeting_options};
 use crate::porch::Porch;
 use crate::task;
-use crate::wait::{self, Sleeper, Waiter};
+use crate::wait::{self, Sleeper, Waiter, after};
 
 /// Bytes of the ring, unless the publisher says otherwise.
 const RING_BYTES: usize = 1024 * 1024;
@@ -42,11 +42,11 @@ const SUBSCRIBERS_MAX: usize = 1024;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There is one ring, which the publisher writes and all subscribers read. A message is written into
-/// it once, and to publish costs the same for one subscriber and for a hundred, as long as they are
-/// awake; waking one that sleeps is a system call each. Subscribers come and go whatever the
-/// publisher's thread does: one that connects reads the [history](PublisherBuilder::history) and all
-/// that is published from then on, though the publisher may not call a method for hours.
+/// There is one ring, which the publisher writes and all subscribers read. A message is written
+/// into it once, and to publish costs the same for one subscriber and for a hundred, as long as
+/// they are awake; waking one that sleeps is a system call each. Subscribers come and go whatever
+/// the publisher's thread does: one that connects reads the [history](PublisherBuilder::history)
+/// and all that is published from then on, though the publisher may not call a method for hours.
 ///
 /// # Who falls behind
 ///
@@ -66,7 +66,7 @@ const SUBSCRIBERS_MAX: usize = 1024;
 /// |---|---|---|
 /// | [`publish`](Publisher::publish) | now | if a [`Policy::Block`] subscriber is behind |
 /// | [`try_publish`](Publisher::try_publish) | now | never |
-/// | [`stage`](Publisher::stage), then [`flush`](Publisher::flush) | with all staged before | as `publish` |
+/// | [`stage`](Publisher::stage), [`flush`](Publisher::flush) | with all staged before | as `publish` |
 /// | [`publish_all`](Publisher::publish_all) | at the end, or when room is needed | as `publish` |
 ///
 /// # Its end
@@ -109,7 +109,6 @@ pub struct PublisherBuilder {
     history: usize,
     policies: Vec<Policy>,
     subscribers_max: usize,
-    pages: Pages,
 }
 
 impl PublisherBuilder {
@@ -134,8 +133,8 @@ impl PublisherBuilder {
     }
 
     /// What subscribers may ask for: [`Policy::DropOldest`] and [`Policy::Disconnect`] by default.
-    /// With [`Policy::Block`], each that asks for it can stall this publisher, and with it all other
-    /// subscribers, by not reading.
+    /// With [`Policy::Block`], each that asks for it can stall this publisher, and with it all
+    /// other subscribers, by not reading.
     #[must_use]
     pub fn policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
         self.policies = policies.into_iter().collect();
@@ -153,7 +152,7 @@ impl PublisherBuilder {
     /// When the ring gets its memory: by default page by page, when it is first touched.
     #[must_use]
     pub fn pages(mut self, pages: Pages) -> Self {
-        self.pages = pages;
+        self.options.pages = pages;
         self
     }
 
@@ -169,7 +168,7 @@ impl PublisherBuilder {
         let bytes = Some(self.options.ring_bytes).filter(|bytes| *bytes >= PAGE);
         let layout = bytes.and_then(|bytes| Layout::new(bytes).ok()).ok_or(BAD_RING)?;
         let (ring, ring_fd) =
-            memory::create_with("chaski-broadcast", layout.publisher_len(), self.pages)
+            memory::create_with("chaski-broadcast", layout.publisher_len(), self.options.pages)
                 .map_err(system)?;
         let ring = Page(Arc::new(ring));
         let (board, board_fd) =
@@ -229,7 +228,6 @@ impl Publisher {
             history: 0,
             policies: vec![Policy::DropOldest, Policy::Disconnect],
             subscribers_max: SUBSCRIBERS_MAX,
-            pages: Pages::default(),
         }
     }
 
@@ -257,7 +255,7 @@ impl Publisher {
         let published = self.stage.enter().publish(payload);
         match published {
             Ok(()) => Ok(()),
-            Err(refused) => self.publish_later(payload, refused, Some(Instant::now() + limit)),
+            Err(refused) => self.publish_later(payload, refused, Some(after(limit))),
         }
     }
 
@@ -305,8 +303,8 @@ impl Publisher {
         staged
     }
 
-    /// Writes a message that is seen after [`Publisher::flush`]; earlier if another call needs room,
-    /// or somebody subscribes. Waits as [`Publisher::publish`] does.
+    /// Writes a message that is seen after [`Publisher::flush`]; earlier if another call needs
+    /// room, or somebody subscribes. Waits as [`Publisher::publish`] does.
     ///
     /// # Errors
     ///

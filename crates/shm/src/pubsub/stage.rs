@@ -4,7 +4,6 @@
 //! ([`turns`](super::turns)).
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
@@ -17,7 +16,7 @@ use crate::call::Departure;
 use crate::door::Session;
 use crate::hall::Leave;
 use crate::hall::board::Page;
-use crate::porch::{self, Porch};
+use crate::porch::{Bell, Button, Porch};
 use crate::step::step;
 use crate::wire::{Control, Reason, Refusal, Refused};
 
@@ -48,10 +47,7 @@ pub(super) struct Stage {
 struct Seat {
     key: Key,
     /// What it waits for.
-    bell: OwnedFd,
-    /// What it rings when it has made room; watched by the porch. Of those only that the publisher
-    /// waits for.
-    room: Option<OwnedFd>,
+    bell: Button,
     session: Session,
     fences: bool,
     row: Arc<Row>,
@@ -64,8 +60,9 @@ pub(super) struct Newcomer {
     pub(super) history: usize,
     /// Its process and this one can have fences run in each other.
     pub(super) fences: bool,
-    pub(super) bell: OwnedFd,
-    pub(super) room: Option<OwnedFd>,
+    pub(super) bell: Button,
+    /// What it rings when it has made room, if the publisher waits for it.
+    pub(super) room: Option<Bell>,
     pub(super) session: Session,
 }
 
@@ -172,11 +169,14 @@ impl Stage {
         }
         let Newcomer { page, policy, history, fences, bell, room, session } = newcomer;
         let observer = SubscriberObserver::attach(page.clone()).map_err(Refused::ours)?;
-        if let Some(room) = &room {
+        if let Some(room) = room {
             self.porch.watch(room, slot as u32).map_err(Refused::ours)?;
         }
         let seated = self.ring.subscribe(page, policy.into(), history);
-        let (key, start) = seated.map_err(Refused::ours)?;
+        let (key, start) = seated.map_err(|why| {
+            self.porch.unwatch(slot as u32);
+            Refused::ours(why)
+        })?;
         let before = self.ring.stats().bytes;
         let row = Arc::new(Row::new(&session, policy, observer, start.sequence, before));
         self.register.set(slot, Some(row.clone()));
@@ -184,7 +184,7 @@ impl Stage {
         if free.is_none() {
             self.seats.push(None);
         }
-        self.seats[slot] = Some(Seat { key, bell, room, session, fences, row: row.clone() });
+        self.seats[slot] = Some(Seat { key, bell, session, fences, row: row.clone() });
         step("publish.seated");
         Ok(Seated { slot: slot as u32, start, row })
     }
@@ -255,9 +255,7 @@ impl Stage {
         self.ring.unsubscribe(seat.key);
         self.register.set(slot, None);
         self.unfenced -= usize::from(!seat.fences);
-        if let Some(room) = &seat.room {
-            self.porch.unwatch(room);
-        }
+        self.porch.unwatch(slot as u32);
         seat.session.close();
         step("publish.let_go");
         if self.departures.len() == DEPARTED_MAX {
@@ -299,7 +297,7 @@ impl Seat {
     fn wake(&self, ring: &mut broadcast::Publisher<Page>) {
         if ring.must_wake(self.key) {
             step("publish.before_ring");
-            porch::ring(&self.bell);
+            self.bell.ring();
             self.row.woken();
         }
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,10 +15,10 @@ use crate::door::{ConnectError, Dialed, Dialing};
 use crate::error::{Corrupt, Error};
 use crate::name::Name;
 use crate::options::{Options, meeting_options};
-use crate::porch::{self, Porch};
+use crate::porch::{Bell, Porch};
 use crate::task;
 use crate::tie::{Patience, patience_options};
-use crate::wait::{self, Sleeper, Waiter};
+use crate::wait::{self, Sleeper, Waiter, after};
 use crate::wire::{Flags, Hello, Kind};
 
 /// The key of the one doorbell that a subscriber has.
@@ -55,9 +54,9 @@ const SLEEP_MAX: Duration = Duration::from_millis(250);
 /// | error | what happened | what to do |
 /// |---|---|---|
 /// | [`Error::Lagged`] | messages were written over before this side had read them | go on |
-/// | [`Error::Restarted`] | the publisher ended and another came, whose numbers begin anew | go on |
+/// | [`Error::Restarted`] | another publisher came, whose numbers begin anew | go on |
 /// | [`Error::CutOff`] | with [`Policy::Disconnect`]: this side fell behind | connect again |
-/// | [`Error::Corrupt`] | the publisher broke the protocol; another connection is tried | go on, or not |
+/// | [`Error::Corrupt`] | the publisher broke the protocol; it is tried anew | go on, or not |
 /// | [`Error::Closed`] | the publisher ended, and no other came in time | connect again |
 ///
 /// Whatever a publisher had published when it ended, or was killed, is received first.
@@ -102,8 +101,8 @@ impl SubscriberBuilder {
     meeting_options!();
     patience_options!();
 
-    /// What is to become of this subscriber when it falls behind: [`Policy::DropOldest`] by default.
-    /// The publisher refuses what it does not allow.
+    /// What is to become of this subscriber when it falls behind: [`Policy::DropOldest`] by
+    /// default. The publisher refuses what it does not allow.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -127,9 +126,9 @@ impl SubscriberBuilder {
     pub fn connect(self, name: &str) -> Result<Subscriber, ConnectError> {
         let wait = self.options.wait;
         let porch = Porch::new().map_err(system)?;
-        let (name, bell) = (Name::new(name)?, None);
-        let mut finder = Finder { name, options: self.options, policy: self.policy, porch, bell };
-        let feed = finder.connect(self.history, Instant::now() + self.patience.connect_within)?;
+        let name = Name::new(name)?;
+        let mut finder = Finder { name, options: self.options, policy: self.policy, porch };
+        let feed = finder.connect(self.history, after(self.patience.connect_within))?;
         Ok(Subscriber {
             finder,
             expected: feed.sequence(),
@@ -179,7 +178,7 @@ impl Subscriber {
     ///
     /// [`Error::TimedOut`]; others as [`Subscriber::recv`].
     pub fn recv_timeout(&mut self, limit: Duration) -> Result<News<'_>, Error> {
-        let sequence = self.take(Some(Instant::now() + limit))?.ok_or(Error::TimedOut)?;
+        let sequence = self.take(Some(after(limit)))?.ok_or(Error::TimedOut)?;
         Ok(News { payload: &self.payload, sequence })
     }
 
@@ -365,7 +364,7 @@ impl Subscriber {
         let State::Up(feed) = &self.state else { return };
         let generation = feed.generation();
         // All that the next one has: this side was there before it.
-        let dialing = self.finder.dial(usize::MAX, Instant::now() + self.reconnect_within);
+        let dialing = self.finder.dial(usize::MAX, after(self.reconnect_within));
         self.state = match dialing {
             Ok(dialing) => State::Seeking(dialing, generation),
             Err(_) => State::Over,
@@ -460,8 +459,6 @@ struct Finder {
     options: Options,
     policy: Policy,
     porch: Arc<Porch>,
-    /// What the publisher rings. Each has its own, so that none can take the rings of another.
-    bell: Option<OwnedFd>,
 }
 
 impl Finder {
@@ -491,12 +488,10 @@ impl Finder {
 
     /// Begins to look for a publisher.
     fn dial(&mut self, history: usize, deadline: Instant) -> Result<Dialing, ConnectError> {
-        let (bell, copy) = porch::bell_and_copy().map_err(system)?;
-        if let Some(last) = self.bell.take() {
-            self.porch.unwatch(&last);
-        }
-        self.porch.watch(&bell, PUBLISHER).map_err(system)?;
-        self.bell = Some(bell);
+        let (bell, button) = Bell::new().map_err(system)?;
+        // In the place of the last one's: each has its own, so that none can take the rings of
+        // another.
+        self.porch.watch(bell, PUBLISHER).map_err(system)?;
         let hello = Hello {
             flags: if wait::fences() { Flags::FENCES } else { Flags::default() },
             history: u32::try_from(history).unwrap_or(u32::MAX),
@@ -508,7 +503,7 @@ impl Finder {
             self.options.directory.clone(),
             self.options.admit.clone(),
             hello,
-            vec![copy],
+            vec![button],
             deadline,
             self.porch.clone(),
         ))

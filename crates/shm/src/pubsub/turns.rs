@@ -42,8 +42,8 @@ struct Shared<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: one thread at a time is at the value, see `Owner::enter` and `Visitor::visit`; so it needs
-// to be fit to go from one to the other, and no more.
+// SAFETY: one thread at a time is at the value, see `Owner::enter` and `Visitor::visit`; so it
+// needs to be fit to go from one to the other, and no more.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// The one who comes all the time.
@@ -102,9 +102,9 @@ impl<T> Shared<T> {
 }
 
 impl<T> Visitor<T> {
-    /// Takes the value for as long as `each` runs; `None` if the owner did not leave it within
-    /// `patience`, perhaps because its thread was stopped there. If `visit` panics the value stays as
-    /// that left it.
+    /// Takes the value for as long as `visit` runs; `None` if the owner did not leave it within
+    /// `patience`, perhaps because its thread was stopped there. If `visit` panics the value stays
+    /// as that left it.
     pub(super) fn visit<R>(
         &self,
         patience: Duration,
