@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::contest::{Contest, Contestant};
 use super::{CONNECTIONS, P50_US, P99_US, ROUND_TRIPS_PER_S, SMALL_ROOM, microseconds, numbered};
@@ -28,6 +28,9 @@ const TIMES_MAX: usize = 1 << 20;
 
 /// Looks at all connections between two looks at the clock.
 const SWEEPS: u64 = 16;
+
+/// How often a turn is tried.
+const TRIES: usize = 3;
 
 /// How late the last request may be sent by one who keeps up.
 const LATE_MAX: Duration = Duration::from_millis(5);
@@ -181,20 +184,42 @@ fn saturate(setup: Setup, client: &mut Client<impl Mux>) -> Result<Samples> {
     Ok(vec![(ROUND_TRIPS_PER_S, rate), (P99_US, microseconds(&times_ns, 0.99))])
 }
 
+/// Gives those who were late another try: it may have been the machine.
 fn offer(setup: Setup, client: &mut Client<impl Mux>, rate: u32) -> Result<Samples> {
+    let mut done = 0.0;
+    for _ in 0..TRIES {
+        match offer_once(setup, client, rate)? {
+            Offered::InTime(mut times_ns) => {
+                times_ns.sort_unstable();
+                let at = |part| microseconds(&times_ns, part);
+                return Ok(vec![(P50_US, at(0.5)), (P99_US, at(0.99))]);
+            }
+            Offered::Late { per_second } => done = per_second,
+        }
+    }
+    bail!("does {done:.0} of the {rate} a second that are offered")
+}
+
+/// What became of the requests of a turn.
+enum Offered {
+    /// The time of each from when it was due to its reply, in nanoseconds.
+    InTime(Vec<u64>),
+    Late {
+        per_second: f64,
+    },
+}
+
+fn offer_once(setup: Setup, client: &mut Client<impl Mux>, rate: u32) -> Result<Offered> {
     let period = Duration::from_secs(1) / rate;
+    let mut times_ns = room_for_times(TIMES_MAX);
+    let mut idle: VecDeque<usize> = (0..CONNECTIONS).collect();
     let start = Instant::now();
     let (counted_from, until) = (start + warm_up(setup), start + warm_up(setup) + setup.turn());
-    let mut idle: VecDeque<usize> = (0..CONNECTIONS).collect();
-    let mut due_at = [start; CONNECTIONS];
-    let mut due = start;
-    let mut times_ns = room_for_times(TIMES_MAX);
-    loop {
-        let now = Instant::now();
-        if now >= until {
-            break;
-        }
+    let (mut due, mut due_at) = (start, [start; CONNECTIONS]);
+    let mut now = start;
+    while now < until || idle.len() < CONNECTIONS {
         while due <= now
+            && now < until
             && let Some(at) = idle.pop_front()
         {
             client.request(at)?;
@@ -208,11 +233,12 @@ fn offer(setup: Setup, client: &mut Client<impl Mux>, rate: u32) -> Result<Sampl
             idle.push_back(at);
             Ok(())
         })?;
+        now = Instant::now();
     }
-    let late = start.elapsed().saturating_sub(due - start);
-    let sent = (due - start).as_secs_f64() / start.elapsed().as_secs_f64() * f64::from(rate);
-    ensure!(late <= LATE_MAX, "does {:.0} of the {rate} a second that are offered", sent);
-    times_ns.sort_unstable();
-    let at = |part| microseconds(&times_ns, part);
-    Ok(vec![(P50_US, at(0.5)), (P99_US, at(0.99))])
+    let late = until.saturating_duration_since(due);
+    let sent = (due - start).as_secs_f64() * f64::from(rate);
+    Ok(match late <= LATE_MAX {
+        true => Offered::InTime(times_ns),
+        false => Offered::Late { per_second: sent / (now - start).as_secs_f64() },
+    })
 }
