@@ -2,7 +2,7 @@
 //!
 //! | request | what it does |
 //! |---|---|
-//! | [`COUNT`] | receives the messages of the stream up to the [`LAST`], then answers with their [`Sum`] |
+//! | [`COUNT`] | receives the stream up to its [`LAST`] message, answers with the [`Sum`] |
 //! | [`END`] | answers, and ends |
 //! | any other | answers with the same |
 
