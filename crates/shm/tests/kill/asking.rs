@@ -141,17 +141,9 @@ pub(crate) fn role() -> ExitCode {
         assert!(!caller.is_over);
         while caller.next < end && caller.try_send() {}
         caller.hear(Duration::from_millis(20));
-        if input_ended() {
+        if child::input_ended() {
             end = caller.next;
         }
     }
     ExitCode::SUCCESS
-}
-
-/// Whether whoever started this has closed its end.
-pub(crate) fn input_ended() -> bool {
-    let mut poll = libc::pollfd { fd: 0, events: 0, revents: 0 };
-    // SAFETY: one entry, which is ours.
-    let found = unsafe { libc::poll(&mut poll, 1, 0) };
-    found == 1 && poll.revents & libc::POLLHUP != 0
 }

@@ -77,7 +77,7 @@ impl Stage {
         let place = Place::new();
         // The thread in the background comes with the first name, and stays.
         drop(Server::bind("first"));
-        let before = Census::of_this_process();
+        let before = Census::at_rest();
         let server = Some(Answerer::bind(&place.log("journal")));
         let honest = client(&place, HONEST, &[]);
         let account = Account::of(&place.log("journal"));

@@ -1,8 +1,8 @@
 //! Death at any instruction: real processes that are killed, and an account of every message.
 //!
 //! A server and its clients exchange requests whose every byte can be checked. One of them is
-//! killed: at each named step of the sources (`step::step`, for the 1st, 2nd, 3rd and 17th time), at
-//! random times, and between any two instructions of an operation, with the help of ptrace. The
+//! killed: at each named step of the sources (`step::step`, for the 1st, 2nd, 3rd and 17th time),
+//! at random times, and between any two instructions of an operation, with the help of ptrace. The
 //! others live in this process, so that what they hold can be counted.
 //!
 //! ```text
@@ -21,8 +21,8 @@
 //!
 //! Beyond that: no file but a stale socket, no descriptor, no mapping, no growth.
 //!
-//! `CHASKI_KILL_ROUNDS` says how many deaths at random times; 10,000 make the nightly form, in which
-//! every instruction of an operation gets its turn. `CHASKI_SEED` repeats a run's dice.
+//! `CHASKI_KILL_ROUNDS` says how many deaths at random times; 10,000 make the nightly form, in
+//! which every instruction of an operation gets its turn. `CHASKI_SEED` repeats a run's dice.
 
 #[path = "../processes/mod.rs"]
 mod processes;

@@ -89,7 +89,7 @@ impl Stage {
         let place = Place::new();
         // The thread in the background comes with the first name, and stays.
         drop(Server::bind("first"));
-        let before = Census::of_this_process();
+        let before = Census::at_rest();
         let journal = place.log("journal");
         let mut server = Stage::server(&place, &[]);
         let connect = |n| Caller::connect(&journal, n << 32, Dice::new(dice.word()));

@@ -7,7 +7,6 @@ use std::time::Duration;
 use chaski_shm::{Error, Request, Server, Ticket};
 
 use super::account::{Event, Journal};
-use super::asking::input_ended;
 use super::processes::child;
 use super::processes::mail::Wish;
 use super::{NAME, gate};
@@ -88,7 +87,7 @@ pub(crate) fn role() -> ExitCode {
         drop(Server::bind("first").expect("the name is free"));
     }
     let mut answerer = Answerer::bind(Path::new(&journal));
-    while answerer.answered < many && !input_ended() {
+    while answerer.answered < many && !child::input_ended() {
         answerer.serve(Duration::from_millis(20));
     }
     ExitCode::SUCCESS

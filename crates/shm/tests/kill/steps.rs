@@ -19,6 +19,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("listener.", "events have no account"),
     ("notify.", "events have no account"),
     ("publish.", "what is published has no account"),
+    ("subscribe.", "what is published has no account"),
     ("worker.", "pipelines have no account here"),
 ];
 

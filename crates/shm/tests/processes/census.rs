@@ -41,6 +41,20 @@ impl Census {
         }
     }
 
+    /// As [`Census::of_this_process`], once nothing changes any more: the thread in the background
+    /// lets go of some things a moment later.
+    pub(crate) fn at_rest() -> Census {
+        let mut last = Census::of_this_process();
+        loop {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = Census::of_this_process();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
     /// Waits until this process holds no more than that; `each` is what has to be done meanwhile.
     /// There are so many connections now.
     pub(crate) fn come_back(&self, what: &str, connections: usize, mut each: impl FnMut()) {

@@ -9,6 +9,9 @@ use super::runner::progress;
 /// Names the role to the child.
 const ROLE: &str = "CHASKI_TEST_ROLE";
 
+/// Roles that may end in any way.
+const HOSTILE: [&str; 3] = ["scribbling-client", "scribbling-server", "bells"];
+
 /// How long a child that has been told to end may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,6 +35,7 @@ pub(crate) fn told_number<N: std::str::FromStr>(name: &str) -> Option<N> {
 pub(crate) struct Actor {
     child: Child,
     what: String,
+    is_hostile: bool,
 }
 
 impl Actor {
@@ -44,7 +48,8 @@ impl Actor {
         unsafe { command.pre_exec(die_with_parent) };
         let child = command.spawn().expect("this program starts");
         progress();
-        Actor { child, what: format!("{role} {told:?}") }
+        let is_hostile = HOSTILE.contains(&role);
+        Actor { child, what: format!("{role} {told:?}"), is_hostile }
     }
 
     pub(crate) fn id(&self) -> i32 {
@@ -100,6 +105,8 @@ impl Actor {
         match (status.code(), status.signal()) {
             (Some(0), _) => Ended::Well,
             (_, Some(libc::SIGKILL)) => Ended::Killed,
+            // They may have spoilt themselves.
+            _ if self.is_hostile => Ended::Badly,
             _ => panic!("{} ended with {status}", self.what),
         }
     }
@@ -117,6 +124,15 @@ impl Drop for Actor {
 pub(crate) enum Ended {
     Well,
     Killed,
+    Badly,
+}
+
+/// Whether whoever started this process has closed its input.
+pub(crate) fn input_ended() -> bool {
+    let mut poll = libc::pollfd { fd: 0, events: 0, revents: 0 };
+    // SAFETY: one entry, which is ours.
+    let found = unsafe { libc::poll(&mut poll, 1, 0) };
+    found == 1 && poll.revents & libc::POLLHUP != 0
 }
 
 fn die_with_parent() -> std::io::Result<()> {

@@ -29,6 +29,11 @@ impl Place {
         self.logs.path().join(name)
     }
 
+    /// Where the socket of a service is.
+    pub(crate) fn socket(&self, name: &str) -> PathBuf {
+        self.sockets.path().join(name)
+    }
+
     /// The names of all files among the sockets.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.sockets.path()).expect("the directory is ours");
