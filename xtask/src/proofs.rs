@@ -1,5 +1,6 @@
 //! The steps that run `crates/ring` on machines that are not this one: loom's, which takes every
 //! interleaving; miri's, which sees undefined behaviour; and ThreadSanitizer's, which sees races.
+//! And those that go on with `crates/shm` where its tests leave off.
 //!
 //! Each has a target directory of its own below `target/`, since its flags change every crate.
 
@@ -11,6 +12,8 @@ use crate::tally::Tally;
 use crate::test::{Outcome, StepResult};
 
 const PACKAGE: [&str; 2] = ["--package", "chaski-ring"];
+
+const SHM: [&str; 2] = ["--package", "chaski-shm"];
 
 /// Model checking: every test target with `loom` in its name. Each model is bounded by the tests
 /// themselves; all of them take about three minutes on two cores.
@@ -45,6 +48,32 @@ pub(crate) fn miri() -> StepResult {
 /// ThreadSanitizer over the stress tests, with a standard library built for it. It knows no fences,
 /// but those of the ring order wake-ups, never the bytes of a message, so a race it names is one.
 pub(crate) fn tsan() -> StepResult {
+    sanitized("thread", |command| {
+        command.args(PACKAGE);
+        command.args(["--test", "channels", "--test", "torture", "--test", "wakeups"]);
+    })
+}
+
+/// AddressSanitizer over the victims of hostile peers. The peers spoil themselves too, and may die
+/// of it without a report.
+pub(crate) fn shm_asan() -> StepResult {
+    sanitized("address", |command| {
+        command.args(SHM).args(["--test", "hostile"]);
+        command.env("ASAN_OPTIONS", "handle_segv=0:handle_sigbus=0:detect_leaks=0");
+    })
+}
+
+/// The long form of the deaths between processes, optimised: an operation then has a tenth of the
+/// instructions, so that each of them gets its turn.
+pub(crate) fn shm_kill() -> StepResult {
+    let mut command = process::cargo(["test", "--profile", "interop"]);
+    command.args(SHM).args(["--features", "kill-points", "--test", "kill"]);
+    command.env("CHASKI_KILL_ROUNDS", "10000");
+    counted(command)
+}
+
+/// Tests under a sanitizer, with a standard library built for it.
+fn sanitized(name: &str, choose: impl FnOnce(&mut Command)) -> StepResult {
     const TARGET: &str = "x86_64-unknown-linux-gnu";
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Ok(Outcome::Skipped("the sanitizer is set up for x86-64 Linux only"));
@@ -54,10 +83,10 @@ pub(crate) fn tsan() -> StepResult {
         return Ok(Outcome::Skipped(why));
     }
     let mut command = nightly();
-    command.arg("test").args(PACKAGE).args(["-Zbuild-std", "--target", TARGET]);
-    command.args(["--test", "channels", "--test", "torture", "--test", "wakeups"]);
-    command.arg("--target-dir").arg(process::target_dir().join("tsan"));
-    command.env("RUSTFLAGS", with_flags("-Zsanitizer=thread"));
+    command.args(["test", "-Zbuild-std", "--target", TARGET]);
+    choose(&mut command);
+    command.arg("--target-dir").arg(process::target_dir().join(format!("{name}-sanitizer")));
+    command.env("RUSTFLAGS", with_flags(&format!("-Zsanitizer={name}")));
     counted(command)
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Leave these steps out.
     #[arg(long, value_name = "STEP", num_args = 1.., value_parser = step_names())]
     skip: Vec<String>,
-    /// Longer crash loops: ten minutes of kill -9 instead of one.
+    /// Longer crash loops: ten minutes of kill -9 instead of one, and the step shm-kill.
     #[arg(long)]
     nightly: bool,
     /// Show the steps and end.
@@ -37,7 +37,12 @@ pub(crate) struct Args {
 impl Args {
     fn selects(&self, step: &Step) -> bool {
         let named = |names: &[String]| names.iter().any(|name| name == step.name);
-        let asked = if self.only.is_empty() { step.name != TSAN } else { named(&self.only) };
+        let by_default = match step.name {
+            TSAN | SHM_ASAN => false,
+            SHM_KILL => self.nightly,
+            _ => true,
+        };
+        let asked = if self.only.is_empty() { by_default } else { named(&self.only) };
         asked && !named(&self.skip)
     }
 }
@@ -62,6 +67,12 @@ struct Step {
 
 /// The step that runs only when named: its cold build takes longer than everything else here.
 const TSAN: &str = "tsan";
+
+/// Runs only when named, or with `--nightly`: the unit step has its short form.
+const SHM_KILL: &str = "shm-kill";
+
+/// Runs only when named, for the same reason as [`TSAN`].
+const SHM_ASAN: &str = "shm-asan";
 
 const STEPS: &[Step] = &[
     Step {
@@ -113,6 +124,18 @@ const STEPS: &[Step] = &[
         about: "the ring's stress tests under ThreadSanitizer; only with --only, it builds std",
         hint: "again: cargo xtask test --only tsan",
         run: |_| proofs::tsan(),
+    },
+    Step {
+        name: SHM_KILL,
+        about: "10,000 deaths between processes, and one at each instruction; only with --nightly",
+        hint: "again, with the seed it printed: CHASKI_SEED=N cargo xtask test --only shm-kill",
+        run: |_| proofs::shm_kill(),
+    },
+    Step {
+        name: SHM_ASAN,
+        about: "hostile peers in shared memory under AddressSanitizer; only with --only",
+        hint: "again: cargo xtask test --only shm-asan",
+        run: |_| proofs::shm_asan(),
     },
     Step {
         name: "bench",
@@ -257,8 +280,11 @@ mod tests {
 
     #[test]
     fn only_and_skip_choose_steps() {
-        assert_eq!(selected(&args(&[], &[])).len(), STEPS.len() - 1, "all but the sanitizer");
-        assert_eq!(selected(&args(&["tsan"], &[])), ["tsan"]);
+        let optional = ["tsan", "shm-kill", "shm-asan"];
+        assert_eq!(selected(&args(&[], &[])).len(), STEPS.len() - optional.len());
+        assert_eq!(selected(&args(&optional, &[])), optional);
+        let nightly = Args { nightly: true, ..args(&[], &[]) };
+        assert!(selected(&nightly).contains(&"shm-kill"));
         assert_eq!(selected(&args(&["tidy", "fmt"], &[])), ["fmt", "tidy"]);
         assert_eq!(selected(&args(&["tidy", "fmt"], &["fmt"])), ["tidy"]);
         assert!(!selected(&args(&[], &["interop"])).contains(&"interop"));

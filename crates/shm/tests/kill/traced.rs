@@ -29,10 +29,11 @@ const INSTRUCTIONS_MAX: usize = 20_000;
 /// As many in the nightly form.
 const INSTRUCTIONS_MAX_NIGHTLY: usize = 100_000;
 
-/// How many deaths an operation gets here, and in the nightly form: there, one at each of its
-/// instructions, if it is no longer than that.
+/// How many deaths an operation gets here. In the nightly form it is one at each of its
+/// instructions, if there are no more than that, and else so many, evenly spread.
 const DEATHS: usize = 5;
-const DEATHS_NIGHTLY: usize = 5000;
+const LENGTH_MAX: usize = 5000;
+const DEATHS_SPREAD: usize = 1000;
 
 /// An operation to die in.
 struct Operation {
@@ -110,7 +111,11 @@ impl Operation {
             }
             Err(error) => panic!("{}: {error}", self.gate),
         };
-        let deaths = if is_nightly() { DEATHS_NIGHTLY.min(length) } else { DEATHS };
+        let deaths = match is_nightly() {
+            false => DEATHS,
+            true if length <= LENGTH_MAX => length,
+            true => DEATHS_SPREAD,
+        };
         for n in 0..deaths {
             let limit = match is_nightly() {
                 true => n * length / deaths,
