@@ -4,7 +4,7 @@
 //!   look and find nothing
 //!   spin        look again and again, for as long as that has paid of late
 //!   lie down    say so where the peers can see it (doze), and look once more for a moment
-//!   nap         sleep, but for a millisecond at most
+//!   nap         sleep, but for ten milliseconds at most
 //!   fence       run a full fence in every process that may be sending, and look everywhere
 //!   sleep       until something rings
 //! ```
@@ -19,14 +19,17 @@
 //! time that a published word can rest in the sender's store buffer: some hundred nanoseconds. So
 //! the receiver keeps looking for a moment after it has said that it sleeps, and then sleeps with a
 //! limit; only if that passes it buys the fence, once, and sleeps for good. A message that slipped
-//! through all the same is a millisecond late, and none is lost, because nobody sleeps without a
-//! limit who has not run the fence.
+//! through all the same is ten milliseconds late, and none is lost, because nobody sleeps without a
+//! limit who has not run the fence. (A limit of one millisecond made a round trip between sleepers
+//! 15 us longer here: a timer due before the next tick has to be set up, which leaves the virtual
+//! machine. One of ten costs nothing.)
 //!
 //! # When to stop spinning
 //!
 //! Between processes nobody can count who is runnable. What can be noticed is being in the way:
-//! after a few microseconds the spinner offers its core to others, and if that takes long, somebody
-//! had been waiting for it. Then nobody in this endpoint spins for a while. Each spin in vain
+//! after a few microseconds the spinner offers its core to others, and if that takes long twice in a
+//! row, somebody had been waiting for it. (Once may have been the hypervisor.) Then this endpoint
+//! does not spin for a while. Each spin in vain
 //! halves the next, each that paid doubles it, and now and then one in full finds out whether times
 //! have changed. After a sleep that turned out short, which is mostly the time of the wake-up, the
 //! next spin is longer.
@@ -65,8 +68,11 @@ const LOOKS_AT_ONCE: u32 = 64;
 const LOOKS_BEFORE_CLOCK: u32 = 64;
 /// From then on the core is offered to others so often.
 const YIELD_EVERY: Duration = Duration::from_micros(5);
-/// A yield that took so long ran somebody else. One that finds nobody takes less than one.
-const WANTED: Duration = Duration::from_micros(4);
+/// A yield that took so long ran somebody else, who had something to do. One that finds nobody takes
+/// less than a microsecond.
+const WANTED: Duration = Duration::from_micros(20);
+/// So many of them in a row, with no message found by spinning in between.
+const WANTED_AGAIN: u32 = 2;
 /// How long nobody spins after that.
 const CROWDED: Duration = Duration::from_millis(2);
 /// Spins in vain halve the next down to this part of the full one.
@@ -81,7 +87,10 @@ const LONGER: u32 = 5;
 /// After lying down: a published word leaves a store buffer within this.
 const SETTLE: Duration = Duration::from_micros(1);
 /// The longest a message can be late that fell between a publication and lying down.
-const NAP: Duration = Duration::from_millis(1);
+const NAP: Duration = Duration::from_millis(10);
+/// Who never sleeps looks everywhere so often, and lets the threads of its core have a turn: the
+/// doorman may be one of them.
+const SWEEP_EVERY: Duration = Duration::from_millis(1);
 
 /// An endpoint as its waiting sees it.
 pub(crate) trait Sleeper {
@@ -107,12 +116,21 @@ pub(crate) struct Waiter {
     since_probe: u32,
     /// The last sleep was short.
     gives_up_early: bool,
+    /// Yields in a row that ran somebody else.
+    wanted: u32,
     crowded_until: Option<Instant>,
 }
 
 impl Waiter {
     pub(crate) fn new(wait: Wait) -> Waiter {
-        Waiter { wait, luck: LUCK_FULL, since_probe: 0, gives_up_early: false, crowded_until: None }
+        Waiter {
+            wait,
+            luck: LUCK_FULL,
+            since_probe: 0,
+            gives_up_early: false,
+            wanted: 0,
+            crowded_until: None,
+        }
     }
 
     /// Waits until there is something to do, or until the deadline; whether there is.
@@ -196,6 +214,7 @@ impl Waiter {
                 if sleeper.look() {
                     self.luck = (self.luck * 2).min(LUCK_FULL);
                     self.since_probe = 0;
+                    self.wanted = 0;
                     return true;
                 }
                 std::hint::spin_loop();
@@ -209,7 +228,11 @@ impl Waiter {
                 std::thread::yield_now();
                 yielded = Instant::now();
                 if yielded - now >= WANTED {
-                    self.crowded_until = Some(yielded + CROWDED);
+                    self.wanted += 1;
+                    if self.wanted >= WANTED_AGAIN {
+                        self.wanted = 0;
+                        self.crowded_until = Some(yielded + CROWDED);
+                    }
                     return sleeper.look();
                 }
             }
@@ -227,8 +250,10 @@ impl Waiter {
     }
 }
 
-/// Looks until there is something or the deadline is over.
+/// Looks until there is something or the deadline is over; now and then everywhere, as before a
+/// sleep: what says where something is likely can be erased by those who share it.
 fn spin_on(sleeper: &mut impl Sleeper, deadline: Option<Instant>) -> bool {
+    let mut swept = Instant::now();
     loop {
         for _ in 0..LOOKS_BEFORE_CLOCK {
             if sleeper.look() {
@@ -236,7 +261,15 @@ fn spin_on(sleeper: &mut impl Sleeper, deadline: Option<Instant>) -> bool {
             }
             std::hint::spin_loop();
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        let now = Instant::now();
+        if now - swept >= SWEEP_EVERY {
+            swept = now;
+            std::thread::yield_now();
+            if sleeper.look_everywhere() {
+                return true;
+            }
+        }
+        if deadline.is_some_and(|deadline| now >= deadline) {
             return false;
         }
     }
@@ -336,4 +369,36 @@ pub(crate) fn heavy_fence() {
 /// What a side that lies down runs itself; the other processes' part is [`heavy_fence`], later.
 pub(crate) fn light_fence() {
     fence(Ordering::SeqCst);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has something where nothing is likely.
+    struct Elsewhere;
+
+    impl Sleeper for Elsewhere {
+        fn look(&mut self) -> bool {
+            false
+        }
+
+        fn look_everywhere(&mut self) -> bool {
+            true
+        }
+
+        fn lie_down(&mut self) {
+            panic!("who spins does not lie down");
+        }
+
+        fn get_up(&mut self) {}
+    }
+
+    #[test]
+    fn who_spins_finds_what_no_mark_tells_of() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let porch = Porch::new().unwrap();
+        let found = Waiter::new(Wait::Spin).wait(&porch, &mut Elsewhere, Some(deadline));
+        assert!(found.unwrap(), "not found for a minute");
+    }
 }
