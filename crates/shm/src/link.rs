@@ -26,7 +26,7 @@ use crate::wait;
 
 pub use batch::Batch;
 pub(crate) use loan::Lending;
-pub(crate) use notes::note;
+pub(crate) use notes::{NOTES, note};
 
 /// A record's tag: its payload is a reference to a large one.
 pub(crate) const LARGE: u16 = 0x8000;
@@ -348,6 +348,12 @@ impl Link {
     /// Up to where the peer has taken records.
     pub(crate) fn released(&mut self) -> Result<u64, Error> {
         self.tx.released().map_err(Error::from)
+    }
+
+    /// Where a peer stopped that hung up. `None`: it left nonsense behind, or this side hung up, so
+    /// that the peer may live and take more.
+    pub(crate) fn stopped_at(&mut self) -> Option<u64> {
+        if self.session.is_shut() { None } else { self.released().ok() }
     }
 
     /// Records that were sent and that the peer, now gone, had not taken.

@@ -20,7 +20,7 @@ use crate::blocks::Lender;
 use crate::door::{ConnectError, Dialed, Dialing};
 use crate::hall::board::Knocker;
 use crate::hall::large;
-use crate::link::{Doorbell, Ends, Link, note};
+use crate::link::{Doorbell, Ends, Link, NOTES, note};
 use crate::memory::{self, Half, Mapping, RingMemory};
 use crate::name::Name;
 use crate::options::Options;
@@ -41,8 +41,8 @@ pub(crate) struct Reach {
     half: Half,
     mine: Arc<Mapping>,
     fd: OwnedFd,
-    /// The server last connected to.
-    generation: u64,
+    /// The server last connected to, if there was one. Any number may be its own.
+    generation: Option<u64>,
     search: Option<Search>,
     /// Where in this half the header of the first record not taken belongs, and what it is.
     withheld: Option<(usize, u64)>,
@@ -77,7 +77,7 @@ impl Reach {
             half,
             mine: Arc::new(mine),
             fd,
-            generation: 0,
+            generation: None,
             search: None,
             withheld: None,
         })
@@ -112,18 +112,27 @@ impl Reach {
     }
 
     /// Looks for another server, with the ring as the last one left it: it had taken what ends at
-    /// `head` or before. `None`: it cannot be told, begin anew.
+    /// `head` or before, and is gone. `None`: that cannot be told, or it may live; begin anew.
     pub(crate) fn search(&mut self, last: Link, head: Option<u64>, deadline: Instant) {
-        let lender = head.map(|head| (last.into_lender(), head));
+        // Of one that may live its half is its own, up to the end.
+        debug_assert!(head.is_none() || !last.session().is_shut());
+        // Not by `map`: in either case its descriptors are given back before others are needed.
+        let lender = match head {
+            Some(head) => Some((last.into_lender(), head)),
+            None => {
+                drop(last);
+                None
+            }
+        };
         let ready = match head {
             Some(head) => {
                 self.withhold(head);
-                self.format_responses()
+                self.format_responses().is_ok()
             }
-            None => self.format(),
+            None => self.renew(),
         };
         self.search = None;
-        if ready.is_ok() {
+        if ready {
             self.search_on(lender, deadline);
         }
     }
@@ -156,9 +165,12 @@ impl Reach {
                 Reached::Link(Box::new(link))
             }
             // It died in the handshake: there may be a third.
-            Err(ConnectError::System { errno: Errno::PIPE | Errno::CONNRESET, .. }) => {
+            Err(ConnectError::System { errno: Errno::PIPE | Errno::CONNRESET, .. })
+                if Instant::now() < deadline =>
+            {
                 self.search_on(lender, deadline);
-                Reached::NotYet
+                // Of a search that could not begin nobody knocks.
+                if self.search.is_some() { Reached::NotYet } else { Reached::Nobody }
             }
             Err(_) => Reached::Nobody,
         }
@@ -172,6 +184,20 @@ impl Reach {
         let mine = RingMemory::outgoing(&self.mine, self.half, &self.mine, self.half);
         self.half.layout().format_producer(&mine)?;
         self.format_responses()
+    }
+
+    /// A new half in the place of this one, with the same notes. The last server keeps the old one,
+    /// as it was: it may still read it. Whether there is memory for it.
+    fn renew(&mut self) -> bool {
+        let Ok((mine, fd)) = memory::create("chaski-client", self.half.len()) else { return false };
+        let last = std::mem::replace(&mut self.mine, Arc::new(mine));
+        self.fd = fd;
+        for at in 0..NOTES {
+            let word = note(&last, self.half, at).load(Ordering::Relaxed);
+            self.note(at).store(word, Ordering::Relaxed);
+        }
+        step("reach.renewed");
+        self.format().is_ok()
     }
 
     /// Lets the ring look empty from `head` on.
@@ -210,7 +236,7 @@ impl Reach {
         // In the place of the last one's.
         self.porch.watch(mine, SERVER).map_err(system)?;
         step("reach.bell_made");
-        let resume = (self.generation != 0).then_some(Resume { generation: self.generation, head });
+        let resume = self.generation.map(|generation| Resume { generation, head });
         let hello = Hello {
             flags: if wait::fences() { Flags::FENCES } else { Flags::default() },
             // A ring is at most 1 GiB.
@@ -258,7 +284,7 @@ impl Reach {
         let (new, borrower) = large(&self.options);
         let lender = lent.take().map_or(new, |(lender, _)| lender);
         let link = Link::new(ends, Doorbell::Board(knocker, bell), lender, borrower, session);
-        self.generation = welcome.generation;
+        self.generation = Some(welcome.generation);
         let link = link.map_err(|why| self.unfit(why))?;
         if link.session().is_closed() {
             // The knock at the hang-up may have been taken for the one at the answer.

@@ -527,10 +527,11 @@ impl Client {
             let Ok(told) = self.answered(tag) else { break };
             self.untold.push(told, std::mem::take(&mut self.payload));
         }
-        let head = link.released().ok().filter(|head| self.outstanding.could_stop_at(*head));
+        let head = link.stopped_at().filter(|head| self.outstanding.could_stop_at(*head));
         let in_doubt = match head {
             Some(head) => self.outstanding.taken(head),
-            // It wrote nonsense, so anything may have happened, and the ring begins anew.
+            // It wrote nonsense, or this side hung up and it may live: anything may happen to them,
+            // and the ring begins anew.
             None => self.outstanding.restart(),
         };
         self.tell_all(in_doubt, |request| Error::InDoubt { request });

@@ -81,9 +81,13 @@ impl Session {
         self.line.closed.load(Ordering::Acquire)
     }
 
+    /// Whether this side hung up: then the other may be at work on what is between the two.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.line.shut.load(Ordering::Relaxed)
+    }
+
     /// Whether [`take`](Session::take) is likely to return something. There was a knock when this
     /// became true.
-    #[cfg(test)]
     pub(crate) fn has_mail(&self) -> bool {
         self.line.mail.load(Ordering::Relaxed)
     }

@@ -131,12 +131,14 @@ impl Notifier {
             && link.session().is_closed()
         {
             let seen = link.their_note(SEEN).load(Ordering::Relaxed);
+            // One that may live keeps what it reads, as it is.
+            let head = (!link.session().is_shut()).then_some(0);
             let base = self.tie.reach().note(BASE);
             // It may have left nonsense behind, or have gone before it looked. The next one, who
             // reads this, is looked for after it.
             base.fetch_max(seen.min(self.rings), Ordering::Relaxed);
             step("notify.based");
-            self.tie.lose(Some(0));
+            self.tie.lose(head);
         }
         self.tie.advance();
     }

@@ -14,8 +14,11 @@ use std::sync::atomic::AtomicU64;
 use super::Link;
 use crate::memory::{Half, Mapping};
 
-/// Where the notes begin, in the page of the ledger.
-const NOTES: usize = 2048;
+/// How many there are.
+pub(crate) const NOTES: usize = 16;
+
+/// Where they begin, in the page of the ledger.
+const BEGIN: usize = 2048;
 
 /// Bytes from one note to the next: two lines, which x86-64 fetches together.
 const APART: usize = 128;
@@ -27,8 +30,8 @@ const APART: usize = 128;
 /// If `at` is not below 16.
 #[inline]
 pub(crate) fn note(mapping: &Mapping, half: Half, at: usize) -> &AtomicU64 {
-    assert!(at < (4096 - NOTES) / APART);
-    mapping.word(half.ledger() + NOTES + at * APART)
+    assert!(at < NOTES);
+    mapping.word(half.ledger() + BEGIN + at * APART)
 }
 
 impl Link {

@@ -141,8 +141,9 @@ impl Worker {
             self.departures.pop_front();
         }
         self.departures.push_back(Departure { peer, why, unread: 0 });
-        // This side has sent nothing.
-        self.line.tie.lose(Some(0));
+        // This side has sent nothing. But one that may live reads in this half what was taken.
+        let head = (!link.session().is_shut()).then_some(0);
+        self.line.tie.lose(head);
     }
 }
 
