@@ -90,9 +90,10 @@ impl Tie {
         }
     }
 
-    /// Takes up the connection to a successor, if one was found; whether so.
+    /// Takes up the connection to a successor, if one was found; whether so. The caller has taken
+    /// the news, before it looked whether the other side is gone: taken again here, the knock of a
+    /// hang-up since would be heard by nobody.
     pub(crate) fn advance(&mut self) -> bool {
-        self.porch().take_news();
         if !matches!(self.state, State::Seeking) {
             return false;
         }
@@ -126,3 +127,24 @@ macro_rules! patience_options {
 }
 
 pub(crate) use patience_options;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hall::{Hall, Terms};
+
+    /// Who looks whether the other side is gone, and only then turns here, would else never hear
+    /// of a hang-up between the two.
+    #[test]
+    fn news_of_a_connection_that_is_up_is_left_to_the_caller() {
+        let directory = tempfile::tempdir().unwrap();
+        let options =
+            Options { directory: Some(directory.path().join("shm")), ..Options::default() };
+        let terms = Terms { serves: Kind::Push, peers_max: 1 };
+        let _hall = Hall::<()>::bind(&Name::new("tie").unwrap(), &options, terms).unwrap();
+        let mut tie = Tie::connect("tie", options, Kind::Push, Patience::default()).unwrap();
+        tie.porch().knock();
+        assert!(!tie.advance());
+        assert!(tie.porch().take_news());
+    }
+}

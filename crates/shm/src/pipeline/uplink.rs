@@ -95,6 +95,7 @@ impl Uplink {
         len: usize,
         deadline: Option<Instant>,
     ) -> Result<(), Error> {
+        self.advance();
         self.publish();
         let mut room = Room { tie: &mut self.tie, found: |link: &mut Link| link.has_room(len) };
         self.waiter.wait(&self.porch, &mut room, deadline).map(drop)
@@ -102,6 +103,7 @@ impl Uplink {
 
     /// As [`Uplink::wait_for_room`], as a task.
     pub(super) async fn wait_for_room_async(&mut self, len: usize) -> Result<(), Error> {
+        self.advance();
         self.publish();
         let mut room = Room { tie: &mut self.tie, found: |link: &mut Link| link.has_room(len) };
         task::wait(&self.porch, &mut room).await
@@ -160,13 +162,12 @@ impl Uplink {
 
     /// Deals with a collector that is gone, and with one that was found.
     fn advance(&mut self) {
-        if !self.porch.take_news() {
-            return;
-        }
+        let news = self.porch.take_news();
         if self.tie.link().is_some_and(|link| link.session().is_closed()) {
             self.lose(Leave::Gone);
+        } else if news {
+            self.tie.advance();
         }
-        self.tie.advance();
     }
 
     /// What the collector had not taken is kept for the next.
@@ -177,7 +178,7 @@ impl Uplink {
         link.flush();
         let peer = link.session().peer().clone();
         let head = match why {
-            Leave::Gone => link.released().ok().filter(|head| self.sent.settle(*head).is_ok()),
+            Leave::Gone => link.stopped_at().filter(|head| self.sent.settle(*head).is_ok()),
             _ => None,
         };
         let taken = match head {
@@ -205,7 +206,8 @@ struct Room<'a, F> {
 impl<F: FnMut(&mut Link) -> bool> Sleeper for Room<'_, F> {
     fn look(&mut self) -> bool {
         let Room { tie, found } = self;
-        tie.link().is_some_and(found) || tie.porch().has_news()
+        let found = tie.link().is_some_and(|link| found(link) || link.session().is_closed());
+        found || tie.is_over() || tie.porch().has_news()
     }
 
     fn lie_down(&mut self) {
