@@ -16,12 +16,14 @@
 //!
 //! The board is writable by all peers. Who sets the bits of others costs this side a look each. Who
 //! erases them delays others: so each 64th round looks at one dormant ring whatever the board says,
-//! and before this side sleeps for longer than a millisecond it looks at all. Once it sleeps, the
+//! and before this side sleeps for longer than ten milliseconds it looks at all. Once it sleeps, the
 //! doorbells count, which are not shared.
 
 pub(crate) mod board;
 mod desk;
 mod outward;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZero;
 use std::sync::Arc;

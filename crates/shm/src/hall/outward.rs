@@ -89,7 +89,8 @@ impl<X: Default> Hall<X> {
     /// many bytes, or a round is over.
     pub(crate) fn recv_many(&mut self, max: usize, batch: &mut Batch) {
         for _ in 0..=self.active.len() {
-            if batch.len() >= max {
+            // Of a batch that takes no more, the others would seem to have nothing.
+            if batch.is_ample(max) {
                 return;
             }
             if self.at >= self.active.len() {
@@ -121,8 +122,13 @@ struct Room<'a, X, F> {
 impl<X: Default, F: FnMut(&mut Link, &mut X) -> bool> Sleeper for Room<'_, X, F> {
     fn look(&mut self) -> bool {
         let Room { hall, found } = self;
+        // A mark may be the word of one that made room when it had not yet seen this side asleep. It
+        // has given it, and does not ring any more.
+        hall.take_board();
+        let rang = std::mem::take(&mut hall.rang);
         let mut seats = hall.seats.iter_mut().flatten();
-        seats.any(|seat| found(&mut seat.link, &mut seat.extra)) || hall.desk.porch().has_news()
+        rang || seats.any(|seat| found(&mut seat.link, &mut seat.extra))
+            || hall.desk.porch().has_news()
     }
 
     fn lie_down(&mut self) {

@@ -69,7 +69,7 @@ impl Batch {
 
     /// Whether it is large enough.
     #[inline]
-    fn is_ample(&self, max: usize) -> bool {
+    pub(crate) fn is_ample(&self, max: usize) -> bool {
         self.ends.len() >= max || self.bytes.len() >= BYTES_ENOUGH
     }
 }
