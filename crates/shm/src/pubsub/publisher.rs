@@ -66,8 +66,8 @@ const SUBSCRIBERS_MAX: usize = 1024;
 /// |---|---|---|
 /// | [`publish`](Publisher::publish) | now | if a [`Policy::Block`] subscriber is behind |
 /// | [`try_publish`](Publisher::try_publish) | now | never |
-/// | [`stage`](Publisher::stage), [`flush`](Publisher::flush) | with all staged before | as `publish` |
-/// | [`publish_all`](Publisher::publish_all) | at the end, or when room is needed | as `publish` |
+/// | [`stage`](Publisher::stage), [`flush`](Publisher::flush) | with all staged before | likewise |
+/// | [`publish_all`](Publisher::publish_all) | at the end, or when room is needed | likewise |
 ///
 /// # Its end
 ///
