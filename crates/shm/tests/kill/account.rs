@@ -77,7 +77,10 @@ impl Fate {
 pub(crate) struct Account {
     journal: File,
     open: BTreeMap<u64, Fate>,
-    /// Requests whose account is closed, by outcome.
+    /// Requests whose account is closed, by what became of them.
+    pub(crate) sent: u64,
+    pub(crate) withdrawn: u64,
+    pub(crate) executed: u64,
     pub(crate) answered: u64,
     pub(crate) in_doubt: u64,
     pub(crate) not_taken: u64,
@@ -86,7 +89,16 @@ pub(crate) struct Account {
 impl Account {
     pub(crate) fn of(path: &Path) -> Account {
         let Journal(journal) = Journal::open(path);
-        Account { journal, open: BTreeMap::new(), answered: 0, in_doubt: 0, not_taken: 0 }
+        Account {
+            journal,
+            open: BTreeMap::new(),
+            sent: 0,
+            withdrawn: 0,
+            executed: 0,
+            answered: 0,
+            in_doubt: 0,
+            not_taken: 0,
+        }
     }
 
     /// Checks what was written since the last call. Nothing is under way any more. Requests with a
@@ -105,6 +117,9 @@ impl Account {
             } else if lives(id) {
                 assert!(fate.told() == 1, "never told: {}", say());
             }
+            self.sent += u64::from(fate.sent);
+            self.withdrawn += u64::from(fate.withdrawn);
+            self.executed += u64::from(fate.executed);
             self.answered += u64::from(fate.answered);
             self.in_doubt += u64::from(fate.in_doubt);
             self.not_taken += u64::from(fate.not_taken);

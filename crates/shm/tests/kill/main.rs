@@ -31,6 +31,7 @@ mod account;
 mod asking;
 mod client_dies;
 mod gate;
+mod patterns;
 mod server_dies;
 mod serving;
 mod steps;
@@ -59,11 +60,19 @@ fn main() -> ExitCode {
         None => {}
         Some("serve") => return serving::role(),
         Some("ask") => return asking::role(),
+        Some(name @ ("push" | "pull" | "publish" | "subscribe" | "notify")) => {
+            return patterns::role(name);
+        }
         Some(other) => panic!("no role {other}"),
     }
     runner::run(&[
         ("a_server_may_die_at_every_step", server_dies::at_every_step),
         ("a_client_may_die_at_every_step", client_dies::at_every_step),
+        ("senders_may_die_at_every_step", patterns::senders),
+        ("workers_may_die_at_every_step", patterns::workers),
+        ("publishers_may_die_at_every_step", patterns::publishers),
+        ("subscribers_may_die_at_every_step", patterns::subscribers),
+        ("notifiers_may_die_at_every_step", patterns::notifiers),
         ("every_step_was_somebodys_last", steps::all_were_fatal),
         ("a_server_may_die_at_any_time", server_dies::at_any_time),
         ("a_client_may_die_at_any_time", client_dies::at_any_time),

@@ -13,14 +13,15 @@ pub(crate) const TIMES: [u32; 4] = [1, 2, 3, 17];
 const ELSEWHERE: &[(&str, &str)] = &[
     ("bind.directory_made", "the directory of the tests is there"),
     ("bind.directory_widened", "the tests admit their own user only"),
-    ("borrow.returned", "requests and responses are copied out"),
-    ("link.many_published", "requests and responses are published one by one"),
-    ("link.taken_many", "requests and responses are taken one by one"),
-    ("listener.", "events have no account"),
-    ("notify.", "events have no account"),
-    ("publish.", "what is published has no account"),
-    ("subscribe.", "what is published has no account"),
-    ("worker.", "pipelines have no account here"),
+    ("borrow.returned", "messages are copied out"),
+    ("link.many_published", "messages are published one by one"),
+    ("link.taken_many", "messages are taken one by one"),
+    ("listener.", "the listener lives"),
+    ("notify.based", "as above"),
+    ("publish.", "the last ones are those of a publisher that waits for its subscribers"),
+    ("subscribe.", "as above"),
+    ("reach.renewed", "no server here leaves nonsense behind, or its clients alone"),
+    ("worker.noted_free", "a worker is idle by chance"),
 ];
 
 /// Steps that a process comes to when it has luck with its payloads.
