@@ -505,3 +505,42 @@ fn two_of_a_side_do_not_connect() {
     let refused = place.push().connect("jobs").unwrap_err();
     assert!(matches!(refused, ConnectError::Refused { .. }), "{refused}");
 }
+
+/// It waited in front of all others, for ever.
+#[test]
+fn what_came_back_and_is_too_long_for_all_lets_others_pass() {
+    let place = Place::new();
+    let mut push = place.push().bind("jobs").unwrap();
+    let generous = place.pull().connect("jobs").unwrap();
+    push.send(&numbered(1, 1 << 20)).unwrap();
+    drop(generous);
+    let mut modest = place.pull().large_bytes(64 * 1024).connect("jobs").unwrap();
+    push.send_timeout(&numbered(2, 8), LONG).unwrap();
+    assert_eq!(number(&modest.recv_timeout(LONG).unwrap()), 2);
+    assert_eq!(push.untaken(), 1);
+    let mut generous = place.pull().connect("jobs").unwrap();
+    while push.receivers() < 2 {
+        thread::yield_now();
+    }
+    push.send(&numbered(3, 8)).unwrap();
+    assert_eq!(number(&generous.recv_timeout(LONG).unwrap()), 1);
+}
+
+/// It looked for ever at a knock that nobody took.
+#[test]
+fn a_worker_sleeps_after_a_large_payload() {
+    let place = Place::new();
+    let mut push = place.push().bind("jobs").unwrap();
+    let mut pull = place.pull().wait(Wait::Block).connect("jobs").unwrap();
+    push.send(&numbered(1, 1 << 20)).unwrap();
+    assert_eq!(number(&pull.recv_timeout(LONG).unwrap()), 1);
+    let spent = || {
+        let mut spent = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: it writes there.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut spent) };
+        Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
+    };
+    let before = spent();
+    assert!(matches!(pull.recv_timeout(Duration::from_secs(1)), Err(Error::TimedOut)));
+    assert!(spent() - before < Duration::from_millis(500), "it was busy all the time");
+}

@@ -39,6 +39,9 @@ pub(super) struct Crew {
     staged: usize,
     /// Taken back from the dead, to be given to others before anything else.
     returned: VecDeque<Vec<u8>>,
+    /// Of those, what nobody takes who is here: too long for each. Waits for another worker, and
+    /// lets the others pass.
+    too_long: VecDeque<Vec<u8>>,
     losses: Losses,
 }
 
@@ -73,6 +76,7 @@ impl Crew {
             budget: 0,
             staged: 0,
             returned: VecDeque::new(),
+            too_long: VecDeque::new(),
             losses: Losses::default(),
         })
     }
@@ -167,7 +171,7 @@ impl Crew {
             self.bury();
             return self.untaken();
         }
-        untaken + self.returned.len() as u64
+        untaken + (self.returned.len() + self.too_long.len()) as u64
     }
 
     /// How many workers are connected.
@@ -261,15 +265,14 @@ impl Crew {
         self.attend();
         while let Some(payload) = self.returned.pop_front() {
             match self.give(&payload) {
-                Ok(()) => continue,
-                // Nobody who is here takes so long a payload; the one before did.
-                Err(Error::TooLarge { .. }) => self.returned.push_front(payload),
+                Ok(()) => {}
+                // The one before took it.
+                Err(Error::TooLarge { .. }) => self.too_long.push_back(payload),
                 Err(error) => {
                     self.returned.push_front(payload);
                     return Err(error);
                 }
             }
-            return Err(Error::Full);
         }
         Ok(())
     }
@@ -277,6 +280,9 @@ impl Crew {
     fn attend(&mut self) {
         if self.hall.attend() {
             self.workers.extend(self.hall.take_arrived());
+            while let Some(payload) = self.too_long.pop_back() {
+                self.returned.push_front(payload);
+            }
             // One more to choose from.
             self.publish();
             self.current = None;
