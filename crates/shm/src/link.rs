@@ -311,12 +311,22 @@ impl Link {
 
     /// Says that nobody looks for records here any more: who publishes must ring.
     pub(crate) fn doze(&mut self) {
+        self.tend();
         // The look at an empty ring gives its space back; somebody may wait for that.
         let _ = self.rx.is_ready();
         if self.rx.must_wake() {
             self.doorbell.ring();
         }
         self.rx.announce();
+    }
+
+    /// Hears what the peer said beside the rings. Else that would be when a record refers to memory
+    /// that is new, and memory which the peer takes back be kept by one that is idle.
+    #[inline]
+    pub(crate) fn tend(&mut self) {
+        if self.session.has_mail() && self.borrower.tend(&self.session).is_err() {
+            self.spoilt(Corrupt::Reference);
+        }
     }
 
     /// Records are looked for again.

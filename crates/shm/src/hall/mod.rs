@@ -338,6 +338,7 @@ impl<X: Default> Hall<X> {
         }
         for slot in 0..self.seats.len() {
             let Some(seat) = &mut self.seats[slot] else { continue };
+            seat.link.tend();
             if seat.link.session().is_closed() && !seat.closing {
                 // It leaves once its ring is found empty.
                 seat.last_records = seat.link.records_max();

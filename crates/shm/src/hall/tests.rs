@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::link::{Batch, Taken};
 use crate::reach::{Reach, Reached};
-use crate::wire::Kind;
+use crate::wire::{Control, Kind, Reason};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -111,4 +111,20 @@ fn who_hung_up_leaves_its_half_to_the_other() {
     let second = house.hall.seats[1].as_mut().unwrap();
     assert_eq!(second.link.recv(&mut payload), Taken::Record(0));
     assert_eq!(payload, b"for the next");
+}
+
+/// Memory that a peer takes back would else stay mapped as long as the peer is silent.
+#[test]
+fn what_a_peer_says_beside_its_ring_is_heard_though_nothing_is_received() {
+    let mut house = House::new();
+    let (_reach, link) = house.guest();
+    link.session().send(&Control::Bye { reason: Reason::Slow }, None).unwrap();
+    let deadline = Instant::now() + LONG;
+    let has_mail = |hall: &Hall<()>| hall.seats[0].as_ref().unwrap().link.session().has_mail();
+    while !has_mail(&house.hall) || !house.hall.porch().has_news() {
+        assert!(Instant::now() < deadline, "no mail came");
+        std::thread::yield_now();
+    }
+    house.hall.attend();
+    assert!(!has_mail(&house.hall));
 }

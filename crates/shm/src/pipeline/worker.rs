@@ -110,6 +110,9 @@ impl Worker {
     #[inline]
     fn found_nothing(&mut self) -> Result<(), Error> {
         let news = self.porch.has_news() && self.porch.take_news();
+        if news && let Some(link) = self.line.tie.link() {
+            link.tend();
+        }
         match self.line.tie.link() {
             Some(link) if !link.session().is_closed() => self.line.note_free(false),
             Some(_) => self.sender_gone(),
