@@ -86,6 +86,10 @@ impl Notifier {
             return Err(Error::Closed);
         }
         self.write(value);
+        if self.tie.link().is_none() && self.tie.porch().has_news() {
+            // The next listener may have looked before the write.
+            self.advance();
+        }
         if let Some(link) = self.tie.link() {
             link.nudge();
             step("notify.marked");
@@ -140,7 +144,12 @@ impl Notifier {
             step("notify.based");
             self.tie.lose(head);
         }
-        self.tie.advance();
+        if self.tie.advance()
+            && let Some(link) = self.tie.link()
+        {
+            // It was seated before: what was written since, it may not have seen.
+            link.nudge();
+        }
     }
 }
 
