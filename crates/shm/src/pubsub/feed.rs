@@ -100,11 +100,12 @@ impl Feed {
         received
     }
 
-    /// Passes over up to `count` messages, as far as there are any.
-    pub(super) fn skip(&mut self, count: u64) {
-        let most = (self.rx.layout().capacity() / 16) as u64;
-        for _ in 0..count.min(most) {
-            if !matches!(self.rx.skip(), Ok(true)) {
+    /// Passes over the messages before this number, as far as there are any.
+    pub(super) fn skip_to(&mut self, number: u64) {
+        let most = self.rx.layout().capacity() / 16;
+        for _ in 0..most {
+            // Over what was lost meanwhile, too.
+            if self.sequence() >= number || matches!(self.rx.skip(), Ok(false)) {
                 return;
             }
         }

@@ -93,8 +93,9 @@ impl<T> Shared<T> {
     /// Lets the visitor go first. Who comes after it finds the owner there.
     #[cold]
     fn step_aside(&self) {
-        // ORDERING: nothing was done to the value; the mutex orders what the visitor does.
-        self.busy.store(false, Ordering::Relaxed);
+        // ORDERING: release, for a visitor that sees this store and not the one at the end of an
+        // earlier turn; the mutex orders what the visitor does.
+        self.busy.store(false, Ordering::Release);
         let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         // ORDERING: whoever has the mutex next sees it.
         self.busy.store(true, Ordering::Relaxed);

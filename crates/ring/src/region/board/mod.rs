@@ -68,9 +68,10 @@
 //! word before the look at the board. So either the sender sees the receiver asleep and rings, or
 //! the receiver sees the bit and does not sleep: Dekker's handshake.
 //!
-//! The same board serves the other way round where one publisher has many subscribers: each sets
-//! its bit *before* it announces its sleep and looks once more, and the publisher, after
-//! publishing, asks `is_empty` and takes those who sleep.
+//! The same board serves the other way round where one publisher has many subscribers: each
+//! announces its sleep, sets its bit *then*, and looks once more; the publisher, after publishing,
+//! asks `is_empty` and takes those who sleep. In the other order a bit could be taken, for an
+//! earlier record, before its owner is seen to sleep, and none would be there for the next.
 //!
 //! [`Producer::must_wake`]: super::Producer::must_wake
 

@@ -72,8 +72,8 @@
 //! As in the ring between two, for each subscriber by its [`Key`]: [`Subscriber::announce`],
 //! [`Subscriber::is_ready`], sleep, [`Subscriber::awake`]; after publishing,
 //! [`Publisher::must_wake`]. With [`Fence::Sleeper`](super::Fence::Sleeper) the question is two
-//! loads; with many subscribers, even those are worth asking only of those that sleep: let each set
-//! its bit on a [board](super::board) of the publisher's before it announces its sleep.
+//! loads; with many subscribers, even those are worth asking only of those that sleep: let each
+//! announce its sleep, then set its bit on a [board](super::board) of the publisher's, then look.
 //!
 //! A publisher that waits for room announces that too ([`Publisher::announce`],
 //! [`Publisher::has_room`]), and those whom it waits for ask [`Subscriber::must_wake`].
