@@ -9,7 +9,7 @@ use super::reference::Reference;
 use super::{Announce, PAGE, SLOTS, slot_of};
 use crate::memory::{self, Ledger, Mapping, Unsound};
 use crate::step::step;
-use crate::wire::{Control, Reason};
+use crate::wire::Control;
 
 /// Segments of the peer that are mapped here.
 #[derive(Debug)]
@@ -20,7 +20,6 @@ pub(crate) struct Borrower {
     segments: Box<[Option<Segment>; SLOTS]>,
     /// Bytes of all segments.
     held: usize,
-    farewell: Option<Reason>,
 }
 
 #[derive(Debug)]
@@ -33,7 +32,7 @@ impl Borrower {
     /// A borrower that maps at most `limit` bytes of a peer's segments.
     pub(crate) fn new(limit: usize) -> Borrower {
         let segments = Box::new([const { None }; SLOTS]);
-        Borrower { limit, segments, held: 0, farewell: None }
+        Borrower { limit, segments, held: 0 }
     }
 
     /// Appends to `into` the payload that the record refers to, gives its segment back, and returns
@@ -96,11 +95,6 @@ impl Borrower {
         session.take().into_iter().try_for_each(|(control, fd)| self.hear(control, fd))
     }
 
-    /// Why the peer said it would leave, if it did; once.
-    pub(crate) fn farewell(&mut self) -> Option<Reason> {
-        self.farewell.take()
-    }
-
     /// Bytes of the peer's memory that are mapped here for large payloads.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
@@ -139,7 +133,8 @@ impl Borrower {
                 step("borrow.unmapped");
             }
             Control::Forget { number } => return Err(BorrowError::Unknown { number }),
-            Control::Bye { reason } => self.farewell = Some(reason),
+            // The hang-up follows.
+            Control::Bye { .. } => {}
         }
         Ok(())
     }
