@@ -284,7 +284,7 @@ impl<X: Default> Hall<X> {
         if self.desk.porch().has_news() {
             self.take_news();
         }
-        if self.rounds % ROUNDS_PER_SWEEP == 0 {
+        if self.rounds.is_multiple_of(ROUNDS_PER_SWEEP) {
             self.sweep_one();
         }
     }
