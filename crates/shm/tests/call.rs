@@ -103,7 +103,7 @@ fn sleepers_are_woken() {
         for _ in 0..300 {
             let request = server.recv().unwrap();
             let payload = request.to_vec();
-            if payload[0] % 3 == 0 {
+            if payload[0].is_multiple_of(3) {
                 thread::sleep(Duration::from_millis(2));
             }
             request.reply(&payload).unwrap();
@@ -204,9 +204,9 @@ fn the_next_server_finds_what_the_last_had_not_taken() {
     assert_eq!(client.recv().unwrap()[..], *b"first");
     let in_doubt = client.recv().unwrap_err();
     assert!(matches!(in_doubt, Error::InDoubt { request } if request == ids[1]), "{in_doubt}");
-    for n in 2..4_usize {
+    for (n, id) in (2..4_u8).zip(&ids[2..]) {
         let response = client.recv().unwrap();
-        assert_eq!((response.id(), &response[..]), (ids[n], &[n as u8][..]));
+        assert_eq!((response.id(), &response[..]), (*id, &[n][..]));
     }
     assert_eq!(client.call(&[4; 20_000]).unwrap(), [4]);
     drop(serving.join().unwrap());
