@@ -122,8 +122,8 @@ struct Room<'a, X, F> {
 impl<X: Default, F: FnMut(&mut Link, &mut X) -> bool> Sleeper for Room<'_, X, F> {
     fn look(&mut self) -> bool {
         let Room { hall, found } = self;
-        // A mark may be the word of one that made room when it had not yet seen this side asleep. It
-        // has given it, and does not ring any more.
+        // A mark may be the word of one that made room when it had not yet seen this side asleep.
+        // It has given it, and does not ring any more.
         hall.take_board();
         let rang = std::mem::take(&mut hall.rang);
         let mut seats = hall.seats.iter_mut().flatten();

@@ -101,8 +101,8 @@ pub struct Loss {
     /// Messages that it had taken, all that it ever did. Those of them that it had not finished are
     /// lost with it: at most one if it receives one by one, a batch if it receives batches.
     ///
-    /// Of a receiver that was cut off, or left nonsense behind, or that this side hung up on, all it
-    /// was sent, since nobody can tell.
+    /// Of a receiver that was cut off, left nonsense behind, or was hung up on by this side, all
+    /// it was sent, since nobody can tell.
     pub taken: u64,
     /// Messages that it had not taken. They go to another worker, or to the next collector. One
     /// that is too long for all workers who are connected waits for one who takes it.

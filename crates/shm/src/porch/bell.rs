@@ -132,8 +132,8 @@ mod tests {
         let (bell, button) = Bell::new().unwrap();
         let button = Button::new(button, &this_process()).unwrap();
         drop(bell);
-        // SAFETY: sets of signals that live as long as the calls, and the mask of this thread alone,
-        // which ends with the test. A signal that is blocked waits, even if it is ignored.
+        // SAFETY: sets of signals that live as long as the calls, and the mask of this thread
+        // alone, which ends with the test. A signal that is blocked waits, even if it is ignored.
         let raised = unsafe {
             let mut set = std::mem::zeroed();
             libc::sigemptyset(&mut set);
