@@ -27,12 +27,11 @@
 //! # When to stop spinning
 //!
 //! Between processes nobody can count who is runnable. What can be noticed is being in the way:
-//! after a few microseconds the spinner offers its core to others, and if that takes long twice in a
-//! row, somebody had been waiting for it. (Once may have been the hypervisor.) Then this endpoint
-//! does not spin for a while. Each spin in vain
-//! halves the next, each that paid doubles it, and now and then one in full finds out whether times
-//! have changed. After a sleep that turned out short, which is mostly the time of the wake-up, the
-//! next spin is longer.
+//! after a few microseconds the spinner offers its core to others, and if that takes long twice in
+//! a row, somebody had been waiting for it. (Once may have been the hypervisor.) Then this endpoint
+//! does not spin for a while. Each spin in vain halves the next, each that paid doubles it, and now
+//! and then one in full finds out whether times have changed. After a sleep that turned out short,
+//! which is mostly the time of the wake-up, the next spin is longer.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, fence};
@@ -68,8 +67,8 @@ const LOOKS_AT_ONCE: u32 = 64;
 const LOOKS_BEFORE_CLOCK: u32 = 64;
 /// From then on the core is offered to others so often.
 const YIELD_EVERY: Duration = Duration::from_micros(5);
-/// A yield that took so long ran somebody else, who had something to do. One that finds nobody takes
-/// less than a microsecond.
+/// A yield that took so long ran somebody else, who had something to do. One that finds nobody
+/// takes less than a microsecond.
 const WANTED: Duration = Duration::from_micros(20);
 /// So many of them in a row, with no message found by spinning in between.
 const WANTED_AGAIN: u32 = 2;

@@ -16,8 +16,8 @@
 //!
 //! The board is writable by all peers. Who sets the bits of others costs this side a look each. Who
 //! erases them delays others: so each 64th round looks at one dormant ring whatever the board says,
-//! and before this side sleeps for longer than ten milliseconds it looks at all. Once it sleeps, the
-//! doorbells count, which are not shared.
+//! and before this side sleeps for longer than ten milliseconds it looks at all. Once it sleeps,
+//! the doorbells count, which are not shared.
 
 pub(crate) mod board;
 mod desk;
