@@ -34,9 +34,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for (ring, bytes) in [(64 << 10, 64), (256 << 10, 64), (256 << 10, 1024)] {
                 let rate = measure(bound, send, receive, ring, bytes, limit)?;
                 let sender = if bound { "bound" } else { "connected" };
-                let (mega, giga, kib) = (rate / 1e6, rate * bytes as f64 / 1e9, ring >> 10);
+                let (m, g, kib) = (rate / 1e6, rate * bytes as f64 / 1e9, ring >> 10);
                 println!(
-                    "| {sender} | {send} | {receive} | {kib} KiB | {bytes} | {mega:.1} | {giga:.1} |"
+                    "| {sender} | {send} | {receive} | {kib} KiB | {bytes} | {m:.1} | {g:.1} |"
                 );
             }
         }
