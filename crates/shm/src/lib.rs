@@ -56,8 +56,8 @@
 //!
 //! A message is a few stores; a system call happens only to wake a side that sleeps ([`Wait`] says
 //! how soon it does). Blocking calls, polling ones and futures can be mixed on one endpoint. A
-//! future registers with tokio's driver where there is one (feature `tokio`), and is woken by a
-//! thread of this crate on any other executor.
+//! future registers with tokio's driver where there is one (feature `tokio`; the runtime's I/O must
+//! be enabled), and is woken by a thread of this crate on any other executor.
 //!
 //! # Death and return
 //!

@@ -33,7 +33,8 @@
 //! behind the start and yet not held for it, and none that is published and neither in the history
 //! nor behind the start. A start chosen from what the ring shows would not do: the publisher could
 //! be about to write over it. The publisher's part of the visit is a load and two stores for each
-//! call, and it waits for a visitor for about a microsecond. The doorman waits for a publication
+//! call, and it waits for a visitor for about a microsecond, or longer if
+//! many have left meanwhile. The doorman waits for a publication
 //! that takes long, of many megabytes, 5 ms at most, and then tells the subscriber to come again.
 //!
 //! # Death

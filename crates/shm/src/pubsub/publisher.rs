@@ -116,7 +116,8 @@ impl PublisherBuilder {
 
     /// Bytes of the ring: a power of two from 4 KiB to 1 GiB, 1 MiB by default. A message takes 16
     /// bytes and its payload, rounded up to a multiple of 8, and may take half of the ring. A
-    /// subscriber can be seven eighths of it behind without losing anything.
+    /// subscriber can be seven eighths of it behind without losing anything, less a 64th and what
+    /// the next message takes.
     #[must_use]
     pub fn ring_bytes(mut self, bytes: usize) -> Self {
         self.options.ring_bytes = bytes;

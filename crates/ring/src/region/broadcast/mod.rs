@@ -52,9 +52,9 @@
 //! | `Disconnect` | is cut off: [`Publisher::cut_off`] | a look at its cursor, a few times a lap |
 //! | `Block` | [`PublishError::Full`] until it has read | the same, and waiting |
 //!
-//! A subscriber can count on seven eighths of the ring before it loses anything; one that may lose
-//! nothing, on all but a 64th and one record before it is in the way, counted from what it has
-//! shown of its cursor.
+//! A subscriber can count on seven eighths of the ring, less a 64th and what the next record and
+//! its pad take, before it loses anything; one that may lose nothing, on all but a 64th and one
+//! record before it is in the way, counted from what it has shown of its cursor.
 //!
 //! # Being written over
 //!

@@ -1,8 +1,10 @@
 //! The side that takes requests and answers them.
 
+mod backlog;
+mod request;
+
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,18 +14,16 @@ use crate::blocks::Borrowed;
 use crate::door::BindError;
 use crate::error::{Corrupt, Error};
 use crate::hall::{Hall, Key, Leave, Mail, Terms};
-use crate::link::{Lending, Link};
 use crate::name::Name;
 use crate::options::{Options, binding_options, common_options};
 use crate::porch::Porch;
 use crate::task;
-use crate::wait::{Sleeper, Waiter, after};
+use crate::wait::{Waiter, after};
 use crate::wire::Kind;
 
-/// Response bytes kept for a client that does not read, before it is cut off.
-const BACKLOG_BYTES: usize = 16 * 1024 * 1024;
-/// What a response that is kept counts beside its payload.
-const ENTRY: usize = 64;
+use backlog::{Backlog, Serving};
+pub use request::{Reply, Request, Ticket};
+
 /// How long a part of a response waits for a client that does not read, before it is cut off.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -56,13 +56,6 @@ pub struct Server {
     /// The longest payload that this side would send.
     payload_max: usize,
     departures: VecDeque<Departure>,
-}
-
-/// Responses that did not fit their client's ring, the oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Backlog {
-    responses: VecDeque<(u16, Vec<u8>)>,
-    bytes: usize,
 }
 
 /// A client that is connected no more.
@@ -419,41 +412,6 @@ impl Server {
         self.put_aside(mail.key(), tag, payload)
     }
 
-    /// Keeps a response until there is room, and takes no requests from its client until then.
-    #[cold]
-    fn put_aside(&mut self, key: Key, tag: u16, payload: &[u8]) -> Result<(), Error> {
-        let Some((link, backlog)) = self.hall.get(key) else { return Err(Error::Closed) };
-        if link.session().is_closed() {
-            return Err(Error::Closed);
-        }
-        if backlog.bytes + payload.len() > BACKLOG_BYTES && !backlog.responses.is_empty() {
-            self.hall.cut_off(key, Leave::Slow);
-            return Err(Error::Closed);
-        }
-        backlog.bytes += payload.len() + ENTRY;
-        backlog.responses.push_back((tag, payload.to_vec()));
-        if backlog.responses.len() == 1 {
-            link.doze_for_room();
-            self.hall.pause(key);
-            self.behind.push(key);
-        }
-        Ok(())
-    }
-
-    /// Sends what was kept aside, as far as there is room now.
-    fn catch_up(&mut self) {
-        let mut at = 0;
-        while let Some(&key) = self.behind.get(at) {
-            let done = self.hall.get(key).is_none_or(|(link, backlog)| backlog.send(link));
-            if done {
-                self.behind.swap_remove(at);
-                self.hall.resume(key);
-            } else {
-                at += 1;
-            }
-        }
-    }
-
     /// Sees to who has come, and notes who has left.
     #[inline]
     fn settle(&mut self) {
@@ -479,191 +437,8 @@ impl Server {
     }
 }
 
-impl Backlog {
-    /// Whether the oldest of them might fit now.
-    fn may_go(&self, link: &mut Link) -> bool {
-        self.responses.front().is_none_or(|(_, payload)| link.has_room(payload.len()))
-    }
-
-    /// Sends what there is room for; whether that was all.
-    fn send(&mut self, link: &mut Link) -> bool {
-        while let Some((tag, payload)) = self.responses.front() {
-            let sent = match link.send(*tag, payload) {
-                // It cannot be sent, now or later: say so.
-                Err(Error::TooLarge { .. } | Error::System { .. }) => {
-                    link.send(*tag & PLACE | DROPPED, &[])
-                }
-                sent => sent,
-            };
-            // Any other error means that there is nobody to send it to.
-            if let Err(Error::Full) = sent {
-                link.doze_for_room();
-                return false;
-            }
-            self.bytes -= payload.len() + ENTRY;
-            self.responses.pop_front();
-        }
-        link.awake_for_room();
-        true
-    }
-}
-
-/// Waits for requests, and for room for what was kept aside.
-struct Serving<'a> {
-    hall: &'a mut Hall<Backlog>,
-    behind: &'a [Key],
-}
-
-impl Serving<'_> {
-    fn may_catch_up(&mut self) -> bool {
-        let Serving { hall, behind } = self;
-        let mut keys = behind.iter();
-        keys.any(|key| hall.get(*key).is_none_or(|(link, backlog)| backlog.may_go(link)))
-    }
-}
-
-impl Sleeper for Serving<'_> {
-    #[inline]
-    fn look(&mut self) -> bool {
-        self.hall.look() || !self.behind.is_empty() && self.may_catch_up()
-    }
-
-    fn look_everywhere(&mut self) -> bool {
-        self.hall.look_everywhere() || self.may_catch_up()
-    }
-
-    fn lie_down(&mut self) {
-        for key in self.behind {
-            if let Some((link, _)) = self.hall.get(*key) {
-                link.doze_for_room();
-            }
-        }
-        self.hall.lie_down();
-    }
-
-    fn get_up(&mut self) {
-        self.hall.get_up();
-    }
-
-    fn rung(&mut self, key: u32) {
-        self.hall.rung(key);
-    }
-}
-
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").finish_non_exhaustive()
-    }
-}
-
-/// Where a response goes. Owned, so that a request can be answered later, out of order. If it is
-/// dropped, its client waits in vain until the connection ends.
-#[derive(Debug)]
-#[must_use = "its client waits for a reply"]
-pub struct Ticket(Mail);
-
-/// Room for a response, from [`Server::loan`]. Dropped, it tells the client that there will be none
-/// ([`Error::Unanswered`]).
-#[derive(Debug)]
-pub struct Reply<'a> {
-    room: Option<Lending<'a>>,
-    tag: u16,
-}
-
-impl Reply<'_> {
-    /// Sends the response.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`]: the client does not keep the protocol, and is cut off.
-    pub fn send(mut self) -> Result<(), Error> {
-        let room = self.room.take().expect("there is room until it is sent");
-        room.send(self.tag).map(|_| ())
-    }
-}
-
-impl Drop for Reply<'_> {
-    fn drop(&mut self) {
-        if let Some(room) = self.room.take() {
-            room.decline(self.tag | DROPPED);
-        }
-    }
-}
-
-impl Deref for Reply<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.room.as_ref().expect("there is room until it is sent")
-    }
-}
-
-impl DerefMut for Reply<'_> {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        self.room.as_mut().expect("there is room until it is sent")
-    }
-}
-
-/// A request in hand: its payload, and the duty to reply.
-///
-/// Dropped without a reply, it tells its client so ([`Error::Unanswered`]), that it wait no longer.
-#[derive(Debug)]
-pub struct Request<'a> {
-    server: &'a mut Server,
-    ticket: Option<Ticket>,
-}
-
-impl Request<'_> {
-    /// Answers.
-    ///
-    /// # Errors
-    ///
-    /// As [`Server::reply`].
-    #[inline]
-    pub fn reply(mut self, payload: &[u8]) -> Result<(), Error> {
-        let ticket = self.ticket.take().expect("there is one until the request ends");
-        self.server.reply(ticket, payload)
-    }
-
-    /// Sends a part of the answer, waiting for room if there is none: more will follow, the last by
-    /// [`Request::reply`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Server::reply_part`].
-    pub fn reply_part(&mut self, payload: &[u8]) -> Result<(), Error> {
-        let ticket = self.ticket.as_ref().expect("there is one until the request ends");
-        self.server.reply_part(ticket, payload)
-    }
-
-    /// Postpones the answer: the ticket is for [`Server::reply`], now or later, in any order.
-    pub fn defer(mut self) -> Ticket {
-        self.ticket.take().expect("there is one until the request ends")
-    }
-
-    /// Who asks.
-    pub fn peer(&mut self) -> Option<&Peer> {
-        let key = self.ticket.as_ref()?.0.key();
-        Some(self.server.hall.get(key)?.0.session().peer())
-    }
-}
-
-impl Deref for Request<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match &self.server.lent {
-            Some((_, lent)) => lent,
-            None => &self.server.payload,
-        }
-    }
-}
-
-impl Drop for Request<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            // A client that is gone need not be told.
-            let _ = self.server.respond(ticket.0, DROPPED, &[]);
-        }
     }
 }

@@ -1,21 +1,27 @@
 //! The side that asks.
 
+mod news;
+mod payload;
+mod waiting;
+
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use super::outstanding::{Outstanding, RequestId};
 use super::untold::{Outcome, Told, Untold};
-use super::{DROPPED, MORE, OUTSTANDING_MAX, PLACE};
+use super::{OUTSTANDING_MAX, PLACE};
 use crate::door::ConnectError;
-use crate::error::{Corrupt, Error};
-use crate::link::{Lending, Link, Taken};
+use crate::error::Error;
+use crate::link::{Link, Taken};
 use crate::name::Name;
 use crate::options::{Options, common_options, connecting_options};
-use crate::reach::{Reach, Reached};
+use crate::reach::Reach;
 use crate::task;
-use crate::wait::{Sleeper, Waiter, after};
+use crate::wait::{Waiter, after};
 use crate::wire::Kind;
+
+pub use payload::{Loan, Response};
+use waiting::{Listening, Sending};
 
 /// Asks a [`Server`](super::Server) of this machine.
 ///
@@ -461,96 +467,6 @@ impl Client {
         if self.untold.is_full() { Err(Error::Full) } else { Ok(()) }
     }
 
-    /// What else is told next, if anything is. Its payload is then in `self.payload`.
-    #[cold]
-    fn poll_other(&mut self) -> Result<Option<Told>, Error> {
-        if let Some(tag) = self.odd.take() {
-            return self.answered(tag).map(Some);
-        }
-        self.advance();
-        if let Some((told, payload)) = self.untold.pop() {
-            self.payload = payload;
-            return Ok(Some(told));
-        }
-        match self.state {
-            State::Closed => Err(Error::Closed),
-            _ => Ok(None),
-        }
-    }
-
-    /// A record of the server.
-    fn answered(&mut self, tag: u16) -> Result<Told, Error> {
-        let place = tag & PLACE;
-        let Some(id) = self.outstanding.at(place) else { return Err(self.spoilt(tag)) };
-        if tag & MORE != 0 {
-            return Ok(Told { id, outcome: Outcome::Part });
-        }
-        let _ = self.outstanding.answered(place);
-        if tag & DROPPED != 0 {
-            return Ok(Told { id, outcome: Outcome::Failed(Error::Unanswered { request: id }) });
-        }
-        Ok(Told { id, outcome: Outcome::Last })
-    }
-
-    #[cold]
-    fn spoilt(&mut self, tag: u16) -> Error {
-        let corrupt = Corrupt::Tag(tag);
-        if let State::Up(link) = &self.state {
-            link.spoilt(corrupt);
-        }
-        Error::Corrupt(corrupt)
-    }
-
-    /// Deals with a server that is gone, and with one that was found.
-    fn advance(&mut self) {
-        self.reach.porch().take_news();
-        match &self.state {
-            State::Up(link) if link.session().is_closed() => self.lose_server(),
-            State::Up(_) | State::Closed => return,
-            State::Searching => {}
-        }
-        match self.reach.poll() {
-            Reached::NotYet => {}
-            Reached::Link(link) => self.state = State::Up(*link),
-            Reached::Nobody => self.give_up(),
-        }
-    }
-
-    /// Keeps what the dead server had answered, sorts the other requests into those that it had
-    /// taken and those that the next one will find, and looks for that.
-    fn lose_server(&mut self) {
-        let State::Up(mut link) = std::mem::replace(&mut self.state, State::Searching) else {
-            return;
-        };
-        // As much as it can have published: a server that hung up and lives could go on for ever.
-        for _ in 0..link.records_max() {
-            let Taken::Record(tag) = link.recv(&mut self.payload) else { break };
-            let Ok(told) = self.answered(tag) else { break };
-            self.untold.push(told, std::mem::take(&mut self.payload));
-        }
-        let head = link.stopped_at().filter(|head| self.outstanding.could_stop_at(*head));
-        let in_doubt = match head {
-            Some(head) => self.outstanding.taken(head),
-            // It wrote nonsense, or this side hung up and it may live: anything may happen to them,
-            // and the ring begins anew.
-            None => self.outstanding.restart(),
-        };
-        self.tell_all(in_doubt, |request| Error::InDoubt { request });
-        self.reach.search(link, head, after(self.reconnect_within));
-    }
-
-    fn give_up(&mut self) {
-        self.state = State::Closed;
-        let left = self.outstanding.clear();
-        self.tell_all(left, |request| Error::NotTaken { request });
-    }
-
-    fn tell_all(&mut self, requests: Vec<RequestId>, why: impl Fn(RequestId) -> Error) {
-        for id in requests {
-            self.untold.push(Told { id, outcome: Outcome::Failed(why(id)) }, Vec::new());
-        }
-    }
-
     /// Waits for a record or for news.
     fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, Error> {
         let Client { waiter, state, reach, .. } = self;
@@ -566,166 +482,10 @@ impl Client {
         let Client { waiter, state, reach, .. } = self;
         waiter.wait(reach.porch(), &mut Sending::new(state, reach, len), None).map(|_| ())
     }
-
-    /// Takes the responses that have come, and keeps them: a server whose responses nobody reads
-    /// takes no requests. Whether there were any.
-    fn make_way(&mut self) -> Result<bool, Error> {
-        self.advance();
-        if let State::Closed = self.state {
-            return Err(Error::Closed);
-        }
-        let mut taken = false;
-        while let State::Up(link) = &mut self.state
-            && link.is_ready()
-        {
-            if self.untold.is_full() {
-                return Err(Error::Full);
-            }
-            let Taken::Record(tag) = link.recv(&mut self.payload) else { break };
-            let told = self.answered(tag)?;
-            self.untold.push(told, std::mem::take(&mut self.payload));
-            taken = true;
-        }
-        Ok(taken)
-    }
-}
-
-/// Waits for room, for a record of the server, or for news of it.
-struct Sending<'a> {
-    state: &'a mut State,
-    reach: &'a Reach,
-    len: usize,
-    rang: bool,
-}
-
-impl<'a> Sending<'a> {
-    fn new(state: &'a mut State, reach: &'a Reach, len: usize) -> Sending<'a> {
-        Sending { state, reach, len, rang: false }
-    }
-}
-
-impl Sleeper for Sending<'_> {
-    fn look(&mut self) -> bool {
-        let ready = match self.state {
-            State::Up(link) => link.is_ready() || link.has_room(self.len),
-            State::Searching => false,
-            State::Closed => true,
-        };
-        ready || self.rang || self.reach.porch().has_news()
-    }
-
-    fn lie_down(&mut self) {
-        if let State::Up(link) = self.state {
-            link.doze();
-            link.doze_for_room();
-        }
-    }
-
-    fn get_up(&mut self) {
-        if let State::Up(link) = self.state {
-            link.awake();
-            link.awake_for_room();
-        }
-    }
-
-    /// The server rings once a sleep, perhaps for less room than is wanted: lie down anew.
-    fn rung(&mut self, _key: u32) {
-        self.rang = true;
-    }
-}
-
-/// Waits for a record of the server, or for news of it.
-struct Listening<'a>(&'a mut State, &'a Reach);
-
-impl Sleeper for Listening<'_> {
-    #[inline]
-    fn look(&mut self) -> bool {
-        let ready = match self.0 {
-            State::Up(link) => link.is_ready(),
-            State::Searching => false,
-            State::Closed => true,
-        };
-        ready || self.1.porch().has_news()
-    }
-
-    fn lie_down(&mut self) {
-        if let State::Up(link) = self.0 {
-            link.doze();
-        }
-    }
-
-    fn get_up(&mut self) {
-        if let State::Up(link) = self.0 {
-            link.awake();
-        }
-    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("outstanding", &self.outstanding()).finish_non_exhaustive()
-    }
-}
-
-/// Room for a request, from [`Client::loan`].
-#[derive(Debug)]
-pub struct Loan<'a> {
-    room: Lending<'a>,
-    place: u16,
-    outstanding: &'a mut Outstanding,
-}
-
-impl Loan<'_> {
-    /// Sends the request.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`], when the server does not keep the protocol: the next receive finds out
-    /// what became of the other requests.
-    pub fn send(self) -> Result<RequestId, Error> {
-        let end = self.room.send(self.place)?;
-        Ok(self.outstanding.sent(end))
-    }
-}
-
-impl Deref for Loan<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.room
-    }
-}
-
-impl DerefMut for Loan<'_> {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.room
-    }
-}
-
-/// A response, or a part of one.
-#[derive(Debug)]
-pub struct Response<'a> {
-    payload: &'a [u8],
-    id: RequestId,
-    last: bool,
-}
-
-impl Response<'_> {
-    /// The request that it answers.
-    pub fn id(&self) -> RequestId {
-        self.id
-    }
-
-    /// Whether that was all of it.
-    pub fn is_last(&self) -> bool {
-        self.last
-    }
-}
-
-impl Deref for Response<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.payload
     }
 }
