@@ -6,7 +6,7 @@ use super::super::outstanding::{Outstanding, RequestId};
 use crate::error::Error;
 use crate::link::Lending;
 
-/// Room for a request, from [`Client::loan`].
+/// Room for a request, from [`Client::loan`](super::Client::loan).
 #[derive(Debug)]
 pub struct Loan<'a> {
     pub(super) room: Lending<'a>,
