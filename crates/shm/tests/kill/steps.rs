@@ -20,12 +20,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("notify.based", "as above"),
     ("publish.", "the last ones are those of a publisher that waits for its subscribers"),
     ("subscribe.", "as above"),
+    ("reach.withheld", "often, but only if the dead server had left a request"),
     ("reach.renewed", "no server here leaves nonsense behind, or its clients alone"),
     ("worker.noted_free", "a worker is idle by chance"),
 ];
 
 /// Steps that a process comes to when it has luck with its payloads.
-const RARE: [&str; 3] = ["borrow.unmapped", "lend.forgot", "reconnect.announced_segment"];
+const RARE: [&str; 4] =
+    ["borrow.unmapped", "lend.forgot", "reach.withheld", "reconnect.announced_segment"];
 
 /// How often a process is sent to a step that it does not come to.
 pub(crate) fn tries(name: &str, times: u32) -> usize {
