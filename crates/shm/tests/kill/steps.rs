@@ -26,8 +26,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Steps that a process comes to when it has luck with its payloads.
-const RARE: [&str; 4] =
-    ["borrow.unmapped", "lend.forgot", "reach.withheld", "reconnect.announced_segment"];
+const RARE: [&str; 3] = ["borrow.unmapped", "lend.forgot", "reconnect.announced_segment"];
 
 /// How often a process is sent to a step that it does not come to.
 pub(crate) fn tries(name: &str, times: u32) -> usize {
