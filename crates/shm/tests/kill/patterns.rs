@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_shm::{Error, Listener, Notifier, Publisher, Pull, Push, Server, Subscriber};
 
@@ -248,6 +248,11 @@ pub(crate) fn role(name: &str) -> ExitCode {
         }
         "publish" => {
             let mut publisher = Publisher::bind(NAME).expect("the name is free");
+            // So that somebody hears it, if that one finds it at all.
+            let begun = Instant::now();
+            while publisher.subscribers() == 0 && begun.elapsed() < LONG {
+                std::thread::sleep(MOMENT);
+            }
             for id in first..first + many {
                 let len = 16 + dice.below(3000);
                 let wish = Wish { id, len, wanted: 8, parts: 0 };
