@@ -1,0 +1,3 @@
+//! ZeroMQ sockets that talk to every libzmq program.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,24 @@
+//! ZMTP 3.1, the protocol between ZeroMQ sockets, and the socket patterns, as state machines.
+//!
+//! Bytes and events go in, bytes and messages come out. Nothing here opens a socket, reads a clock
+//! or starts a thread, so every rule of the protocol can be tested over a wire that does not exist.
+//!
+//! | part | what it is | source |
+//! |---|---|---|
+//! | [`Message`], [`Frame`] | what is sent: frames, small ones without an allocation | |
+//! | `greeting`, `frame`, `command`, `metadata` | the bytes on the wire | RFC 23, RFC 37 |
+//! | `handshake`, `mechanism` | how two peers meet: NULL, PLAIN, CURVE | RFC 24, 25, 26 |
+//! | `decoder`, `encoder` | frames of a connection that is up | RFC 37 |
+//! | `zap` | asking whether a peer may enter | RFC 27 |
+//! | [`pattern`] | REQ, REP, DEALER, ... : who gets a message, and what a user sees of it | RFC 28 to 31, 41, 47 to 52 |
+
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod kind;
+pub mod message;
+pub mod pattern;
+
+pub use command::Command;
+pub use kind::Kind;
+pub use message::{Frame, Message};

@@ -1,0 +1,319 @@
+//! The socket patterns as state machines: which peer gets a message, which messages a user sees,
+//! and what is said to a peer when it comes.
+//!
+//! A [`Pattern`] knows peers by number. It never holds a message for later: queues, their limits
+//! and their waiting belong to who drives it. That one asks [`Pattern::route`] where a message
+//! goes, and passes what arrives through [`Pattern::deliver`].
+
+use crate::command::Command;
+use crate::kind::Kind;
+use crate::message::{Frame, Message};
+
+/// A peer, as numbered by who drives the pattern; a number is not given to another peer before
+/// [`Pattern::detach`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Peer(pub u32);
+
+/// A message on its way out: an envelope that the pattern writes, then what the user gave.
+///
+/// What the user gave as a slice stays one until it is encoded, so that the common send neither
+/// copies nor allocates.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Frames that go before the body.
+    pub envelope: Message,
+    /// What the user gave, less what the pattern took off it.
+    pub body: Body<'a>,
+}
+
+/// What the user gave to send.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// A message of one frame, borrowed.
+    Slice(&'a [u8]),
+    /// A message that is ours.
+    Message(Message),
+}
+
+impl<'a> Outgoing<'a> {
+    /// A message without an envelope.
+    pub const fn new(body: Body<'a>) -> Self {
+        Outgoing { envelope: Message::new(), body }
+    }
+
+    /// The frames in the order of the wire, each with whether another follows.
+    pub fn frames(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        let (slice, rest): (Option<&[u8]>, &[Frame]) = match &self.body {
+            Body::Slice(slice) => (Some(slice), &[]),
+            Body::Message(message) => (None, message.as_slice()),
+        };
+        let count = self.envelope.len() + usize::from(slice.is_some()) + rest.len();
+        let envelope = self.envelope.iter().map(Frame::as_slice);
+        let body = slice.into_iter().chain(rest.iter().map(Frame::as_slice));
+        envelope.chain(body).enumerate().map(move |(at, frame)| (frame, at + 1 < count))
+    }
+
+    /// The first frame of the body: a topic, an identity.
+    pub fn first(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Slice(slice) => Some(slice),
+            Body::Message(message) => message.first().map(Frame::as_slice),
+        }
+    }
+
+    /// The whole as an owned message, envelope first.
+    pub fn into_message(self) -> Message {
+        let Outgoing { mut envelope, body } = self;
+        match body {
+            Body::Slice(slice) => envelope.push(slice),
+            Body::Message(message) if envelope.is_empty() => return message,
+            Body::Message(message) => {
+                envelope.set_routing_id(message.routing_id());
+                envelope.extend(message);
+            }
+        }
+        envelope
+    }
+}
+
+impl<'a> From<&'a [u8]> for Outgoing<'a> {
+    fn from(slice: &'a [u8]) -> Self {
+        Outgoing::new(Body::Slice(slice))
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Outgoing<'a> {
+    fn from(slice: &'a [u8; N]) -> Self {
+        Outgoing::new(Body::Slice(slice))
+    }
+}
+
+impl<'a> From<&'a str> for Outgoing<'a> {
+    fn from(text: &'a str) -> Self {
+        Outgoing::new(Body::Slice(text.as_bytes()))
+    }
+}
+
+impl From<Message> for Outgoing<'_> {
+    fn from(message: Message) -> Self {
+        Outgoing::new(Body::Message(message))
+    }
+}
+
+impl From<Frame> for Outgoing<'_> {
+    fn from(frame: Frame) -> Self {
+        Outgoing::from(Message::from(frame))
+    }
+}
+
+impl From<Vec<u8>> for Outgoing<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Outgoing::from(Message::from(bytes))
+    }
+}
+
+impl From<bytes::Bytes> for Outgoing<'_> {
+    fn from(bytes: bytes::Bytes) -> Self {
+        Outgoing::from(Message::from(bytes))
+    }
+}
+
+impl From<String> for Outgoing<'_> {
+    fn from(text: String) -> Self {
+        Outgoing::from(Message::from(text))
+    }
+}
+
+/// What a peer said about itself in the handshake.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    /// What kind of socket it is.
+    pub kind: Kind,
+    /// Its `Identity` property; empty if it gave none.
+    pub identity: Frame,
+    /// Whether it takes SUBSCRIBE and CANCEL as commands (ZMTP 3.1) rather than as messages.
+    pub subscribes_by_command: bool,
+}
+
+/// Something a pattern wants said to a peer that nobody asked it to send.
+#[derive(Debug)]
+pub struct Errand {
+    /// Who is told.
+    pub to: Peer,
+    /// What.
+    pub what: Said,
+}
+
+/// A message, or a command of the traffic phase.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// A message like any other: a probe, a welcome, a subscription of ZMTP 3.0.
+    Message(Message),
+    /// A command.
+    Command(Command),
+}
+
+/// Whether a peer's queue has room for one more message.
+pub trait Room {
+    /// Whether `peer` can take a message now. A peer that is not connected yet may have room.
+    fn has_room(&self, peer: Peer) -> bool;
+}
+
+/// What becomes of an outgoing message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes to the peers named, and counts as sent.
+    Send,
+    /// Nobody can take it now: the sender waits and asks again. The message is as it was.
+    Wait,
+    /// It counts as sent, and nobody gets it.
+    Drop,
+}
+
+/// What becomes of an incoming message or command.
+#[derive(Debug)]
+pub enum Delivery {
+    /// The user receives this.
+    Take(Message),
+    /// The user sees nothing.
+    Ignore,
+    /// The peer broke the pattern's rules: its connection is closed.
+    Close(&'static str),
+}
+
+/// A call that the pattern does not allow now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The socket's state machine forbids it now (libzmq: EFSM).
+    #[error("{0}")]
+    OutOfTurn(&'static str),
+    /// This kind of socket never does that (ENOTSUP).
+    #[error("a {0:?} socket cannot {1}")]
+    NotSupported(Kind, &'static str),
+    /// ROUTER with `router_mandatory`, SERVER, PEER: no such peer (EHOSTUNREACH).
+    #[error("no peer is known by that identity")]
+    Unroutable,
+    /// The message has the wrong shape for this socket: too many frames, none, no identity, ...
+    #[error("{0}")]
+    Shape(&'static str),
+}
+
+/// The rules of one socket.
+///
+/// A peer's life: `attach` (it may get messages queued, if [`Attach::Connecting`]), `greet` each
+/// time a connection to it is up, `hang_up` each time that is lost, `detach` for good.
+pub trait Pattern: Send {
+    /// Which rules.
+    fn kind(&self) -> Kind;
+
+    /// A peer exists. `Err` refuses it (PAIR, CHANNEL: there is one already).
+    fn attach(&mut self, peer: Peer, how: Attach) -> Result<(), &'static str>;
+
+    /// A connection to `peer` is up and its handshake is done.
+    fn greet(
+        &mut self,
+        peer: Peer,
+        info: &PeerInfo,
+        errands: &mut Vec<Errand>,
+    ) -> Result<Greeted, &'static str>;
+
+    /// The connection to `peer` is lost; it may come again.
+    fn hang_up(&mut self, peer: Peer, errands: &mut Vec<Errand>);
+
+    /// The peer is gone for good and its number will be used again.
+    fn detach(&mut self, peer: Peer, errands: &mut Vec<Errand>);
+
+    /// Decides where `message` goes and writes its envelope. Peers to send to are added to `to`,
+    /// which comes empty. If the answer is not [`Verdict::Send`], `to` and `message` are unchanged.
+    /// `errands` is for a message that is a subscription (XSUB).
+    fn route(
+        &mut self,
+        message: &mut Outgoing<'_>,
+        room: &dyn Room,
+        to: &mut Vec<Peer>,
+        errands: &mut Vec<Errand>,
+    ) -> Result<Verdict, Misuse>;
+
+    /// How many copies of messages were not sent because a peer had no room, since last asked.
+    fn take_dropped(&mut self, dropped: &mut Vec<(Peer, u64)>) {
+        let _ = dropped;
+    }
+
+    /// Whether a receive is allowed now.
+    fn may_recv(&self) -> Result<(), Misuse>;
+
+    /// Whether every message is delivered to the user as it came, whatever the state: then
+    /// [`Pattern::deliver`] need not be asked (PULL, DEALER, PAIR).
+    fn delivers_unchanged(&self) -> bool {
+        false
+    }
+
+    /// The only peer whose messages are read now, if there is just one (REQ awaiting its reply).
+    fn reads_only(&self) -> Option<Peer> {
+        None
+    }
+
+    /// A message came.
+    fn deliver(&mut self, from: Peer, message: Message, errands: &mut Vec<Errand>) -> Delivery;
+
+    /// A SUBSCRIBE, CANCEL, JOIN or LEAVE command came.
+    fn command(&mut self, from: Peer, command: Command, errands: &mut Vec<Errand>) -> Delivery;
+
+    /// SUB, XSUB: begins to want topics with this prefix. DISH: joins this group.
+    fn subscribe(&mut self, topic: &[u8], errands: &mut Vec<Errand>) -> Result<(), Misuse>;
+
+    /// SUB, XSUB: takes one subscription back. DISH: leaves the group. `Err(Shape)` if there is none.
+    fn unsubscribe(&mut self, topic: &[u8], errands: &mut Vec<Errand>) -> Result<(), Misuse>;
+
+    /// Sets a rule that may change while the socket lives.
+    fn set(&mut self, setting: Setting) -> Result<(), Misuse>;
+}
+
+/// How a peer came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// We connect to it: it can be given messages before it is there, if `early`.
+    Connecting {
+        /// Messages may be queued before the connection is up (libzmq: not `ZMQ_IMMEDIATE`).
+        early: bool,
+        /// The identity a ROUTER is to know it by (`ZMQ_CONNECT_ROUTING_ID`), or empty.
+        identity: Frame,
+    },
+    /// It connected to us.
+    Accepted,
+}
+
+/// What `greet` found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Greeted {
+    /// It is one of our peers now.
+    Welcome,
+    /// The same, and it took the identity over from this one, whose connection is to be closed
+    /// (`ZMQ_ROUTER_HANDOVER`).
+    Replaces(Peer),
+}
+
+/// A rule of a pattern that the user may choose; the words are libzmq's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is a libzmq option of the same name")]
+pub enum Setting {
+    ReqRelaxed(bool),
+    ReqCorrelate(bool),
+    RouterMandatory(bool),
+    RouterHandover(bool),
+    RouterRaw(bool),
+    ProbeRouter(bool),
+    XpubVerbose(bool),
+    XpubVerboser(bool),
+    XpubManual(bool),
+    XpubManualLastValue(bool),
+    XpubNodrop(bool),
+    XpubWelcome(Option<Message>),
+    XsubVerboseUnsubscribe(bool),
+    OnlyFirstSubscribe(bool),
+    InvertMatching(bool),
+    StreamNotify(bool),
+}
