@@ -13,7 +13,7 @@ const LINES_MAX: usize = 800;
 const MARKS: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
-    concat!("XX", "X"),
+    concat!("X", "X", "X"),
     concat!("to", "do!"),
     concat!("unimple", "mented!"),
     concat!("db", "g!"),
@@ -149,10 +149,13 @@ mod tests {
 
     #[test]
     fn marks_are_whole_words() {
-        let mark = concat!("//! Head. TO", "DO: more\n");
-        assert_eq!(rules("a.rs", mark), [(1, "marks")]);
-        assert_eq!(rules("a.rs", concat!("//! Head.\nlet x = db", "g!(1);\n")), [(2, "marks")]);
-        assert_eq!(rules("a.sh", concat!("mktemp name.XX", "XXXX\n")), []);
-        assert_eq!(rules("a.rs", concat!("//! TO", "DOS and XX", "XL\n")), []);
+        let unfinished = ["TO", "DO"].concat();
+        let debugging = ["db", "g!"].concat();
+        assert_eq!(rules("a.rs", &format!("//! Head. {unfinished}: more\n")), [(1, "marks")]);
+        assert_eq!(rules("a.rs", &format!("//! Head.\nlet x = {debugging}(1);\n")), [(2, "marks")]);
+        let template = "X".repeat(6);
+        assert_eq!(rules("a.sh", &format!("mktemp name.{template}\n")), []);
+        let size = "X".repeat(2) + "L";
+        assert_eq!(rules("a.rs", &format!("//! {unfinished}S and {size}\n")), []);
     }
 }
