@@ -9,15 +9,18 @@ use crate::call::RequestId;
 #[non_exhaustive]
 pub enum Error {
     /// There is no room for the message now. Receive what has come, or wait.
-    #[error("the ring is full")]
+    #[error("the ring is full; receive what has come, or wait")]
     Full,
 
     /// Nothing came in time.
     #[error("timed out")]
     TimedOut,
 
-    /// The payload is longer than both sides agreed to take.
-    #[error("a payload of {len} bytes, but at most {max} may be sent")]
+    /// The payload is longer than both sides agreed to take (`large_bytes` of their builders), or
+    /// than half of a publisher's ring.
+    #[error(
+        "a payload of {len} bytes, but at most {max} may be sent; split it, or raise the limit"
+    )]
     TooLarge {
         /// Bytes of the payload.
         len: usize,
@@ -25,7 +28,8 @@ pub enum Error {
         max: usize,
     },
 
-    /// The other side has gone, and no other came.
+    /// The other side has gone, and no other came. Who connects may connect again; one that is
+    /// bound goes on with the others.
     #[error("the peer is gone")]
     Closed,
 
@@ -37,14 +41,20 @@ pub enum Error {
     },
 
     /// The server took this request and dropped it without a response.
-    #[error("{request} was dropped by the server")]
+    #[error(
+        "{request} was dropped by the server; it may have been worked on, so repeat it only if \
+         that does no harm"
+    )]
     Unanswered {
         /// Which.
         request: RequestId,
     },
 
     /// The server took this request and died: nobody knows how far it came.
-    #[error("{request} was taken by a server that died; it may have been worked on")]
+    #[error(
+        "{request} was taken by a server that died; it may have been worked on, so repeat it only \
+         if that does no harm"
+    )]
     InDoubt {
         /// Which.
         request: RequestId,
@@ -52,21 +62,21 @@ pub enum Error {
 
     /// The server died before it took this request, and no other came in time. It was not worked
     /// on.
-    #[error("{request} was not taken by any server")]
+    #[error("{request} was not taken by any server; it can be sent again")]
     NotTaken {
         /// Which.
         request: RequestId,
     },
 
     /// Messages were written over before this subscriber had read them. It goes on behind them.
-    #[error("{lost} messages were lost, this subscriber was too slow")]
+    #[error("{lost} messages were lost, this subscriber was too slow; the next follow")]
     Lagged {
         /// How many.
         lost: u64,
     },
 
     /// The publisher is gone and another of the name has come, whose messages are numbered from 0.
-    #[error("another publisher has come; {missed} of its messages were missed")]
+    #[error("another publisher has come, {missed} of its messages were missed; the next follow")]
     Restarted {
         /// How many of its messages had been published before this subscriber was there, and were
         /// not to be had any more.
@@ -74,7 +84,7 @@ pub enum Error {
     },
 
     /// This subscriber was to lose nothing, fell behind, and was cut off.
-    #[error("the publisher has cut this subscriber off, it was too slow")]
+    #[error("the publisher has cut this subscriber off, it was too slow; connect again")]
     CutOff,
 
     /// The other side wrote what nobody who keeps the protocol writes. The connection is closed.

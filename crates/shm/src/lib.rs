@@ -104,6 +104,7 @@ pub use hall::Leave;
 pub use link::Batch;
 pub use memory::Pages;
 pub use name::{BadName, Name, directory};
+pub use options::BadRing;
 pub use pipeline::{Loss, Message, Pull, PullBuilder, Push, PushBuilder};
 pub use pubsub::{
     News, Policy, Publisher, PublisherBuilder, PublisherStats, Subscriber, SubscriberBuilder,

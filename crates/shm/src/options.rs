@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use chaski_ring::region::Layout;
+
 use crate::admit::Admit;
-use crate::memory::Pages;
+use crate::memory::{CAPACITY_MIN, Pages};
 use crate::wait::Wait;
 
 /// Bytes of each ring of a connection, unless the side that connects says otherwise.
@@ -14,6 +16,25 @@ pub(crate) const RING_BYTES_MAX: usize = 1024 * 1024;
 
 /// The most bytes of large payloads in flight, in each direction of each connection.
 pub(crate) const LARGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A size that a ring cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a ring of {bytes} bytes; it must be a power of two from {min} to {max}")]
+#[non_exhaustive]
+pub struct BadRing {
+    /// The size that was asked for, in bytes.
+    pub bytes: usize,
+    /// The least it may be.
+    pub min: usize,
+    /// The most it may be.
+    pub max: usize,
+}
+
+impl BadRing {
+    pub(crate) fn new(bytes: usize) -> BadRing {
+        BadRing { bytes, min: CAPACITY_MIN, max: Layout::CAPACITY_MAX }
+    }
+}
 
 /// What every endpoint can be told.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ use crate::hall::large;
 use crate::link::{Doorbell, Ends, Link, NOTES, note};
 use crate::memory::{self, Half, Mapping, RingMemory};
 use crate::name::Name;
-use crate::options::Options;
+use crate::options::{BadRing, Options};
 use crate::porch::{Bell, Button, Porch};
 use crate::step::step;
 use crate::wait;
@@ -65,7 +65,7 @@ pub(crate) enum Reached {
 
 impl Reach {
     pub(crate) fn new(name: Name, options: Options, kind: Kind) -> Result<Reach, ConnectError> {
-        let half = Half::new(options.ring_bytes).map_err(ring)?;
+        let half = Half::new(options.ring_bytes).map_err(|_| BadRing::new(options.ring_bytes))?;
         let (mine, fd) =
             memory::create_with("chaski-client", half.len(), options.pages).map_err(system)?;
         let porch = Porch::new().map_err(system)?;
@@ -95,7 +95,7 @@ impl Reach {
 
     /// Connects for the first time, waiting for a server until the deadline.
     pub(crate) fn connect(&mut self, deadline: Instant) -> Result<Link, ConnectError> {
-        self.format().map_err(ring)?;
+        self.format().expect("the mapping is as long as the half");
         let mut dialing = self.dial(0, deadline)?;
         loop {
             self.porch.take_news();
@@ -309,9 +309,4 @@ impl Reach {
 fn system(error: impl Into<std::io::Error>) -> ConnectError {
     let errno = Errno::from_io_error(&error.into()).unwrap_or(Errno::IO);
     ConnectError::System { what: "make memory and doorbells", errno }
-}
-
-/// The capacity that was asked for is none.
-fn ring(_: AttachError) -> ConnectError {
-    ConnectError::System { what: "make rings of that size", errno: Errno::INVAL }
 }

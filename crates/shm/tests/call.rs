@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use chaski_shm::{Client, Error, Server, Wait};
+use chaski_shm::{Client, ConnectError, Error, Server, Wait};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -56,6 +56,17 @@ fn payloads_of_any_length_come_back() {
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     client.call(b"").unwrap();
     serving.join().unwrap();
+}
+
+#[test]
+fn a_ring_of_a_size_that_there_is_not_is_refused_with_the_limits() {
+    for bytes in [0, 2048, 5000, 2 << 30] {
+        // Nobody is there; that is not what it fails of.
+        let error = Client::builder().ring_bytes(bytes).connect("test").unwrap_err();
+        assert!(matches!(error, ConnectError::Ring(bad) if bad.bytes == bytes), "{error}");
+        let said = format!("a ring of {bytes} bytes; it must be a power of two from 4096 to");
+        assert!(error.to_string().starts_with(&said), "{error}");
+    }
 }
 
 #[test]

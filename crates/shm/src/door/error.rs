@@ -9,6 +9,7 @@ use super::bound::LOCK_PATIENCE;
 use super::directory::BadDirectory;
 use crate::admit::Peer;
 use crate::name::{BadName, Name};
+use crate::options::BadRing;
 use crate::wire::Refusal;
 
 /// Why a name could not be bound.
@@ -18,6 +19,10 @@ pub enum BindError {
     /// The name is none.
     #[error(transparent)]
     Name(#[from] BadName),
+
+    /// The size that was asked for is none that a ring can have.
+    #[error(transparent)]
+    Ring(#[from] BadRing),
 
     /// A living process has bound the name.
     #[error("\"{name}\" is bound by a living process")]
@@ -66,6 +71,10 @@ pub enum ConnectError {
     /// The directory is not safe to meet in.
     #[error(transparent)]
     Directory(#[from] BadDirectory),
+
+    /// The size that was asked for is none that a ring can have.
+    #[error(transparent)]
+    Ring(#[from] BadRing),
 
     /// Until the deadline nobody listened to this name. A socket may have been there, of a process
     /// that is gone.

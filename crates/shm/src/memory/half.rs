@@ -26,7 +26,7 @@ use super::Mapping;
 pub(crate) const LEDGER: usize = 4096;
 
 /// The least capacity of a ring between processes: below a page there is nothing to save.
-const CAPACITY_MIN: usize = 4096;
+pub(crate) const CAPACITY_MIN: usize = 4096;
 
 /// Where everything is in the memory of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

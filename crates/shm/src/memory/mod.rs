@@ -32,7 +32,7 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use half::{Half, RingMemory};
+pub(crate) use half::{CAPACITY_MIN, Half, RingMemory};
 pub(crate) use ledger::{Ledger, SLOTS};
 pub(crate) use mapping::Mapping;
 pub use pages::Pages;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use chaski_ring::region::Fence;
 use chaski_ring::region::board::Board;
 use chaski_ring::region::broadcast::{self, Layout, Observer, PublishError};
-use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
 use super::Policy;
@@ -19,9 +18,9 @@ use crate::call::Departure;
 use crate::door::{self, BindError, Bound};
 use crate::error::Error;
 use crate::hall::board::Page;
-use crate::memory::{self, Pages};
+use crate::memory::{self, CAPACITY_MIN, Pages};
 use crate::name::Name;
-use crate::options::{Options, meeting_options};
+use crate::options::{BadRing, Options, meeting_options};
 use crate::porch::Porch;
 use crate::task;
 use crate::wait::{self, Sleeper, Waiter, after};
@@ -163,11 +162,10 @@ impl PublisherBuilder {
     ///
     /// See [`BindError`].
     pub fn bind(self, name: &str) -> Result<Publisher, BindError> {
-        const PAGE: usize = 4096;
-
         let name = Name::new(name)?;
-        let bytes = Some(self.options.ring_bytes).filter(|bytes| *bytes >= PAGE);
-        let layout = bytes.and_then(|bytes| Layout::new(bytes).ok()).ok_or(BAD_RING)?;
+        let bytes = self.options.ring_bytes;
+        let layout = Layout::new(bytes).ok().filter(|_| bytes >= CAPACITY_MIN);
+        let layout = layout.ok_or_else(|| BadRing::new(bytes))?;
         let (ring, ring_fd) =
             memory::create_with("chaski-broadcast", layout.publisher_len(), self.options.pages)
                 .map_err(system)?;
@@ -208,9 +206,6 @@ impl PublisherBuilder {
 fn system(error: impl Into<std::io::Error>) -> BindError {
     BindError::System { what: "make memory and doorbells", errno: door::errno(error) }
 }
-
-const BAD_RING: BindError =
-    BindError::System { what: "make a ring of that size", errno: Errno::INVAL };
 
 impl Publisher {
     /// A publisher of that name, with everything else as it is by default.
