@@ -11,7 +11,7 @@ use super::processes::dice::Dice;
 use super::processes::place::Place;
 use super::processes::runner::progress;
 use super::serving::Answerer;
-use super::{NAME, rounds, steps};
+use super::{NAME, deaths};
 
 /// Requests that a client makes before it ends in good order, unless it dies.
 const REQUESTS: &str = "40";
@@ -25,39 +25,6 @@ const GROWTH_MAX: usize = 8 << 20;
 
 /// The numbers of the requests of the client that lives.
 const HONEST: u64 = 1 << 60;
-
-/// At each step of the sources that a client comes to.
-pub(crate) fn at_every_step() {
-    let mut stage = Stage::new(Dice::thrown_for("at_every_step"));
-    for name in steps::all() {
-        for times in steps::TIMES {
-            if std::env::var("CHASKI_SAY").is_ok() {
-                eprintln!("{name} {times}");
-            }
-            let told = [("CHASKI_KILL_AT", &*format!("{name}:{times}"))];
-            // Some steps a client comes to only if its server is replaced.
-            let mut dies = |_| stage.play(&told, false) || stage.play(&told, true);
-            if !(0..steps::tries(&name, times)).any(&mut dies) {
-                break;
-            }
-            steps::was_fatal(&name);
-        }
-        stage.settle(&name);
-    }
-    stage.end();
-}
-
-/// At random times.
-pub(crate) fn at_any_time() {
-    let mut stage = Stage::new(Dice::thrown_for("at_any_time"));
-    for round in 0..rounds() / 2 {
-        stage.play_for_a_while();
-        if round % 8 == 7 {
-            stage.settle(&format!("round {round}"));
-        }
-    }
-    stage.end();
-}
 
 /// A server of this process, a client that lives, and those that come and go.
 pub(crate) struct Stage {
@@ -73,17 +40,6 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(dice: Dice) -> Stage {
-        let place = Place::new();
-        // The thread in the background comes with the first name, and stays.
-        drop(Server::bind("first"));
-        let before = Census::at_rest();
-        let server = Some(Answerer::bind(&place.log("journal")));
-        let honest = client(&place, HONEST, &[]);
-        let account = Account::of(&place.log("journal"));
-        Stage { place, dice, server, honest, account, lives: 0, deaths: 0, quiet: None, before }
-    }
-
     /// Starts a client.
     pub(crate) fn enter(&mut self, told: &[(&str, &str)]) -> Actor {
         self.lives += 1;
@@ -92,7 +48,7 @@ impl Stage {
     }
 
     /// Starts a client that ends after some requests; whether it was killed before that.
-    fn play(&mut self, told: &[(&str, &str)], replace: bool) -> bool {
+    fn play_once(&mut self, told: &[(&str, &str)], replace: bool) -> bool {
         let mut replacements = if replace { REPLACEMENTS } else { 0 };
         let mut victim = self.enter(&[told, &[("CHASKI_REQUESTS", REQUESTS)]].concat());
         let ended = loop {
@@ -107,23 +63,6 @@ impl Stage {
         };
         self.deaths += u64::from(ended == Ended::Killed);
         ended == Ended::Killed
-    }
-
-    /// Starts a client and kills it at some time.
-    fn play_for_a_while(&mut self) {
-        let mut victim = self.enter(&[]);
-        // Half of them while they connect, the others some time after that.
-        if self.dice.one_in(2) {
-            while self.server().clients() < 2 {
-                self.serve();
-            }
-        }
-        let end = Instant::now() + Duration::from_micros(self.dice.below(6000) as u64);
-        while Instant::now() < end {
-            self.serve();
-        }
-        victim.kill();
-        self.deaths += 1;
     }
 
     pub(crate) fn died(&mut self) {
@@ -146,9 +85,43 @@ impl Stage {
         assert!(self.place.files().is_empty(), "{:?}", self.place.files());
         self.server = Some(Answerer::bind(&self.place.log("journal")));
     }
+}
+
+impl deaths::Stage for Stage {
+    fn new(dice: Dice) -> Stage {
+        let place = Place::new();
+        // The thread in the background comes with the first name, and stays.
+        drop(Server::bind("first"));
+        let before = Census::at_rest();
+        let server = Some(Answerer::bind(&place.log("journal")));
+        let honest = client(&place, HONEST, &[]);
+        let account = Account::of(&place.log("journal"));
+        Stage { place, dice, server, honest, account, lives: 0, deaths: 0, quiet: None, before }
+    }
+
+    /// Some steps a client comes to only if its server is replaced.
+    fn play(&mut self, told: &[(&str, &str)]) -> bool {
+        self.play_once(told, false) || self.play_once(told, true)
+    }
+
+    fn play_for_a_while(&mut self) {
+        let mut victim = self.enter(&[]);
+        // Half of them while they connect, the others some time after that.
+        if self.dice.one_in(2) {
+            while self.server().clients() < 2 {
+                self.serve();
+            }
+        }
+        let end = Instant::now() + Duration::from_micros(self.dice.below(6000) as u64);
+        while Instant::now() < end {
+            self.serve();
+        }
+        victim.kill();
+        self.deaths += 1;
+    }
 
     /// Serves until only the client that lives is connected.
-    pub(crate) fn settle(&mut self, occasion: &str) {
+    fn settle(&mut self, occasion: &str) {
         let begun = Instant::now();
         loop {
             self.serve();
@@ -167,8 +140,7 @@ impl Stage {
         self.quiet = Some(quiet);
     }
 
-    /// All is over: nothing is left of anybody.
-    pub(crate) fn end(mut self) {
+    fn end(mut self) {
         self.settle("the end");
         let private = self.quiet.as_ref().expect("it was quiet").1;
         let grown = private_bytes().saturating_sub(private);

@@ -30,6 +30,7 @@ mod processes;
 mod account;
 mod asking;
 mod client_dies;
+mod deaths;
 mod gate;
 mod patterns;
 mod server_dies;
@@ -66,16 +67,16 @@ fn main() -> ExitCode {
         Some(other) => panic!("no role {other}"),
     }
     runner::run(&[
-        ("a_server_may_die_at_every_step", server_dies::at_every_step),
-        ("a_client_may_die_at_every_step", client_dies::at_every_step),
+        ("a_server_may_die_at_every_step", deaths::at_every_step::<server_dies::Stage>),
+        ("a_client_may_die_at_every_step", deaths::at_every_step::<client_dies::Stage>),
         ("senders_may_die_at_every_step", patterns::senders),
         ("workers_may_die_at_every_step", patterns::workers),
         ("publishers_may_die_at_every_step", patterns::publishers),
         ("subscribers_may_die_at_every_step", patterns::subscribers),
         ("notifiers_may_die_at_every_step", patterns::notifiers),
         ("every_step_was_somebodys_last", steps::all_were_fatal),
-        ("a_server_may_die_at_any_time", server_dies::at_any_time),
-        ("a_client_may_die_at_any_time", client_dies::at_any_time),
+        ("a_server_may_die_at_any_time", deaths::at_any_time::<server_dies::Stage>),
+        ("a_client_may_die_at_any_time", deaths::at_any_time::<client_dies::Stage>),
         ("who_finds_no_other_server_is_told", server_dies::nobody_comes),
         ("a_server_may_die_at_any_instruction", traced::server),
         ("a_client_may_die_at_any_instruction", traced::client),

@@ -6,12 +6,13 @@ use chaski_shm::Server;
 
 use super::account::Account;
 use super::asking::Caller;
+use super::deaths::{self, Stage as _};
 use super::processes::census::{Census, private_bytes};
 use super::processes::child::{Actor, Ended};
 use super::processes::dice::Dice;
 use super::processes::place::Place;
 use super::processes::runner::progress;
-use super::{NAME, rounds, steps};
+use super::{NAME, rounds};
 
 /// Clients that live on.
 const CALLERS: usize = 3;
@@ -28,37 +29,6 @@ const GUESTS: u64 = 1 << 56;
 
 /// Bytes that survivors may hold more of, after a hundred deaths and more.
 const GROWTH_MAX: usize = 8 << 20;
-
-/// At each step of the sources that a server comes to.
-pub(crate) fn at_every_step() {
-    let mut stage = Stage::new(Dice::thrown_for("at_every_step"));
-    for name in steps::all() {
-        for times in steps::TIMES {
-            if std::env::var("CHASKI_SAY").is_ok() {
-                eprintln!("{name} {times}");
-            }
-            let told = [("CHASKI_KILL_AT", &*format!("{name}:{times}"))];
-            if !(0..steps::tries(&name, times)).any(|_| stage.play(&told)) {
-                break;
-            }
-            steps::was_fatal(&name);
-        }
-        stage.settle(&name);
-    }
-    stage.end();
-}
-
-/// At random times.
-pub(crate) fn at_any_time() {
-    let mut stage = Stage::new(Dice::thrown_for("at_any_time"));
-    for round in 0..rounds() / 2 {
-        stage.play_for_a_while();
-        if round % 8 == 7 {
-            stage.settle(&format!("round {round}"));
-        }
-    }
-    stage.end();
-}
 
 /// No other server comes, or comes when it is nearly too late: clients are told which requests may
 /// have been worked on and which were not.
@@ -85,40 +55,10 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(mut dice: Dice) -> Stage {
-        let place = Place::new();
-        // The thread in the background comes with the first name, and stays.
-        drop(Server::bind("first"));
-        let before = Census::at_rest();
-        let journal = place.log("journal");
-        let mut server = Stage::server(&place, &[]);
-        let connect = |n| Caller::connect(&journal, n << 32, Dice::new(dice.word()));
-        let callers = (1..=CALLERS as u64).map(connect).collect();
-        server.kill();
-        let account = Account::of(&journal);
-        Stage { place, dice, callers, account, deaths: 0, guests: 0, quiet: None, before }
-    }
-
     fn server(place: &Place, told: &[(&str, &str)]) -> Actor {
         let journal = place.log("journal");
         let journal = ("CHASKI_JOURNAL", journal.to_str().expect("ASCII"));
         Actor::start("serve", &[&[journal], told].concat())
-    }
-
-    /// Starts a server that ends after some requests; whether it was killed before that.
-    pub(crate) fn play(&mut self, told: &[(&str, &str)]) -> bool {
-        let told = [told, &[("CHASKI_REQUESTS", REQUESTS)]].concat();
-        let mut server = Stage::server(&self.place, &told);
-        let _guest = self.guest();
-        let ended = loop {
-            self.ask();
-            if let Some(ended) = server.ended() {
-                break ended;
-            }
-        };
-        self.ended();
-        self.deaths += u64::from(ended == Ended::Killed);
-        ended == Ended::Killed
     }
 
     /// A client of a few requests, in a process of its own.
@@ -156,25 +96,6 @@ impl Stage {
         self.deaths += 1;
     }
 
-    /// Starts a server and kills it at some time.
-    fn play_for_a_while(&mut self) {
-        let mut server = Stage::server(&self.place, &[]);
-        // Half of them while they bind, the others some time after the first response.
-        if self.dice.one_in(2) {
-            let heard = self.heard();
-            while self.heard() == heard {
-                self.ask();
-            }
-        }
-        let end = Instant::now() + Duration::from_micros(self.dice.below(6000) as u64);
-        while Instant::now() < end {
-            self.ask();
-        }
-        server.kill();
-        self.ended();
-        self.deaths += 1;
-    }
-
     /// Starts a server for whoever wants to do more with it than to let it serve.
     pub(crate) fn enter(&mut self, told: &[(&str, &str)]) -> Actor {
         self.deaths += 1;
@@ -207,12 +128,7 @@ impl Stage {
         assert!(files.iter().all(|file| file == NAME), "{files:?}");
     }
 
-    /// A server that lives answers everything that is left, and the account is checked.
-    pub(crate) fn settle(&mut self, occasion: &str) {
-        let mut server = Stage::server(&self.place, &[]);
-        self.settle_with(&mut server, occasion);
-    }
-
+    /// The server answers everything that is left, and the account is checked.
     fn settle_with(&mut self, server: &mut Actor, occasion: &str) {
         while self.callers.iter().any(|caller| caller.waiting() > 0) {
             for caller in &mut self.callers {
@@ -239,9 +155,62 @@ impl Stage {
             }
         });
     }
+}
 
-    /// All is over: nothing is left of anybody.
-    pub(crate) fn end(mut self) {
+impl deaths::Stage for Stage {
+    fn new(mut dice: Dice) -> Stage {
+        let place = Place::new();
+        // The thread in the background comes with the first name, and stays.
+        drop(Server::bind("first"));
+        let before = Census::at_rest();
+        let journal = place.log("journal");
+        let mut server = Stage::server(&place, &[]);
+        let connect = |n| Caller::connect(&journal, n << 32, Dice::new(dice.word()));
+        let callers = (1..=CALLERS as u64).map(connect).collect();
+        server.kill();
+        let account = Account::of(&journal);
+        Stage { place, dice, callers, account, deaths: 0, guests: 0, quiet: None, before }
+    }
+
+    fn play(&mut self, told: &[(&str, &str)]) -> bool {
+        let told = [told, &[("CHASKI_REQUESTS", REQUESTS)]].concat();
+        let mut server = Stage::server(&self.place, &told);
+        let _guest = self.guest();
+        let ended = loop {
+            self.ask();
+            if let Some(ended) = server.ended() {
+                break ended;
+            }
+        };
+        self.ended();
+        self.deaths += u64::from(ended == Ended::Killed);
+        ended == Ended::Killed
+    }
+
+    fn play_for_a_while(&mut self) {
+        let mut server = Stage::server(&self.place, &[]);
+        // Half of them while they bind, the others some time after the first response.
+        if self.dice.one_in(2) {
+            let heard = self.heard();
+            while self.heard() == heard {
+                self.ask();
+            }
+        }
+        let end = Instant::now() + Duration::from_micros(self.dice.below(6000) as u64);
+        while Instant::now() < end {
+            self.ask();
+        }
+        server.kill();
+        self.ended();
+        self.deaths += 1;
+    }
+
+    fn settle(&mut self, occasion: &str) {
+        let mut server = Stage::server(&self.place, &[]);
+        self.settle_with(&mut server, occasion);
+    }
+
+    fn end(mut self) {
         self.settle("the end");
         Stage::server(&self.place, &[]).stop();
         assert!(self.place.files().is_empty(), "{:?}", self.place.files());

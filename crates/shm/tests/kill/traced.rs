@@ -14,6 +14,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 
+use super::deaths::Stage as _;
 use super::processes::child::{Actor, Ended};
 use super::processes::dice::Dice;
 use super::processes::runner::progress;
