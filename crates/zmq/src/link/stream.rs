@@ -1,0 +1,91 @@
+//! The bytes of a connection: a TCP or a Unix stream that never blocks.
+
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+
+/// A connected stream in non-blocking mode.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix domain socket.
+    Unix(UnixStream),
+}
+
+/// What a read found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// So many bytes, and there may be more.
+    More(usize),
+    /// So many bytes, perhaps none, and the next that come will be told of by an event.
+    Drained(usize),
+    /// The peer will send no more.
+    End,
+}
+
+impl Stream {
+    /// Reads once into the spare capacity of `page`, which must have some.
+    ///
+    /// A read that does not fill what it was given has drained the stream: the next byte raises a
+    /// new edge (epoll(7), on edge-triggered streams). That saves the read that would say so.
+    pub(crate) fn read(&self, page: &mut Vec<u8>) -> io::Result<Read> {
+        let room = page.capacity() - page.len();
+        loop {
+            return match rustix::io::read(self, spare_capacity(page)) {
+                Ok(0) => Ok(Read::End),
+                Ok(count) if count < room => Ok(Read::Drained(count)),
+                Ok(count) => Ok(Read::More(count)),
+                Err(Errno::AGAIN) => Ok(Read::Drained(0)),
+                Err(Errno::INTR) => continue,
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
+    /// Writes what the kernel takes now; 0 means that it takes nothing until it says so.
+    pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            return match rustix::io::writev(self, slices) {
+                Ok(count) => Ok(count),
+                Err(Errno::AGAIN) => Ok(0),
+                Err(Errno::INTR) => continue,
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
+    /// Ends both directions; whoever waits for an event of this stream gets one.
+    pub(crate) fn shutdown(&self) {
+        // That the peer was quicker is the only way this fails.
+        let _ = match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
+
+    /// Whether the kernel raises an edge each time the peer has read something, though nobody was
+    /// refused a write: Unix streams do, TCP does not.
+    pub(crate) fn raises_writable_often(&self) -> bool {
+        matches!(self, Stream::Unix(_))
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
