@@ -5,8 +5,8 @@
 //!
 //! - a *wire*: a stream of the kernel's, with an outbox of encoded messages before it and a decoder
 //!   behind it; or
-//! - something *near*: memory shared with another socket of this process or machine. [`Near`] is
-//!   all that a socket asks of it.
+//! - something *near*: memory shared with another socket of this process or machine. [`NearSender`]
+//!   and [`NearReceiver`] are all that a socket asks of it.
 
 mod stream;
 
@@ -45,30 +45,35 @@ pub(crate) enum Arrival {
     Command(Command),
 }
 
-/// A peer reached through memory.
+/// The way to a peer reached through memory.
 ///
-/// `has_room` and `push` are called under the lock of the sending socket's rules, `pop` under the
-/// lock of the receiving socket's inboxes: at each end one thread at a time. After a `push` into
-/// what the receiver may believe empty, the implementation calls `Shared::rouse` of the receiving
-/// socket; after a `pop` that a sender may be waiting for, `Shared::room` of the sending one.
-pub(crate) trait Near: Send + Sync {
+/// It is called under the lock of the sending socket's rules: by one thread at a time, which may
+/// not wait there. After a `push` into what the receiver may believe empty, the implementation
+/// calls `Shared::rouse` of the receiving socket.
+pub(crate) trait NearSender: Send {
     /// Whether one more message fits.
     fn has_room(&self) -> bool;
 
     /// Queues a message, or gives it back if there is no room or nobody at the other end.
-    fn push(&self, message: Message) -> Result<(), Message>;
+    fn push(&mut self, message: Message) -> Result<(), Message>;
 
     /// Queues a command, whatever the room.
-    fn tell(&self, command: Command);
-
-    /// Takes the next that came. `Err` once the other end has closed and all it sent was taken.
-    fn pop(&self) -> Result<Option<Arrival>, Gone>;
+    fn tell(&mut self, command: Command);
 
     /// How many messages wait to be popped by the other end.
     fn queued(&self) -> usize;
 
-    /// Lets the other end pop what is there, and no more.
-    fn close(&self);
+    /// Lets the other end pop what is there, and no more; also done by `drop`.
+    fn close(&mut self);
+}
+
+/// The way from a peer reached through memory.
+///
+/// It is called under the lock of the receiving socket's inboxes. After a `pop` that a sender may
+/// be waiting for, the implementation calls `Shared::room` of the sending socket.
+pub(crate) trait NearReceiver: Send {
+    /// Takes the next that came. `Err` once the other end has closed and all it sent was taken.
+    fn pop(&mut self) -> Result<Option<Arrival>, Gone>;
 }
 
 /// The other end has closed.

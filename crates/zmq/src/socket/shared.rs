@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chaski_zmtp::Kind;
-use chaski_zmtp::pattern::{Attach, Peer};
+use chaski_zmtp::pattern::{Attach, Peer, PeerInfo};
 
-use crate::link::{Established, Near, Route, Stream};
+use crate::link::{Established, NearReceiver, NearSender, Route, Stream};
 
 /// A socket.
 pub(crate) struct Shared {
@@ -37,12 +37,21 @@ impl Shared {
         Err("not yet")
     }
 
-    /// The same for a peer that is reached through memory, after `attach`.
+    /// After `attach`, for a peer that is reached through memory: what is sent to it goes this way
+    /// from now on, though nobody may be at the other end yet.
+    pub(crate) fn lay(
+        self: &Arc<Self>,
+        _peer: Peer,
+        _sender: Box<dyn NearSender>,
+        _receiver: Box<dyn NearReceiver>,
+    ) {
+    }
+
+    /// After `lay`: who is at the other end is known now. `Err` says why the pattern refuses it.
     pub(crate) fn up_near(
         self: &Arc<Self>,
         _peer: Peer,
-        _established: Established,
-        _near: Box<dyn Near>,
+        _info: PeerInfo,
     ) -> Result<(), &'static str> {
         Err("not yet")
     }
