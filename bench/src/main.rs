@@ -25,10 +25,10 @@ use rivals::{librdkafka, nats, redis};
 use run::{Case, Rounds};
 use wire::batch::Payload;
 use workloads::apart::{self, Setup};
-use workloads::{Plan, processes, threads, time};
+use workloads::{Plan, machines, processes, side, threads, time};
 
-/// Servers that come from Debian.
-const PACKAGES: [&str; 2] = ["nats-server", "redis-server"];
+/// Rivals that come from Debian.
+const PACKAGES: [&str; 3] = ["libzmq5", "nats-server", "redis-server"];
 
 /// Set for the second start, under the real-time class, so that there is no third.
 const RESTARTED: &str = "BENCH_RESTARTED";
@@ -41,6 +41,8 @@ enum Distance {
     Threads,
     /// Between processes of one machine, through shared memory. Needs no other program.
     Processes,
+    /// ZeroMQ sockets of several libraries.
+    Machines,
     /// Kept messages: the product's broker and other servers.
     Time,
 }
@@ -65,7 +67,7 @@ struct Args {
     /// Small sizes and few rounds: a look, not a claim.
     #[arg(long)]
     quick: bool,
-    /// Counted rounds; 5 by default (threads and processes: 9), 2 with --quick (3).
+    /// Counted rounds; 5 by default (threads and processes: 9), 2 with --quick (3; machines: 1).
     #[arg(long)]
     rounds: Option<usize>,
     /// Form of the report.
@@ -106,12 +108,12 @@ enum Role {
     /// The bare server that stands for the limit.
     #[command(hide = true)]
     BareServer(BareArgs),
-    /// One turn of a case of "threads" or "processes".
+    /// One turn of a case of "threads", "processes" or "machines".
     #[command(hide = true)]
     Turn(apart::TurnArgs),
-    /// The other side of a turn of "processes".
+    /// The other side of a turn of "processes" or "machines".
     #[command(hide = true)]
-    Side(processes::SideArgs),
+    Side(side::SideArgs),
 }
 
 fn main() -> ExitCode {
@@ -128,7 +130,7 @@ fn act(args: &Args) -> Result<()> {
     match &args.role {
         Some(Role::BareServer(args)) => return bare::serve(args),
         Some(Role::Turn(args)) => return apart::turn(args),
-        Some(Role::Side(args)) => return processes::side(args),
+        Some(Role::Side(args)) => return side::side(args),
         None => {}
     }
     if args.setup {
@@ -162,12 +164,12 @@ fn measure(args: &Args, distance: Distance) -> Result<()> {
 
 /// Turns that are processes are short, and what disturbs them is too: more of them tell more.
 fn rounds(args: &Args, case: &Case) -> Rounds {
-    let short = [threads::DISTANCE, processes::DISTANCE].contains(&case.distance);
-    let usual = match (short, args.quick) {
-        (true, true) => 3,
-        (true, false) => 9,
-        (false, true) => 2,
-        (false, false) => 5,
+    let usual = match (case.distance, args.quick) {
+        (threads::DISTANCE | processes::DISTANCE, true) => 3,
+        (threads::DISTANCE | processes::DISTANCE, false) => 9,
+        (machines::DISTANCE, true) => 1,
+        (_, true) => 2,
+        (_, false) => 5,
     };
     Rounds { warm_up: usize::from(!args.quick), counted: args.rounds.unwrap_or(usual) }
 }
@@ -181,6 +183,9 @@ fn cases(args: &Args, distance: Distance) -> Result<Vec<Case>> {
     }
     if distance.includes(Distance::Processes) {
         cases.extend(apart::cases(processes::APART, setup));
+    }
+    if distance.includes(Distance::Machines) {
+        cases.extend(apart::cases(machines::APART, setup));
     }
     if distance.includes(Distance::Time) {
         let (plan, missing) = plan(args, cores)?;
@@ -235,6 +240,11 @@ fn versions(args: &Args, distance: Distance) -> Vec<(String, String)> {
     }
     if distance.includes(Distance::Processes) {
         versions.extend(rivals::versions(&rivals::processes::PACKAGES));
+    }
+    if distance.includes(Distance::Machines) {
+        let libzmq = rivals::machines::libzmq::version().unwrap_or_else(|| "absent".to_owned());
+        versions.push(("libzmq".to_owned(), libzmq));
+        versions.extend(rivals::versions(&rivals::machines::PACKAGES));
     }
     if distance.includes(Distance::Time) {
         versions.extend(versions_of_servers(args));

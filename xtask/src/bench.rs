@@ -31,8 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     process::run(&mut bench)
 }
 
-/// Channels, pools and shared memory are libraries, which `bench/` builds in.
+/// Channels, pools, shared memory and sockets are libraries, which `bench/` builds in.
 fn needs_the_binary(args: &[String]) -> bool {
-    let without = ["--help", "-h", "--list", "threads", "processes"];
+    let without = ["--help", "-h", "--list", "threads", "processes", "machines"];
     !args.iter().any(|arg| without.contains(&arg.as_str()))
 }

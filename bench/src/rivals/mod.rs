@@ -4,6 +4,7 @@ pub mod bare;
 pub mod disk;
 pub mod kafka;
 pub mod librdkafka;
+pub mod machines;
 pub mod nats;
 pub mod processes;
 pub mod redis;
@@ -30,7 +31,7 @@ mod tests {
 
     #[test]
     fn the_lock_file_tells_every_version() {
-        let packages = [&threads::PACKAGES[..], &processes::PACKAGES].concat();
+        let packages = [&threads::PACKAGES[..], &processes::PACKAGES, &machines::PACKAGES].concat();
         for (package, version) in versions(&packages) {
             assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{package}: {version}");
         }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::{processes, threads};
+use super::{machines, processes, threads};
 use crate::machine::Cores;
 use crate::run::{Case, Entrant, Metric, Samples};
 
@@ -25,7 +25,7 @@ const REST_SHARE: u32 = 12;
 const LAST_MOMENT: Duration = Duration::from_millis(50);
 
 /// All distances whose turns are apart: a turn finds its case in one of them.
-const DISTANCES: [Distance; 2] = [threads::APART, processes::APART];
+const DISTANCES: [Distance; 3] = [threads::APART, processes::APART, machines::APART];
 
 /// A distance whose turns are apart.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,12 @@
 //! What is measured, a folder per distance.
 
 pub mod apart;
+mod contest;
 mod laps;
+pub mod machines;
 pub mod padded;
 pub mod processes;
+pub mod side;
 pub mod threads;
 pub mod time;
 

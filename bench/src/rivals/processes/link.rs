@@ -38,6 +38,11 @@ impl Link {
         Link { socket, turn: 0 }
     }
 
+    /// The end that the turn with this process id has handed to one of its own threads.
+    pub fn of_turn(socket: OwnedFd, turn: u32) -> Link {
+        Link { socket, turn }
+    }
+
     /// One end, and the other as a descriptor that can be handed over.
     pub fn pair(turn: u32) -> Result<(Link, OwnedFd)> {
         let (socket, other) = wire()?;

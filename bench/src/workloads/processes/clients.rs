@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
-use super::contest::{Contest, Contestant};
 use super::{CONNECTIONS, P50_US, P99_US, ROUND_TRIPS_PER_S, SMALL_ROOM, microseconds, numbered};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::line;
@@ -17,6 +16,7 @@ use crate::rivals::processes::link::Link;
 use crate::rivals::processes::{Mux, Serves, Spec, chaski, iceoryx2, ipc_channel, shmem_ipc, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
+use crate::workloads::contest::{Contest, Contestant};
 use crate::workloads::laps::{room_for_times, warm_up};
 
 /// Of so many round trips on a connection one is timed: at saturation each look at the clock takes

@@ -8,11 +8,11 @@ use anyhow::{Result, ensure};
 
 use super::US_PER_CONNECT;
 use super::clients::SPEC;
-use super::contest::{Contest, Contestant};
 use crate::rivals::processes::limits::page;
 use crate::rivals::processes::{Hosts, Visits, chaski, iceoryx2, ipc_channel, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
+use crate::workloads::contest::{Contest, Contestant};
 use crate::workloads::laps::warm_up;
 
 pub(super) fn contest() -> Contest {

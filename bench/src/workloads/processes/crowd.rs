@@ -8,8 +8,6 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::clients::SPEC;
-use super::contest::{Contest, Contestant};
-use super::side::{Peer, Side};
 use super::{CONNECTIONS, P99_US, ROUND_TRIPS_PER_S, microseconds, numbered};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::line;
@@ -17,7 +15,9 @@ use crate::rivals::processes::link::Link;
 use crate::rivals::processes::{Calls, Serves, Spec, Wait, chaski, iceoryx2, shmem_ipc, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
+use crate::workloads::contest::{Contest, Contestant};
 use crate::workloads::laps::room_for_times;
+use crate::workloads::side::{Peer, Side};
 
 /// Round trips that one client counts at most: as many times fit into one message to the turn.
 const TRIPS_MAX: usize = 4000;

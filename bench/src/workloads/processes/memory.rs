@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::clients::{Client, SPEC, serve};
-use super::contest::{Contest, Contestant};
 use super::{PSS_BYTES, SHARED_BYTES};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::{Mux, Serves, chaski, iceoryx2, ipc_channel, shmem_ipc, unix};
 use crate::run::Samples;
+use crate::workloads::contest::{Contest, Contestant};
 
 /// Enough to have gone round every ring.
 const TRAFFIC: Duration = Duration::from_millis(100);

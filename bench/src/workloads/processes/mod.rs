@@ -11,20 +11,17 @@
 
 mod clients;
 mod connect;
-mod contest;
 mod crowd;
 mod memory;
 mod publish;
 mod round_trip;
-mod side;
 mod stream;
 
-pub use side::{SideArgs, side, turn_dir};
-
 use super::apart::{Distance, Setup};
+use super::contest::Contest;
+use super::side::turn_dir;
 use crate::rivals::processes::iceoryx2;
 use crate::run::{Case, Metric, quantile};
-use contest::Contest;
 
 pub const DISTANCE: &str = "processes";
 
@@ -72,7 +69,7 @@ const LARGE_ROOM: usize = 1024 * 1024;
 const SMALL_ROOM: usize = 64 * 1024;
 
 /// All contests of the distance, in the order they run.
-fn contests() -> Vec<Contest> {
+pub fn contests() -> Vec<Contest> {
     let mut contests = round_trip::contests();
     contests.extend(stream::contests());
     contests.extend(clients::contests());
@@ -84,7 +81,7 @@ fn contests() -> Vec<Contest> {
 }
 
 fn cases(setup: Setup) -> Vec<Case> {
-    contests().into_iter().map(|contest| contest.into_case(setup)).collect()
+    contests().into_iter().map(|contest| contest.into_case(DISTANCE, sweep, setup)).collect()
 }
 
 /// Removes what a turn may have left behind.
@@ -95,19 +92,19 @@ fn sweep(turn: u32) {
 }
 
 /// What this part of `times_ns`, which are sorted, does not exceed.
-fn microseconds(times_ns: &[u64], part: f64) -> f64 {
+pub fn microseconds(times_ns: &[u64], part: f64) -> f64 {
     quantile(times_ns, part) as f64 / 1000.0
 }
 
 /// A message with its number at both ends.
-fn numbered(message: &mut [u8], number: u64) {
+pub fn numbered(message: &mut [u8], number: u64) {
     let length = message.len();
     message[..8].copy_from_slice(&number.to_ne_bytes());
     message[length - 8..].copy_from_slice(&number.to_ne_bytes());
 }
 
 /// The number of a message; None if its ends belong to two.
-fn number_of(message: &[u8]) -> Option<u64> {
+pub fn number_of(message: &[u8]) -> Option<u64> {
     let (first, last) = (message.first_chunk()?, message.last_chunk()?);
     (first == last).then(|| u64::from_ne_bytes(*first))
 }

@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::contest::{Contest, Contestant};
-use super::side::Side;
 use super::{DELIVERIES_PER_S, NS_PER_PUBLISH, SMALL_ROOM, number_of, numbered};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::seqlock;
 use crate::rivals::processes::{Publishes, Spec, Subscribes, chaski, iceoryx2, shmem_ipc, unix};
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
+use crate::workloads::contest::{Contest, Contestant};
 use crate::workloads::laps::warm_up;
+use crate::workloads::side::Side;
 
 const SPEC: Spec = Spec::adaptive(64, SMALL_ROOM);
 

@@ -4,7 +4,6 @@
 
 use anyhow::{Result, ensure};
 
-use super::contest::{Contest, Contestant};
 use super::{LARGE_ROOM, P50_US, P99_US, P999_US, ROOM, microseconds, number_of, numbered};
 use crate::machine::sleeps;
 use crate::rivals::processes::lanes::{Far, Near};
@@ -14,6 +13,7 @@ use crate::rivals::processes::{
 };
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
+use crate::workloads::contest::{Contest, Contestant};
 use crate::workloads::laps::Laps;
 
 /// Round trips for each of which the client must have slept, of ten.

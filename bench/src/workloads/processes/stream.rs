@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::contest::{Contest, Contestant};
 use super::{BYTES_PER_S, LARGE_ROOM, MSGS_PER_S, ROOM, number_of, numbered};
 use crate::rivals::processes::lanes::{Far, Near};
 use crate::rivals::processes::limits::blocks;
@@ -14,6 +13,7 @@ use crate::rivals::processes::{
 };
 use crate::run::Samples;
 use crate::workloads::apart::Setup;
+use crate::workloads::contest::{Contest, Contestant};
 use crate::workloads::laps::warm_up;
 
 /// Messages between two looks at the clock, as bytes.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::wait;
 use crate::rivals::processes::link::Link;
 use crate::rivals::processes::{Calls, Hosts, Mux, Opens, Read, Serves, Spec, Visits};
-use crate::workloads::processes::turn_dir;
+use crate::workloads::side::turn_dir;
 
 const NAME: &str = "echo";
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use super::wait;
 use crate::rivals::processes::link::Link;
 use crate::rivals::processes::{Opens, Publishes, Read, Spec, Subscribes};
-use crate::workloads::processes::turn_dir;
+use crate::workloads::side::turn_dir;
 
 const NAME: &str = "news";
 

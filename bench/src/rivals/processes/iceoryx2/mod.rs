@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 
 use super::Spec;
 use super::link::Link;
-use crate::workloads::processes::turn_dir;
+use crate::workloads::side::turn_dir;
 
 /// Where its shared memory has names.
 const SHARED_MEMORY: &str = "/dev/shm";

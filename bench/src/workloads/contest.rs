@@ -3,7 +3,6 @@
 
 use anyhow::{Context, Result};
 
-use super::DISTANCE;
 use super::side::{Side, Turn};
 use crate::run::{Case, Entrant, Samples};
 use crate::workloads::apart::Setup;
@@ -41,16 +40,16 @@ impl Contestant {
 }
 
 impl Contest {
-    /// The case, with turns that start their other sides.
-    pub fn into_case(self, setup: Setup) -> Case {
+    /// The case, with turns that start their other sides. `sweep` removes what a turn leaves.
+    pub fn into_case(self, distance: &'static str, sweep: fn(u32), setup: Setup) -> Case {
         let name = self.name;
         let entrant = |contestant: Contestant| {
             Entrant::new(contestant.who, move || {
-                (contestant.near)(&Turn::begin(setup, name, contestant.who)?)
+                (contestant.near)(&Turn::begin(setup, name, contestant.who, sweep)?)
             })
         };
         let entrants = self.contestants.into_iter().map(entrant).collect();
-        Case { distance: DISTANCE, name, entrants }
+        Case { distance, name, entrants }
     }
 
     pub fn contestant(&self, who: &str) -> Result<&Contestant> {
