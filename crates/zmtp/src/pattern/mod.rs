@@ -1,16 +1,87 @@
 //! The socket patterns as state machines: which peer gets a message, which messages a user sees,
 //! and what is said to a peer when it comes.
 //!
-//! A [`Pattern`] knows peers by number. It never holds a message for later: queues, their limits
+//! A [`Pattern`] knows peers by number. It holds no peer's message for later: queues, their limits
 //! and their waiting belong to who drives it. That one asks [`Pattern::route`] where a message
-//! goes, and passes what arrives through [`Pattern::deliver`].
+//! goes, and passes what arrives through [`Pattern::deliver`]. Only what the pattern itself has to
+//! say to the user (a subscription came, a connection went) waits in it, for [`Pattern::notice`].
+//!
+//! | file | kinds | source |
+//! |---|---|---|
+//! | `push`, `pull` | PUSH, SCATTER; PULL, GATHER | RFC 30, RFC 49 |
+//! | `pair` | PAIR, CHANNEL | RFC 31, RFC 52 |
+//! | `dealer`, `router`, `req`, `rep` | DEALER, CLIENT; ROUTER; REQ; REP | RFC 28, RFC 41 |
+//! | `queues`, `balance` | which peers have a queue; round robin over them | |
+//! | `peers`, `drops` | tables by peer number; counters of lost copies | |
+//!
+//! ```
+//! use chaski_zmtp::pattern::{self, Attach, Outgoing, Peer, PeerInfo, Room, Verdict};
+//! use chaski_zmtp::{Frame, Kind};
+//!
+//! /// Queues without a limit.
+//! struct Endless;
+//!
+//! impl Room for Endless {
+//!     fn has_room(&self, _: Peer) -> bool {
+//!         true
+//!     }
+//! }
+//!
+//! let mut push = pattern::new(Kind::Push, 0);
+//! let (mut to, mut errands) = (Vec::new(), Vec::new());
+//! let mut message = Outgoing::from("work");
+//!
+//! // Without a peer the sender waits; the first connection takes the message.
+//! let verdict = push.route(&mut message, &Endless, &mut to, &mut errands)?;
+//! assert_eq!(verdict, Verdict::Wait);
+//!
+//! push.attach(Peer(0), Attach::Accepted).unwrap();
+//! let info = PeerInfo { kind: Kind::Pull, identity: Frame::empty(), subscribes_by_command: true };
+//! push.greet(Peer(0), &info, &mut errands).unwrap();
+//! let verdict = push.route(&mut message, &Endless, &mut to, &mut errands)?;
+//! assert_eq!((verdict, to), (Verdict::Send, vec![Peer(0)]));
+//! # Ok::<(), pattern::Misuse>(())
+//! ```
+
+mod balance;
+mod dealer;
+mod drops;
+mod pair;
+mod peers;
+mod pull;
+mod push;
+mod queues;
+mod rep;
+mod req;
+mod router;
+
+#[cfg(test)]
+mod exercise;
 
 use crate::command::Command;
 use crate::kind::Kind;
 use crate::message::{Frame, Message};
 
+/// The rules of a socket of that kind, as yet without peers and with every [`Setting`] as libzmq
+/// has it when nothing is said.
+///
+/// `seed` is where generated identities and request ids begin. It should be random, so that a
+/// socket that is born again does not answer to the names of its former life.
+pub fn new(kind: Kind, seed: u32) -> Box<dyn Pattern> {
+    match kind {
+        Kind::Push | Kind::Scatter => Box::new(push::Push::new(kind)),
+        Kind::Pull | Kind::Gather => Box::new(pull::Pull::new(kind)),
+        Kind::Pair | Kind::Channel => Box::new(pair::Pair::new(kind)),
+        Kind::Dealer | Kind::Client => Box::new(dealer::Dealer::new(kind)),
+        Kind::Req => Box::new(req::Req::new(seed)),
+        Kind::Rep => Box::new(rep::Rep::new()),
+        Kind::Router => Box::new(router::Router::new(seed)),
+        other => unreachable!("{other}"),
+    }
+}
+
 /// A peer, as numbered by who drives the pattern; a number is not given to another peer before
-/// [`Pattern::detach`].
+/// [`Pattern::detach`]. Numbers are places in tables: the smallest free one is given next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Peer(pub u32);
 
@@ -33,6 +104,16 @@ pub enum Body<'a> {
     Slice(&'a [u8]),
     /// A message that is ours.
     Message(Message),
+}
+
+impl Body<'_> {
+    /// How many frames there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Body::Slice(_) => 1,
+            Body::Message(message) => message.len(),
+        }
+    }
 }
 
 impl<'a> Outgoing<'a> {
@@ -58,6 +139,17 @@ impl<'a> Outgoing<'a> {
         match &self.body {
             Body::Slice(slice) => Some(slice),
             Body::Message(message) => message.first().map(Frame::as_slice),
+        }
+    }
+
+    /// What a message of that kind of socket must be: of one frame at least, and of one only if
+    /// the kind is one of the thread-safe ones (RFC 37, "Thread Safe Sockets").
+    pub(crate) fn check_shape(&self, kind: Kind) -> Result<(), Misuse> {
+        match self.body.len() {
+            0 => Err(Misuse::Shape("a message has at least one frame")),
+            1 => Ok(()),
+            _ if kind.multipart() => Ok(()),
+            _ => Err(Misuse::Shape("this kind of socket sends messages of one frame only")),
         }
     }
 
@@ -144,6 +236,13 @@ pub struct Errand {
     pub what: Said,
 }
 
+impl Errand {
+    /// The empty message that tells a ROUTER of us (`ZMQ_PROBE_ROUTER`).
+    pub(crate) fn probe(to: Peer) -> Self {
+        Errand { to, what: Said::Message(Message::from(Frame::empty())) }
+    }
+}
+
 /// A message, or a command of the traffic phase.
 #[derive(Clone, Debug)]
 pub enum Said {
@@ -151,6 +250,8 @@ pub enum Said {
     Message(Message),
     /// A command.
     Command(Command),
+    /// Nothing: its connection is closed (STREAM, and ROUTER when raw, sent it an empty body).
+    Goodbye,
 }
 
 /// Whether a peer's queue has room for one more message.
@@ -181,6 +282,22 @@ pub enum Delivery {
     Close(&'static str),
 }
 
+impl Delivery {
+    /// Of a message that the user gets as it came, unless it has frames that its kind of socket
+    /// must not have (RFC 37, "Thread Safe Sockets").
+    pub(crate) fn of_kind(kind: Kind, mut message: Message) -> Self {
+        if kind.multipart() {
+            return Delivery::Take(message);
+        }
+        if message.len() != 1 {
+            return Delivery::Ignore;
+        }
+        // It is the sender's number for us, where no wire was between.
+        message.set_routing_id(0);
+        Delivery::Take(message)
+    }
+}
+
 /// A call that the pattern does not allow now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -202,7 +319,8 @@ pub enum Misuse {
 /// The rules of one socket.
 ///
 /// A peer's life: `attach` (it may get messages queued, if [`Attach::Connecting`]), `greet` each
-/// time a connection to it is up, `hang_up` each time that is lost, `detach` for good.
+/// time a connection to it is up, `hang_up` each time that is lost, `detach` for good. What had
+/// come before a connection was lost may still be delivered after `hang_up`, not after `detach`.
 pub trait Pattern: Send {
     /// Which rules.
     fn kind(&self) -> Kind;
@@ -210,7 +328,8 @@ pub trait Pattern: Send {
     /// A peer exists. `Err` refuses it (PAIR, CHANNEL: there is one already).
     fn attach(&mut self, peer: Peer, how: Attach) -> Result<(), &'static str>;
 
-    /// A connection to `peer` is up and its handshake is done.
+    /// A connection to `peer` is up and its handshake is done. `Err` refuses it (ROUTER: another
+    /// peer has that identity).
     fn greet(
         &mut self,
         peer: Peer,
@@ -226,7 +345,7 @@ pub trait Pattern: Send {
 
     /// Decides where `message` goes and writes its envelope. Peers to send to are added to `to`,
     /// which comes empty. If the answer is not [`Verdict::Send`], `to` and `message` are unchanged.
-    /// `errands` is for a message that is a subscription (XSUB).
+    /// `errands` is for a message that is a subscription (XSUB) or a goodbye (STREAM).
     fn route(
         &mut self,
         message: &mut Outgoing<'_>,
@@ -240,6 +359,13 @@ pub trait Pattern: Send {
         let _ = dropped;
     }
 
+    /// Whether what came before a send is out of date once it is sent: then whoever drives the
+    /// pattern passes all that has come through [`Pattern::deliver`], which ignores it, before
+    /// [`Pattern::route`] (REQ when relaxed and not correlated).
+    fn reads_before_sending(&self) -> bool {
+        false
+    }
+
     /// Whether a receive is allowed now.
     fn may_recv(&self) -> Result<(), Misuse>;
 
@@ -249,25 +375,60 @@ pub trait Pattern: Send {
         false
     }
 
-    /// The only peer whose messages are read now, if there is just one (REQ awaiting its reply).
-    fn reads_only(&self) -> Option<Peer> {
+    /// The next message that the pattern itself has for the user: a subscription (XPUB), a
+    /// connection that came or went (STREAM). Every receive asks for it before it asks the peers.
+    fn notice(&mut self) -> Option<Message> {
         None
     }
 
-    /// A message came.
+    /// Whether [`Pattern::notice`] has one.
+    fn has_notice(&self) -> bool {
+        false
+    }
+
+    /// Whether more may be read from `peer` now. XPUB says no while the user leaves too many of
+    /// its notices unread; what comes nevertheless ends in [`Delivery::Close`].
+    fn may_read(&self, peer: Peer) -> bool {
+        let _ = peer;
+        true
+    }
+
+    /// The number by which the user of SERVER or PEER knows `peer` (RFC 41, RFC 51), from `attach`
+    /// to `detach`; 0 for every other kind.
+    fn routing_id(&self, peer: Peer) -> u32 {
+        let _ = peer;
+        0
+    }
+
+    /// A message came. It is asked under the same lock as [`Pattern::may_recv`], which allowed it,
+    /// or by a send (see [`Pattern::reads_before_sending`]), or in the background.
     fn deliver(&mut self, from: Peer, message: Message, errands: &mut Vec<Errand>) -> Delivery;
 
     /// A SUBSCRIBE, CANCEL, JOIN or LEAVE command came.
-    fn command(&mut self, from: Peer, command: Command, errands: &mut Vec<Errand>) -> Delivery;
+    fn command(&mut self, from: Peer, command: Command, errands: &mut Vec<Errand>) -> Delivery {
+        let _ = (from, command, errands);
+        Delivery::Ignore
+    }
 
-    /// SUB, XSUB: begins to want topics with this prefix. DISH: joins this group.
-    fn subscribe(&mut self, topic: &[u8], errands: &mut Vec<Errand>) -> Result<(), Misuse>;
+    /// SUB, XSUB: begins to want topics with this prefix. DISH: joins this group. XPUB, when
+    /// manual: gives the topic to the peer whose notice the user received last.
+    fn subscribe(&mut self, topic: &[u8], errands: &mut Vec<Errand>) -> Result<(), Misuse> {
+        let _ = (topic, errands);
+        Err(Misuse::NotSupported(self.kind(), "subscribe"))
+    }
 
-    /// SUB, XSUB: takes one subscription back. DISH: leaves the group. `Err(Shape)` if there is none.
-    fn unsubscribe(&mut self, topic: &[u8], errands: &mut Vec<Errand>) -> Result<(), Misuse>;
+    /// SUB, XSUB: takes one subscription back. DISH: leaves the group. `Err(Shape)` if there is
+    /// none. XPUB, when manual: takes the topic from the peer whose notice was received last.
+    fn unsubscribe(&mut self, topic: &[u8], errands: &mut Vec<Errand>) -> Result<(), Misuse> {
+        let _ = (topic, errands);
+        Err(Misuse::NotSupported(self.kind(), "unsubscribe"))
+    }
 
-    /// Sets a rule that may change while the socket lives.
-    fn set(&mut self, setting: Setting) -> Result<(), Misuse>;
+    /// Sets a rule. It may change while the socket lives.
+    fn set(&mut self, setting: Setting) -> Result<(), Misuse> {
+        let _ = setting;
+        Err(Misuse::NotSupported(self.kind(), "have that setting"))
+    }
 }
 
 /// How a peer came to be.
@@ -282,6 +443,13 @@ pub enum Attach {
     },
     /// It connected to us.
     Accepted,
+}
+
+impl Attach {
+    /// Whether messages may be queued before the connection is up.
+    pub(crate) fn is_early(&self) -> bool {
+        matches!(self, Attach::Connecting { early: true, .. })
+    }
 }
 
 /// What `greet` found.
