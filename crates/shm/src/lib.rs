@@ -7,6 +7,7 @@
 //! | publish, subscribe | [`Publisher`] | [`Subscriber`] | one ring for all; history; policies |
 //! | pipeline | [`Push`] or [`Pull`] | the other | work for whoever is free, results for one |
 //! | event | [`Listener`] | [`Notifier`] | a doorbell with a value |
+//! | [pipe] | [`pipe::Listener`] | [`pipe::connect`] | one to one, both ways, in any event loop |
 //!
 //! # A service in two programs
 //!
@@ -80,6 +81,7 @@ mod link;
 mod memory;
 mod name;
 mod options;
+pub mod pipe;
 mod pipeline;
 mod porch;
 mod pubsub;

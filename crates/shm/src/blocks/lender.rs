@@ -337,14 +337,23 @@ pub(crate) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Writes the payload.
+    /// Writes the payload, which comes in parts.
     ///
     /// # Panics
     ///
-    /// If it is not as long as the block.
-    pub(crate) fn copy_in(&mut self, payload: &[u8]) {
-        assert_eq!(payload.len(), self.len, "a payload of another length than its block");
-        self.segment.memory.copy_in(0, payload);
+    /// If they are not together as long as the block.
+    pub(crate) fn copy_in(&mut self, parts: &[&[u8]]) {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        assert_eq!(len, self.len, "a payload of another length than its block");
+        if let [payload] = parts {
+            return self.segment.memory.copy_in(0, payload);
+        }
+        let mut rest = &mut **self;
+        for part in parts {
+            let (room, behind) = rest.split_at_mut(part.len());
+            room.copy_from_slice(part);
+            rest = behind;
+        }
     }
 
     /// The number of its segment.

@@ -96,7 +96,7 @@ impl Pair {
     fn send(&mut self, payload: &[u8]) -> bool {
         let lent = self.lender.lend(payload.len(), &self.line, &self.ledger.1).unwrap();
         let Some(mut block) = lent else { return false };
-        block.copy_in(payload);
+        block.copy_in(&[payload]);
         let (number, reference) = (block.segment(), block.descriptor());
         self.ring.push_back(reference);
         self.position += 32;
@@ -181,7 +181,7 @@ fn a_payload_can_be_written_in_place() {
 #[should_panic(expected = "a payload of another length than its block")]
 fn a_block_is_written_whole() {
     let mut pair = Pair::new(MIB);
-    pair.lender.lend(3, &pair.line, &pair.ledger.1).unwrap().unwrap().copy_in(b"ab");
+    pair.lender.lend(3, &pair.line, &pair.ledger.1).unwrap().unwrap().copy_in(&[b"ab"]);
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod watched;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use bound::Bound;
@@ -56,6 +57,7 @@ pub(crate) use session::Session;
 pub(crate) use watched::Watched;
 
 use crate::admit::Peer;
+use crate::porch::Porch;
 use crate::survey;
 use crate::wire::{Hello, Refused, Welcome};
 
@@ -88,6 +90,11 @@ pub(crate) trait Host: Send + Sync + 'static {
         fds: Vec<OwnedFd>,
         session: &Session,
     ) -> Result<Greeting, Refused>;
+
+    /// Where the session of one who comes in knocks, if not at the endpoint's own porch.
+    fn porch(&self) -> rustix::io::Result<Option<Arc<Porch>>> {
+        Ok(None)
+    }
 
     /// What there is to know of the endpoint.
     fn survey(&self) -> survey::Service;

@@ -235,7 +235,13 @@ fn greet(
     fds: Vec<OwnedFd>,
 ) {
     let Guest { socket, peer, .. } = guest;
-    let porch = Arc::clone(&listener.porch);
+    let porch = match listener.host.porch() {
+        Ok(own) => own.unwrap_or_else(|| Arc::clone(&listener.porch)),
+        Err(error) => {
+            let text = format!("no descriptor is left here: {error}");
+            return refuse(socket, &Refused::new(Refusal::Busy, text));
+        }
+    };
     let Ok(session) = Session::open(doorman, socket.into_socket(), peer, porch) else { return };
     let asked = || listener.host.greet(session.peer(), hello, fds, &session);
     let greeting = catch_unwind(AssertUnwindSafe(asked))

@@ -73,6 +73,11 @@ impl Session {
         &self.line.peer
     }
 
+    /// Where it knocks.
+    pub(crate) fn porch(&self) -> &Arc<Porch> {
+        &self.line.porch
+    }
+
     /// Whether the peer has hung up or [`close`](Session::close) was called. What the peer
     /// published before it died can be read by whoever sees this true.
     pub(crate) fn is_closed(&self) -> bool {

@@ -1,22 +1,20 @@
 //! Who comes in: the part of a hall that the doorman calls on.
 //!
 //! It checks what a client brings, makes this side's half, and puts the connection where the hall
-//! finds it. It also keeps what others may look at: an observer of each connection's rings.
+//! finds it. It also keeps what others may look at, in a [`Register`].
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use chaski_ring::region::Observer;
-
 use super::board::{FrontDoor, Pages};
+use super::register::{Register, Seen};
 use super::system;
 use crate::admit::Peer;
 use crate::blocks::{Borrower, Lender};
 use crate::door::{self, BindError, Greeting, Host, Session};
 use crate::link::{Doorbell, Ends, Link};
-use crate::memory::{self, Half, RingMemory};
+use crate::memory::{self, Half};
 use crate::options::Options;
 use crate::porch::{Bell, Button, Porch};
 use crate::step::step;
@@ -51,50 +49,8 @@ pub(crate) struct Desk {
     born: Instant,
     pages: Pages,
     porch: Arc<Porch>,
-    /// For [`survey::Service`]: who is connected, by slot.
-    register: Mutex<Register>,
+    register: Register,
     arrivals: Mutex<Vec<Arrival>>,
-    /// Peers that were cut off or left, ever.
-    departed: AtomicU32,
-}
-
-/// Slots in use, and what may be looked at of them.
-#[derive(Default)]
-struct Register {
-    rows: Vec<Option<Row>>,
-    free: Vec<u32>,
-}
-
-/// A slot in use.
-struct Row {
-    peer: Peer,
-    seen: Option<Seen>,
-}
-
-/// What of a connection can be seen from outside.
-struct Seen {
-    outgoing: Observer<RingMemory>,
-    incoming: Observer<RingMemory>,
-    /// Bytes of segments for large payloads.
-    large: Arc<AtomicUsize>,
-}
-
-impl Row {
-    fn survey(&self, slot: u64) -> survey::Connection {
-        let ring = |observer: &Observer<RingMemory>| {
-            survey::Ring::new(observer.layout().capacity(), &observer.stats())
-        };
-        let seen = self.seen.as_ref();
-        survey::Connection {
-            slot,
-            pid: self.peer.pid.into(),
-            uid: self.peer.uid.into(),
-            outgoing: seen.map_or_else(Default::default, |seen| ring(&seen.outgoing)),
-            incoming: seen.map_or_else(Default::default, |seen| ring(&seen.incoming)),
-            large_bytes: seen.map_or(0, |seen| seen.large.load(Ordering::Relaxed) as u64),
-            ..survey::Connection::default()
-        }
-    }
 }
 
 impl Desk {
@@ -113,9 +69,8 @@ impl Desk {
             born: Instant::now(),
             pages,
             porch,
-            register: Mutex::default(),
+            register: Register::default(),
             arrivals: Mutex::default(),
-            departed: AtomicU32::new(0),
         });
         Ok((desk, door))
     }
@@ -131,52 +86,14 @@ impl Desk {
 
     /// The slot can be given to another.
     pub(super) fn free(&self, slot: u32) {
-        let mut register = locked(&self.register);
-        register.rows[slot as usize] = None;
-        register.free.push(slot);
-        self.departed.fetch_add(1, Ordering::Relaxed);
+        self.register.free(slot);
     }
 
     /// A slot for a peer, if there is one.
     fn slot(&self, peer: &Peer) -> Result<Slot, Refused> {
-        let mut register = locked(&self.register);
-        let row = Some(Row { peer: peer.clone(), seen: None });
-        if let Some(slot) = register.free.pop() {
-            register.rows[slot as usize] = row;
-            return Ok(self.held(slot));
-        }
-        if register.rows.len() >= self.terms.peers_max {
-            let full = format!("{} peers are connected already", self.terms.peers_max);
-            return Err(Refused::new(Refusal::Busy, full));
-        }
-        register.rows.push(row);
-        Ok(self.held((register.rows.len() - 1) as u32))
-    }
-
-    fn held(&self, number: u32) -> Slot {
+        let number = self.register.take(peer, self.terms.peers_max)?;
         let desk = self.this.upgrade().expect("whoever calls holds it");
-        Slot { desk, number, seated: false }
-    }
-
-    /// This side's half for a peer, in new memory, with both of its areas formatted.
-    fn meet(&self, hello: &Hello, theirs: OwnedFd) -> Result<(Ends, OwnedFd), Refused> {
-        let (capacity, max) = (hello.capacity as usize, self.options.ring_bytes_max);
-        if capacity > max {
-            let text = format!("rings of {capacity} bytes, but at most {max} may be asked for");
-            return Err(Refused::new(Refusal::TooLarge, text));
-        }
-        let half = Half::new(capacity).map_err(Refused::unfit)?;
-        let theirs = memory::open(theirs.as_fd(), half.len()).map_err(Refused::unfit)?;
-        let (mine, fd) = memory::create_with("chaski-server", half.len(), self.options.pages)
-            .map_err(Refused::ours)?;
-        let fences = wait::fences() && hello.flags.contains(Flags::FENCES);
-        let payload_max = self.options.large_bytes.min(usize_from(hello.payload_max));
-        let (mine, theirs) = (Arc::new(mine), Arc::new(theirs));
-        let ends = Ends { mine, theirs, half, fences, payload_max };
-        let head = hello.resume.map_or(0, |resume| resume.head);
-        ends.format(head).map_err(Refused::unfit)?;
-        step("desk.half_made");
-        Ok((ends, fd))
+        Ok(Slot { desk, number, seated: false })
     }
 
     fn welcome(&self, hello: &Hello, slot: u32) -> Welcome {
@@ -191,6 +108,31 @@ impl Desk {
     }
 }
 
+/// This side's half for a peer, in new memory, with both of its areas formatted.
+pub(crate) fn meet(
+    options: &Options,
+    hello: &Hello,
+    theirs: OwnedFd,
+) -> Result<(Ends, OwnedFd), Refused> {
+    let (capacity, max) = (hello.capacity as usize, options.ring_bytes_max);
+    if capacity > max {
+        let text = format!("rings of {capacity} bytes, but at most {max} may be asked for");
+        return Err(Refused::new(Refusal::TooLarge, text));
+    }
+    let half = Half::new(capacity).map_err(Refused::unfit)?;
+    let theirs = memory::open(theirs.as_fd(), half.len()).map_err(Refused::unfit)?;
+    let (mine, fd) =
+        memory::create_with("chaski-server", half.len(), options.pages).map_err(Refused::ours)?;
+    let fences = wait::fences() && hello.flags.contains(Flags::FENCES);
+    let payload_max = options.large_bytes.min(usize_from(hello.payload_max));
+    let (mine, theirs) = (Arc::new(mine), Arc::new(theirs));
+    let ends = Ends { mine, theirs, half, fences, payload_max };
+    let head = hello.resume.map_or(0, |resume| resume.head);
+    ends.format(head).map_err(Refused::unfit)?;
+    step("desk.half_made");
+    Ok((ends, fd))
+}
+
 /// A slot that was taken for a peer, and is given back unless that comes to be seated.
 struct Slot {
     desk: Arc<Desk>,
@@ -202,16 +144,12 @@ impl Slot {
     /// Makes the connection, once the answer is sent, and puts it where the hall finds it.
     fn seat(mut self, ends: Ends, bells: (Bell, Button), session: Session) {
         let (mine, theirs) = bells;
-        let rings = ends.observe().ok();
         let (lender, borrower) = large(&self.desk.options);
-        let large = lender.gauge();
-        let seen = rings.map(|(outgoing, incoming)| Seen { outgoing, incoming, large });
+        let seen = Seen::of(&ends, lender.gauge());
         let link = Link::new(ends, Doorbell::Bell(theirs), lender, borrower, session);
         let Ok(link) = link else { return };
         self.seated = true;
-        if let Some(row) = &mut locked(&self.desk.register).rows[self.number as usize] {
-            row.seen = seen;
-        }
+        self.desk.register.show(self.number, seen);
         step("desk.link_made");
         let arrival = Arrival { slot: self.number, link, bell: mine };
         locked(&self.desk.arrivals).push(arrival);
@@ -253,7 +191,7 @@ impl Host for Desk {
             return Err(Refused::new(Refusal::Malformed, "a half and a doorbell were due"));
         };
         let bell = Button::new(bell, peer).map_err(Refused::unfit)?;
-        let (ends, half) = self.meet(hello, theirs)?;
+        let (ends, half) = meet(&self.options, hello, theirs)?;
         let (mine, button) = Bell::new().map_err(Refused::ours)?;
         let [plate, board] = self.pages.handed_out().map_err(Refused::ours)?;
         let slot = self.slot(peer)?;
@@ -265,15 +203,13 @@ impl Host for Desk {
     }
 
     fn survey(&self) -> survey::Service {
-        let register = locked(&self.register);
-        let rows = (0..).zip(&register.rows);
         survey::Service {
             pattern: Pattern::serving(self.terms.serves),
             generation: self.generation,
             age: self.born.elapsed(),
             connections_max: self.terms.peers_max as u64,
-            departed: self.departed.load(Ordering::Relaxed).into(),
-            connections: rows.filter_map(|(slot, row)| Some(row.as_ref()?.survey(slot))).collect(),
+            departed: self.register.departed(),
+            connections: self.register.survey(),
             // Name and credentials are the surveyor's to fill in.
             ..survey::Service::default()
         }

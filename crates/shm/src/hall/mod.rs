@@ -22,6 +22,7 @@
 pub(crate) mod board;
 mod desk;
 mod outward;
+pub(crate) mod register;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ use std::sync::Arc;
 
 use board::FrontDoor;
 use desk::Desk;
-pub(crate) use desk::{Terms, large};
+pub(crate) use desk::{Terms, large, meet};
 use rustix::io::Errno;
 
 use crate::admit::Peer;

@@ -16,9 +16,10 @@ impl Link {
     /// A large one is left out if its segment has been lent again, which happens only if the peer
     /// gave it back without having taken it.
     pub(crate) fn take_back(mut self, head: u64) -> Result<Vec<Vec<u8>>, AttachError> {
-        self.tx.publish();
-        let Link { rx, ends, lender, session, .. } = self;
-        drop(rx);
+        self.outgoing.tx.publish();
+        let Link { outgoing, incoming, ends, session, .. } = self;
+        let lender = outgoing.lender;
+        drop(incoming);
         let layout = ends.half.layout();
         let memory = RingMemory::outgoing(&ends.mine, ends.half, &ends.mine, ends.half);
         layout.format_consumer(&memory, head)?;

@@ -2,7 +2,7 @@
 
 use std::ops::Index;
 
-use super::{LARGE, Link, REFERENCE};
+use super::{Doorbell, Incoming, LARGE, Link, REFERENCE};
 use crate::error::{Corrupt, Error};
 use crate::step::step;
 
@@ -100,12 +100,22 @@ impl Link {
     ///
     /// On an error the batch holds what was taken before, and the connection is of no more use.
     pub(crate) fn recv_many(&mut self, max: usize, batch: &mut Batch) -> Result<(), Error> {
+        self.incoming.recv_many(max, batch, &mut self.doorbell)
+    }
+}
+
+impl Incoming {
+    /// As [`Link::recv_many`].
+    pub(crate) fn recv_many(
+        &mut self,
+        max: usize,
+        batch: &mut Batch,
+        doorbell: &mut Doorbell,
+    ) -> Result<(), Error> {
         let taken = self.fill(max, batch);
         self.rx.publish();
         step("link.taken_many");
-        if self.rx.must_wake() {
-            self.doorbell.ring();
-        }
+        self.ring_for_room(doorbell);
         taken
     }
 
@@ -116,7 +126,10 @@ impl Link {
                 Ok(None) => break,
                 Ok(Some(record)) if record.tag == 0 => batch.ends.push(batch.bytes.len()),
                 Ok(Some(record)) => self.add_large(record.tag, record.len, batch)?,
-                Err(error) => return Err(self.unfit(error)),
+                Err(error) => {
+                    self.unfit(error);
+                    return Err(self.corrupt().map_or(Error::Closed, Error::Corrupt));
+                }
             }
         }
         Ok(())

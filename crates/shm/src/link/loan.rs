@@ -8,7 +8,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
 
-use super::{LARGE, Link, REFERENCE, lend_error, refusal};
+use super::outgoing::{lend_error, refusal};
+use super::{LARGE, Link, Outgoing, REFERENCE};
 use crate::error::Error;
 
 /// Where a loan lies.
@@ -35,26 +36,32 @@ unsafe impl Send for Lending<'_> {}
 impl Link {
     /// Room for a payload of `len` bytes, whose earlier contents are anything this side once wrote.
     pub(crate) fn lend(&mut self, len: usize) -> Result<Lending<'_>, Error> {
+        let (place, base) = self.outgoing.lend(len)?;
+        Ok(Lending { link: self, place, base, len })
+    }
+}
+
+impl Outgoing {
+    /// Room for a payload, and where it lies.
+    fn lend(&mut self, len: usize) -> Result<(Place, NonNull<u8>), Error> {
         if len > self.payload_max {
             return Err(Error::TooLarge { len, max: self.payload_max });
         }
-        let (place, base) = if len <= self.share {
-            // SAFETY: this link is the ring's only producer, and the half it lies in was sealed
-            // against any other writer.
+        if len <= self.share {
+            // SAFETY: this is the ring's only producer, and the half it lies in was sealed against
+            // any other writer.
             let reserved = unsafe { self.tx.reserve(len) };
             let (session, max) = (&self.session, self.payload_max);
             let mut reserved = reserved.map_err(|error| refusal(error, session, max))?;
-            (Place::Ring, NonNull::from(&mut *reserved).cast())
-        } else {
-            if !self.tx.has_room(REFERENCE).map_err(|error| self.refused(error))? {
-                return Err(Error::Full);
-            }
-            let lent = self.lender.lend(len, &self.session, &self.their_ledger);
-            let Some(mut block) = lent.map_err(lend_error)? else { return Err(Error::Full) };
-            let (number, reference) = (block.segment(), block.descriptor());
-            (Place::Segment { number, reference }, NonNull::from(&mut *block).cast())
-        };
-        Ok(Lending { link: self, place, base, len })
+            return Ok((Place::Ring, NonNull::from(&mut *reserved).cast()));
+        }
+        if !self.tx.has_room(REFERENCE).map_err(|error| self.refused(error))? {
+            return Err(Error::Full);
+        }
+        let lent = self.lender.lend(len, &self.session, &self.their_ledger);
+        let Some(mut block) = lent.map_err(lend_error)? else { return Err(Error::Full) };
+        let (number, reference) = (block.segment(), block.descriptor());
+        Ok((Place::Segment { number, reference }, NonNull::from(&mut *block).cast()))
     }
 }
 
@@ -62,21 +69,22 @@ impl Lending<'_> {
     /// Sends the first `len` bytes, and returns where the record ends in the ring.
     pub(crate) fn send(self, tag: u16) -> Result<u64, Error> {
         let Lending { link, place, len, .. } = self;
+        let out = &mut link.outgoing;
         match place {
             Place::Ring => {
                 // SAFETY: as in `lend`. Nothing was staged since, so it is the same place.
-                let reserved = unsafe { link.tx.reserve(len) };
-                let (session, max) = (&link.session, link.payload_max);
+                let reserved = unsafe { out.tx.reserve(len) };
+                let (session, max) = (&out.session, out.payload_max);
                 reserved.map_err(|error| refusal(error, session, max))?.commit(tag, len);
             }
             Place::Segment { number, reference } => {
-                let staged = link.tx.stage(tag | LARGE, &reference);
-                staged.map_err(|error| link.refused(error))?;
-                link.lender.lent(number, link.tx.position());
+                let staged = out.tx.stage(tag | LARGE, &reference);
+                staged.map_err(|error| out.refused(error))?;
+                out.lender.lent(number, out.tx.position());
             }
         }
         link.flush();
-        Ok(link.tx.position())
+        Ok(link.position())
     }
 }
 

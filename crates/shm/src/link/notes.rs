@@ -55,6 +55,6 @@ impl Link {
     /// The longest payload that may be sent to the peer.
     #[inline]
     pub(crate) fn payload_max(&self) -> usize {
-        self.payload_max
+        self.outgoing.payload_max
     }
 }

@@ -19,6 +19,7 @@
 //! its next sleep ends at once.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io;
 use rustix::net::{
@@ -64,9 +65,9 @@ impl AsFd for Bell {
     }
 }
 
-/// The end that rings, made by the peer.
-#[derive(Debug)]
-pub(crate) struct Button(OwnedFd);
+/// The end that rings, made by the peer. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Button(Arc<OwnedFd>);
 
 /// What a peer sent as its doorbell is none, or that of somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,13 +82,13 @@ impl Button {
             && sockopt::socket_type(&fd) == Ok(SocketType::STREAM);
         // Of a socket pair it is the process that made it.
         let is_theirs = || door::peer_of(fd.as_fd()).is_ok_and(|maker| maker.pid == of.pid);
-        if is_stream && is_theirs() { Ok(Button(fd)) } else { Err(NoButton) }
+        if is_stream && is_theirs() { Ok(Button(Arc::new(fd))) } else { Err(NoButton) }
     }
 
     /// Rings. Never waits, raises no signal. A peer may have spoilt its bell so that this fails,
     /// which is its loss.
     pub(crate) fn ring(&self) {
-        let _ = send(&self.0, &[1], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        let _ = send(&*self.0, &[1], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     }
 }
 

@@ -79,14 +79,22 @@ pub enum Pattern {
     Pull,
     /// It is rung, and its peers ring.
     Listener,
+    /// It has pipes to its peers.
+    Pipe,
     /// Something this version does not know.
     #[default]
     Unknown,
 }
 
 impl Pattern {
-    const KNOWN: [Pattern; 5] =
-        [Pattern::Server, Pattern::Publisher, Pattern::Push, Pattern::Pull, Pattern::Listener];
+    const KNOWN: [Pattern; 6] = [
+        Pattern::Server,
+        Pattern::Publisher,
+        Pattern::Push,
+        Pattern::Pull,
+        Pattern::Listener,
+        Pattern::Pipe,
+    ];
 
     /// What an endpoint is whose peers are of this kind.
     pub(crate) fn serving(peers: Kind) -> Pattern {
@@ -96,6 +104,7 @@ impl Pattern {
             Kind::Pull => Pattern::Push,
             Kind::Push => Pattern::Pull,
             Kind::Notify => Pattern::Listener,
+            Kind::Pipe => Pattern::Pipe,
             Kind::Survey => Pattern::Unknown,
         }
     }
@@ -109,6 +118,7 @@ impl Pattern {
             Pattern::Push => "push",
             Pattern::Pull => "pull",
             Pattern::Listener => "listener",
+            Pattern::Pipe => "pipe",
             Pattern::Unknown => "unknown",
         }
     }

@@ -24,11 +24,20 @@ pub enum Kind {
     Notify,
     /// Nobody who stays: it asks what there is to know of the service.
     Survey,
+    /// The other end of a pipe.
+    Pipe,
 }
 
 impl Kind {
-    const ALL: [Kind; 6] =
-        [Kind::Call, Kind::Push, Kind::Pull, Kind::Subscribe, Kind::Notify, Kind::Survey];
+    const ALL: [Kind; 7] = [
+        Kind::Call,
+        Kind::Push,
+        Kind::Pull,
+        Kind::Subscribe,
+        Kind::Notify,
+        Kind::Survey,
+        Kind::Pipe,
+    ];
 
     /// The number that stands for it, from 1.
     #[must_use]
