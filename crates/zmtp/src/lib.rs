@@ -15,10 +15,33 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod decoder;
+pub mod encoder;
+pub mod error;
+pub mod frame;
+pub mod greeting;
+pub mod handshake;
+pub mod keys;
 pub mod kind;
+pub mod limits;
+mod local;
+pub mod mechanism;
 pub mod message;
+pub mod metadata;
 pub mod pattern;
+pub mod random;
+pub mod z85;
+pub mod zap;
 
 pub use command::Command;
+pub use decoder::{Decoder, Incoming};
+pub use error::{CipherError, DecodeError, HandshakeError};
+pub use frame::Flags;
+pub use greeting::Version;
+pub use handshake::{Established, Handshake, Progress};
 pub use kind::Kind;
+pub use limits::{Limits, PageSize};
+pub use local::Local;
+pub use mechanism::{Mechanism, Opener, Sealer};
 pub use message::{Frame, Message};
+pub use metadata::Metadata;

@@ -1,0 +1,280 @@
+//! Messages and commands out of the bytes of a connection whose handshake is done (RFC 37,
+//! "Framing").
+//!
+//! Who reads the connection appends to [`Decoder::room`] and then takes what is whole by
+//! [`Decoder::next`] until there is nothing more. Nothing is looked at before it is asked for, so a
+//! message that nobody takes costs its bytes and no more.
+//!
+//! # Where the bytes lie
+//!
+//! ```text
+//!             at                             capacity
+//!  page  .....[frame][frame][frame][fra..... |
+//!        taken            to be taken  room
+//! ```
+//!
+//! | a frame | becomes |
+//! |---|---|
+//! | of at most 38 bytes | a copy inside the [`Frame`](crate::Frame) |
+//! | that fits a page | a slice of the page, which is then *frozen*: nothing is added to it |
+//! | the same, in a page of which less than an eighth is filled | a copy of its own, so that a message that is kept does not keep eight times as much alive |
+//! | longer than that | a buffer of its own, which [`Decoder::room`] points into, so that the body is read to where it stays |
+//!
+//! A frozen page whose slices are all dropped is read into again, and never zeroed.
+//!
+//! # What a peer can make us hold
+//!
+//! A buffer of its own grows with what came: at most to twice of it and 1 MiB. [`Limits`] bounds
+//! the rest.
+
+mod body;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use crate::command::Command;
+use crate::error::{CipherError, DecodeError};
+use crate::frame::{Flags, Header};
+use crate::greeting::Version;
+use crate::limits::Limits;
+use crate::mechanism::Opener;
+use crate::message::{Frame, Message};
+use body::Body;
+use pages::Pages;
+
+/// What a peer says once the handshake is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A whole message.
+    Message(Message),
+    /// A command. One may come between the frames of a message, which is then still to come.
+    Command(Command),
+}
+
+/// The incoming side of a connection in traffic.
+///
+/// ```
+/// use chaski_zmtp::{Decoder, Incoming, Limits, Message, Version};
+///
+/// let mut decoder = Decoder::new(Limits::default(), Version::V3_1, None);
+/// decoder.room().extend_from_slice(b"\x01\x05topic\0\x04bo");
+/// assert_eq!(decoder.next(), Ok(None));
+/// decoder.room().extend_from_slice(b"dy");
+/// let message = Message::from_iter(["topic", "body"]);
+/// assert_eq!(decoder.next(), Ok(Some(Incoming::Message(message))));
+/// ```
+pub struct Decoder {
+    pages: Pages,
+    /// The longest frame that [`Decoder::next`] may take without looking at the limits.
+    small_max: u8,
+    /// Whether the next frame is in the clear, begins a message, and lies in the page.
+    between: bool,
+    version: Version,
+    limits: Limits,
+    opener: Option<Box<dyn Opener>>,
+    /// Where small frames are opened into.
+    opened: Vec<u8>,
+    /// The frame being read into a buffer of its own.
+    body: Option<Body>,
+    /// How many bytes the next frame has that is in the page in part, its head included.
+    whole: usize,
+    /// The frames so far of a message that goes on.
+    partial: Message,
+    partial_bytes: u64,
+    failed: Option<DecodeError>,
+}
+
+impl Decoder {
+    /// A decoder for a peer of that version, which passes frames through `opener` if there is one.
+    ///
+    /// It allocates nothing before [`Decoder::room`] is called.
+    pub fn new(limits: Limits, version: Version, opener: Option<Box<dyn Opener>>) -> Self {
+        let smallest = |max: Option<u64>| max.unwrap_or(u64::MAX).min(Frame::INLINE_MAX as u64);
+        let small_max = smallest(limits.frame_bytes_max).min(smallest(limits.message_bytes_max));
+        Decoder {
+            pages: Pages::new(limits.page),
+            small_max: small_max as u8,
+            between: opener.is_none(),
+            version,
+            limits,
+            opener,
+            opened: Vec::new(),
+            body: None,
+            whole: 1,
+            partial: Message::new(),
+            partial_bytes: 0,
+            failed: None,
+        }
+    }
+
+    /// Where the caller appends what it reads: a vector with spare capacity, whose present contents
+    /// are not to be touched.
+    ///
+    /// To be called when [`Decoder::next`] has found nothing more. If it is called with messages
+    /// untaken, the room grows without a limit.
+    pub fn room(&mut self) -> &mut Vec<u8> {
+        match &mut self.body {
+            Some(body) if !body.is_whole() => body.room(),
+            _ => self.pages.room(self.whole),
+        }
+    }
+
+    /// Appends bytes that were read elsewhere: what a handshake left over.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let count = bytes.len().min(room.capacity() - room.len());
+            let (now, later) = bytes.split_at(count);
+            room.extend_from_slice(now);
+            bytes = later;
+        }
+    }
+
+    /// Takes the next whole message or command; `None` if more has to be read for it.
+    ///
+    /// # Errors
+    ///
+    /// If the peer breaks the rules or a limit, as soon as the octet that does is there; from then
+    /// on at every call. The connection is to be closed.
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Incoming>, DecodeError> {
+        if self.between
+            && let Some(frame) = self.pages.take_small(self.small_max)
+        {
+            return Ok(Some(Incoming::Message(Message::from(frame))));
+        }
+        self.next_of_any_size()
+    }
+
+    /// How many bytes have come that are not part of a message taken.
+    pub fn buffered(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, Body::len);
+        let partial = usize::try_from(self.partial_bytes).unwrap_or(usize::MAX);
+        self.pages.ahead().len().saturating_add(body).saturating_add(partial)
+    }
+
+    /// Gives back what is not in use: for a connection that has been silent for a while. The next
+    /// [`Decoder::room`] allocates again.
+    pub fn rest(&mut self) {
+        self.pages.rest();
+        self.opened = Vec::new();
+    }
+
+    fn next_of_any_size(&mut self) -> Result<Option<Incoming>, DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let next = self.gather();
+        if let Err(error) = &next {
+            self.failed = Some(error.clone());
+        }
+        let fresh = self.partial.is_empty() && self.body.is_none() && self.failed.is_none();
+        self.between = fresh && self.opener.is_none();
+        next
+    }
+
+    /// Takes frames up to the end of a message or to a command.
+    fn gather(&mut self) -> Result<Option<Incoming>, DecodeError> {
+        while let Some((flags, frame)) = self.frame()? {
+            if flags.command() {
+                let command = Command::decode(&frame.into_bytes())?;
+                return Ok(Some(Incoming::Command(command)));
+            }
+            self.partial_bytes += frame.len() as u64;
+            self.partial.push(frame);
+            if !flags.more() {
+                self.partial_bytes = 0;
+                return Ok(Some(Incoming::Message(std::mem::take(&mut self.partial))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn frame(&mut self) -> Result<Option<(Flags, Frame)>, DecodeError> {
+        if let Some(body) = &mut self.body {
+            if !body.is_whole() {
+                return Ok(None);
+            }
+            let (flags, bytes, rest) = self.body.take().map(Body::finish).unwrap_or_default();
+            self.pages.append(&rest);
+            return self.unseal(flags, bytes).map(Some);
+        }
+        let ahead = self.pages.ahead();
+        let Some(header) = Header::read(ahead, self.version)? else {
+            self.whole = ahead.len() + 1;
+            return Ok(None);
+        };
+        let len = self.admit(header)?;
+        self.whole = header.head.saturating_add(len);
+        if self.pages.ahead().len() < self.whole {
+            if !self.pages.fits(self.whole) {
+                self.body = Some(Body::new(header.flags, len, self.pages.take_all(header.head)));
+            }
+            return Ok(None);
+        }
+        let taken = self.take(header, len)?;
+        self.pages.skip(self.whole);
+        self.whole = 1;
+        Ok(Some(taken))
+    }
+
+    /// Whether the limits let this frame in, and its length.
+    fn admit(&self, header: Header) -> Result<usize, DecodeError> {
+        let overhead = self.opener.as_ref().map_or(0, |opener| opener.overhead() as u64);
+        let bytes = header.body.saturating_sub(overhead);
+        if let Some(limit) = self.limits.frame_bytes_max.filter(|&limit| bytes > limit) {
+            return Err(DecodeError::FrameTooLong { bytes, limit });
+        }
+        let message = self.partial_bytes + bytes;
+        if let Some(limit) = self.limits.message_bytes_max.filter(|&limit| message > limit) {
+            return Err(DecodeError::MessageTooLong { bytes: message, limit });
+        }
+        let frames_max = self.limits.frames_max.max(1);
+        if self.partial.len() >= frames_max && !header.flags.command() {
+            return Err(DecodeError::TooManyFrames(frames_max));
+        }
+        usize::try_from(header.body)
+            .map_err(|_| DecodeError::FrameTooLong { bytes, limit: usize::MAX as u64 })
+    }
+
+    /// The frame with this head, which lies whole in the page, and is left there.
+    fn take(&mut self, header: Header, len: usize) -> Result<(Flags, Frame), DecodeError> {
+        let Some(opener) = &mut self.opener else {
+            return Ok((header.flags, self.pages.cut(header.head, len)));
+        };
+        let sealed = &self.pages.ahead()[header.head..header.head + len];
+        open(opener, &mut self.opened, header.flags, sealed)
+    }
+
+    /// A frame that had a buffer of its own.
+    fn unseal(&mut self, flags: Flags, bytes: Vec<u8>) -> Result<(Flags, Frame), DecodeError> {
+        match &mut self.opener {
+            None => Ok((flags, Frame::from(Bytes::from(bytes)))),
+            Some(opener) => open(opener, &mut self.opened, flags, &bytes),
+        }
+    }
+}
+
+/// Opens a sealed frame: a small one by way of `scratch`, a larger one into its own allocation.
+fn open(
+    opener: &mut Box<dyn Opener>,
+    scratch: &mut Vec<u8>,
+    flags: Flags,
+    sealed: &[u8],
+) -> Result<(Flags, Frame), DecodeError> {
+    // What is in the box says whether more follows.
+    if flags.more() {
+        return Err(CipherError::Clear.into());
+    }
+    let len = sealed.len().saturating_sub(opener.overhead());
+    if len <= Frame::INLINE_MAX {
+        scratch.clear();
+        let flags = opener.open(sealed, scratch)?;
+        return Ok((flags, Frame::copy_from_slice(scratch)));
+    }
+    let mut bytes = Vec::with_capacity(len);
+    let flags = opener.open(sealed, &mut bytes)?;
+    Ok((flags, Frame::from(bytes)))
+}

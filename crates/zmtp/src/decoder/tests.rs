@@ -1,0 +1,1 @@
+//! The decoder over a wire that splits, joins and lies.
