@@ -1,0 +1,75 @@
+//! What sockets of one program share: the driver, who authenticates peers, and the inproc names.
+//!
+//! Most programs never name a context: sockets live in [`Context::default`]. One of its own keeps a
+//! library's sockets and `inproc` names apart from those of the program around it.
+
+use std::fmt;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use crate::driver::{Driver, Forked};
+
+/// A context. Clones are the same context; it ends with its last socket and clone.
+///
+/// # Fork
+///
+/// A context belongs to the process that made it. In a forked child its sockets return an error,
+/// and [`Context::default`] is a new one.
+///
+/// ```
+/// use chaski_zmq::Context;
+///
+/// let context = Context::new();
+/// assert!(!context.same(&Context::default()));
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    driver: Driver,
+}
+
+impl Context {
+    /// A new context. Its thread is started when something first needs it.
+    pub fn new() -> Self {
+        Context { driver: Driver::new() }
+    }
+
+    /// Whether both are the same context.
+    pub fn same(&self, other: &Context) -> bool {
+        self.driver.same(&other.driver)
+    }
+
+    /// Its driver.
+    pub(crate) fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// Whether it may be used in this process.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`] if it was made by a parent of this process.
+    pub fn check(&self) -> Result<(), Forked> {
+        self.driver.origin().check()
+    }
+}
+
+impl Default for Context {
+    /// The context of sockets that are not given one. A process has one of them.
+    fn default() -> Self {
+        static DEFAULT: Mutex<Option<Context>> = Mutex::new(None);
+        let mut default = DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = default.as_ref().filter(|context| context.check().is_ok()) {
+            return context.clone();
+        }
+        let context = Context::new();
+        // The one of a parent process is not dropped: its thread does not exist here.
+        mem::forget(default.replace(context.clone()));
+        context
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}

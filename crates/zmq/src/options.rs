@@ -1,0 +1,443 @@
+//! The options of a socket: one table, and everything that follows from it.
+//!
+//! Each line of the table gives an option's name (libzmq's, in lower case), its type, its default
+//! and when a change takes effect. From it come a field of [`Options`], a method of [`Builder`], a
+//! variant of [`SocketOption`], a row of [`Options::table`], and what [`SocketOption::parse`]
+//! understands. An option that does not stand here does not exist, so that none can be set without
+//! effect.
+//!
+//! Times that libzmq gives in milliseconds are [`Duration`]s; its -1 ("for ever", "never", "as the
+//! system does") is `None`. In a text they are milliseconds, or have a unit: `250`, `250ms`, `2s`,
+//! `1m`, `-1`, `none`.
+
+mod check;
+mod text;
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use chaski_zmtp::{Kind, Message};
+
+use crate::context::Context;
+pub use text::Secret;
+use text::Text;
+
+/// When a change of an option takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At once.
+    Now,
+    /// For what is bound or connected from then on.
+    Next,
+    /// It can be given to the builder only.
+    Build,
+}
+
+/// A row of the table of options.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// What a text for it looks like.
+    pub syntax: &'static str,
+    /// When a change takes effect.
+    pub when: When,
+    /// The kinds of sockets that have it; empty if all do.
+    pub kinds: &'static [Kind],
+}
+
+/// An option that cannot be set so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// There is no such option.
+    #[error("there is no option {name:?}; Options::table lists those there are")]
+    Unknown {
+        /// The name given.
+        name: String,
+    },
+    /// The value is not one of those that the option may have.
+    #[error("the option {name} cannot have this value: {why}")]
+    Value {
+        /// Which option.
+        name: &'static str,
+        /// What is wrong with the value.
+        why: &'static str,
+    },
+    /// Sockets of this kind do not have it.
+    #[error("a {kind:?} socket has no option {name}")]
+    NotForKind {
+        /// Which option.
+        name: &'static str,
+        /// The kind of the socket.
+        kind: Kind,
+    },
+    /// It cannot change once the socket exists.
+    #[error("the option {name} is given to the builder, before the socket exists")]
+    TooLate {
+        /// Which option.
+        name: &'static str,
+    },
+    /// Two options contradict each other.
+    #[error("the options {first} and {second} cannot be set together")]
+    Conflict {
+        /// One.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+}
+
+/// A CURVE key: 32 bytes, in a text 40 characters of Z85 (RFC 32).
+pub type Key = [u8; 32];
+
+/// When a peer that we connect to is given up (libzmq: `ZMQ_RECONNECT_STOP`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReconnectStop {
+    /// Its host answered that nobody listens.
+    pub conn_refused: bool,
+    /// The handshake failed.
+    pub handshake_failed: bool,
+    /// The connection was up and is lost.
+    pub after_disconnect: bool,
+}
+
+/// How much is read from a connection at a time, and so how large the pages are that received
+/// messages are slices of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PageSize {
+    /// 4 KiB: many connections with little traffic.
+    Small,
+    /// Grows from 8 KiB to 256 KiB while reads fill it, and shrinks when they do not.
+    #[default]
+    Default,
+    /// 1 MiB: few connections with large messages.
+    Large,
+    /// This many bytes.
+    Custom(usize),
+}
+
+macro_rules! options {
+    ($(
+        $(#[doc = $doc:literal])+
+        $field:ident / $variant:ident: $type:ty, $argument:ty = $default:expr,
+            $when:ident $(for $($kind:ident)+)?;
+    )+) => {
+        /// What a socket is set to.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub struct Options {
+            $( $(#[doc = $doc])+ pub $field: $type, )+
+        }
+
+        impl Default for Options {
+            fn default() -> Self {
+                Options { $( $field: $default, )+ }
+            }
+        }
+
+        /// One option with its value, to be set while the socket lives.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum SocketOption {
+            $( $(#[doc = $doc])+ $variant($type), )+
+        }
+
+        impl SocketOption {
+            /// Reads an option from two texts: its name as libzmq has it, in lower case, and its
+            /// value.
+            ///
+            /// # Errors
+            ///
+            /// [`OptionError::Unknown`] or [`OptionError::Value`].
+            ///
+            /// ```
+            /// use chaski_zmq::SocketOption;
+            ///
+            /// let option = SocketOption::parse("sndhwm", "10")?;
+            /// assert_eq!(option, SocketOption::Sndhwm(10));
+            /// assert!(SocketOption::parse("warp_speed", "9").is_err());
+            /// # Ok::<(), chaski_zmq::OptionError>(())
+            /// ```
+            pub fn parse(name: &str, value: &str) -> Result<Self, OptionError> {
+                match name {
+                    $( stringify!($field) => <$type as Text>::read(value)
+                        .map(SocketOption::$variant)
+                        .map_err(|why| OptionError::Value { name: stringify!($field), why }), )+
+                    _ => Err(OptionError::Unknown { name: name.chars().take(64).collect() }),
+                }
+            }
+
+            /// Its row of the table.
+            pub fn info(&self) -> &'static OptionInfo {
+                let name = match self {
+                    $( SocketOption::$variant(_) => stringify!($field), )+
+                };
+                // Every variant has its row: both come from one line of the table.
+                TABLE.iter().find(|row| row.name == name).unwrap_or(&TABLE[0])
+            }
+        }
+
+        const TABLE: &[OptionInfo] = &[$( OptionInfo {
+            name: stringify!($field),
+            doc: concat!($($doc, "\n"),+),
+            syntax: <$type as Text>::SYNTAX,
+            when: When::$when,
+            kinds: &[$($(Kind::$kind),+)?],
+        }, )+];
+
+        impl Options {
+            /// Sets one of them, whatever it is. See [`Options::check`].
+            pub(crate) fn put(&mut self, option: SocketOption) {
+                match option {
+                    $( SocketOption::$variant(value) => self.$field = value, )+
+                }
+            }
+
+            /// The names of those that differ from `other`.
+            fn differing(&self, other: &Options) -> impl Iterator<Item = &'static str> + use<> {
+                [$( (stringify!($field), self.$field != other.$field), )+]
+                    .into_iter().filter_map(|(name, differs)| differs.then_some(name))
+            }
+        }
+
+        /// One method per option.
+        impl<S> Builder<S> {
+            $(
+                $(#[doc = $doc])+
+                #[allow(clippy::useless_conversion, reason = "some arguments have the type itself")]
+                pub fn $field(mut self, value: $argument) -> Self {
+                    self.options.$field = value.into();
+                    self
+                }
+            )+
+        }
+    };
+}
+
+options! {
+    /// How many messages may wait to be sent to each peer; 0 is no limit. Default 1000.
+    sndhwm / Sndhwm: u32, u32 = 1000, Next;
+    /// How many messages of each peer may have arrived before the user has taken them; 0 is no
+    /// limit. More stay with the peer. Default 1000.
+    rcvhwm / Rcvhwm: u32, u32 = 1000, Next;
+    /// How long a closed socket goes on sending what waits; `None` until all is sent. Default
+    /// `None`.
+    linger / Linger: Option<Duration>, impl Into<Option<Duration>> = None, Now;
+    /// How long `send` waits; `None` for ever. Default `None`.
+    sndtimeo / Sndtimeo: Option<Duration>, impl Into<Option<Duration>> = None, Now;
+    /// How long `recv` waits; `None` for ever. Default `None`.
+    rcvtimeo / Rcvtimeo: Option<Duration>, impl Into<Option<Duration>> = None, Now;
+    /// The identity by which a ROUTER knows this socket: up to 255 bytes, of which the first is not
+    /// 0. Empty (the default) lets the ROUTER choose.
+    routing_id / RoutingId: Vec<u8>, impl Into<Vec<u8>> = Vec::new(), Next;
+    /// The identity by which this socket is to know the peer that it connects to next.
+    connect_routing_id / ConnectRoutingId: Vec<u8>, impl Into<Vec<u8>> = Vec::new(),
+        Next for Router Stream;
+    /// Sends only to peers that are connected, instead of queueing for those that will be. Default
+    /// off.
+    immediate / Immediate: bool, bool = false, Next;
+    /// Keeps only the newest message in each direction and for each peer. Default off.
+    conflate / Conflate: bool, bool = false, Build for Pull Push Sub Pub Dealer;
+    /// How long to spin before sleeping in a call that waits. Default 0: not at all.
+    spin / Spin: Duration, Duration = Duration::ZERO, Now;
+    /// How much is read at a time. Default: learned from the traffic.
+    page_size / PageSize: PageSize, PageSize = PageSize::Default, Next;
+    /// The longest message that is received, in bytes; who sends a longer one is disconnected.
+    /// Default `None`: any.
+    maxmsgsize / Maxmsgsize: Option<u64>, impl Into<Option<u64>> = None, Next;
+
+    /// How long to wait before connecting again; the wait is random, up to twice this. `None`:
+    /// never again. Default 100 ms.
+    reconnect_ivl / ReconnectIvl: Option<Duration>, impl Into<Option<Duration>>
+        = Some(Duration::from_millis(100)), Next;
+    /// The wait doubles with each attempt, up to this. 0 (the default): it does not grow.
+    reconnect_ivl_max / ReconnectIvlMax: Duration, Duration = Duration::ZERO, Next;
+    /// What ends the attempts for good. Default nothing.
+    reconnect_stop / ReconnectStop: ReconnectStop, ReconnectStop = ReconnectStop {
+        conn_refused: false, handshake_failed: false, after_disconnect: false
+    }, Next;
+    /// How long an attempt to connect may take; 0 (the default): as long as the system tries.
+    connect_timeout / ConnectTimeout: Duration, Duration = Duration::ZERO, Next;
+    /// How long data may stay unacknowledged before the system gives the connection up
+    /// (`TCP_USER_TIMEOUT`); 0 (the default): as the system does.
+    tcp_maxrt / TcpMaxrt: Duration, Duration = Duration::ZERO, Next;
+    /// How long a handshake may take; 0 is no limit. Default 30 s.
+    handshake_ivl / HandshakeIvl: Duration, Duration = Duration::from_secs(30), Next;
+    /// How many connections of one listener may be in their handshake at once. Of more, the oldest
+    /// is dropped. Default 1024.
+    handshakes_max / HandshakesMax: u32, u32 = 1024, Next;
+
+    /// How often an idle connection is asked whether it is alive; 0 (the default): never.
+    heartbeat_ivl / HeartbeatIvl: Duration, Duration = Duration::ZERO, Next;
+    /// How long after the question something must have come. Default `None`: `heartbeat_ivl`.
+    heartbeat_timeout / HeartbeatTimeout: Option<Duration>, impl Into<Option<Duration>> = None,
+        Next;
+    /// How long the peer is to believe that we are alive without another word, to tenths of a
+    /// second; 0 (the default) says nothing.
+    heartbeat_ttl / HeartbeatTtl: Duration, Duration = Duration::ZERO, Next;
+
+    /// How many connections may wait to be accepted. Default 100.
+    backlog / Backlog: u32, u32 = 100, Next;
+    /// The system's send buffer, in bytes (`SO_SNDBUF`). Default `None`: as the system does.
+    sndbuf / Sndbuf: Option<u32>, impl Into<Option<u32>> = None, Next;
+    /// The system's receive buffer, in bytes (`SO_RCVBUF`). Default `None`: as the system does.
+    rcvbuf / Rcvbuf: Option<u32>, impl Into<Option<u32>> = None, Next;
+    /// The type of service of outgoing packets (`IP_TOS`, `IPV6_TCLASS`). Default 0.
+    tos / Tos: u32, u32 = 0, Next;
+    /// The priority of outgoing packets (`SO_PRIORITY`). Default 0.
+    priority / Priority: u32, u32 = 0, Next;
+    /// The network interface or VRF to use, and no other (`SO_BINDTODEVICE`). Default empty: any.
+    bindtodevice / Bindtodevice: String, impl Into<String> = String::new(), Next;
+    /// Whether `*` means IPv6 too, and whether a name may resolve to an IPv6 address. Default off;
+    /// numeric IPv6 addresses work in either case.
+    ipv6 / Ipv6: bool, bool = false, Next;
+    /// Whether the system probes idle connections (`SO_KEEPALIVE`). Default `None`: as the system
+    /// does.
+    tcp_keepalive / TcpKeepalive: Option<bool>, impl Into<Option<bool>> = None, Next;
+    /// How many probes may stay unanswered (`TCP_KEEPCNT`). Default `None`: as the system does.
+    tcp_keepalive_cnt / TcpKeepaliveCnt: Option<u32>, impl Into<Option<u32>> = None, Next;
+    /// How many seconds a connection is idle before it is probed (`TCP_KEEPIDLE`). Default `None`:
+    /// as the system does.
+    tcp_keepalive_idle / TcpKeepaliveIdle: Option<u32>, impl Into<Option<u32>> = None, Next;
+    /// The seconds between two probes (`TCP_KEEPINTVL`). Default `None`: as the system does.
+    tcp_keepalive_intvl / TcpKeepaliveIntvl: Option<u32>, impl Into<Option<u32>> = None, Next;
+    /// The SOCKS5 proxy to connect through, `host:port` (RFC 1928). Default empty: none.
+    socks_proxy / SocksProxy: String, impl Into<String> = String::new(), Next;
+    /// The user's name at the proxy (RFC 1929). Default empty: none is given.
+    socks_username / SocksUsername: String, impl Into<String> = String::new(), Next;
+    /// The password at the proxy.
+    socks_password / SocksPassword: Secret<String>, impl Into<Secret<String>>
+        = Secret::new(String::new()), Next;
+
+    /// Asks peers for a user's name and password (RFC 24). Default off.
+    plain_server / PlainServer: bool, bool = false, Next;
+    /// The user's name to give to a PLAIN server; with it the socket is a PLAIN client. Default
+    /// empty: it is none.
+    plain_username / PlainUsername: String, impl Into<String> = String::new(), Next;
+    /// The password to give to a PLAIN server.
+    plain_password / PlainPassword: Secret<String>, impl Into<Secret<String>>
+        = Secret::new(String::new()), Next;
+    /// Speaks CURVE as the server (RFC 26), with `curve_secretkey`. Default off.
+    curve_server / CurveServer: bool, bool = false, Next;
+    /// Our long-term public key. Default none: it follows from the secret key.
+    curve_publickey / CurvePublickey: Option<Key>, impl Into<Option<Key>> = None, Next;
+    /// Our long-term secret key.
+    curve_secretkey / CurveSecretkey: Secret<Option<Key>>, impl Into<Secret<Option<Key>>>
+        = Secret::new(None), Next;
+    /// The server's long-term public key; with it the socket is a CURVE client.
+    curve_serverkey / CurveServerkey: Option<Key>, impl Into<Option<Key>> = None, Next;
+    /// The domain in which peers are authenticated (RFC 27). With NULL, peers are authenticated only
+    /// if there is one. Default empty.
+    zap_domain / ZapDomain: String, impl Into<String> = String::new(), Next;
+    /// Refuses peers if nobody is there to authenticate them. Default off.
+    zap_enforce_domain / ZapEnforceDomain: bool, bool = false, Next;
+    /// Properties that the peer is told in the handshake, beside those of the protocol; their names
+    /// begin with `X-`. Default none.
+    metadata / Metadata: Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)> = Vec::new(), Next;
+
+    /// May send a new request before the reply to the last one came. Default off.
+    req_relaxed / ReqRelaxed: bool, bool = false, Now for Req;
+    /// Puts a number before each request and drops replies to older ones. Default off.
+    req_correlate / ReqCorrelate: bool, bool = false, Now for Req;
+    /// Sending to an identity that no peer has is an error, instead of losing the message. Default
+    /// off.
+    router_mandatory / RouterMandatory: bool, bool = false, Now for Router;
+    /// A new peer takes over an identity that is in use. Default off: it is refused.
+    router_handover / RouterHandover: bool, bool = false, Now for Router;
+    /// Sends an empty message to each new peer, so that a ROUTER there learns of us. Default off.
+    probe_router / ProbeRouter: bool, bool = false, Now for Router Dealer Req;
+    /// Shows every subscription, not only the first for its topic. Default off.
+    xpub_verbose / XpubVerbose: bool, bool = false, Now for Xpub;
+    /// The same for unsubscriptions too. Default off.
+    xpub_verboser / XpubVerboser: bool, bool = false, Now for Xpub;
+    /// Subscriptions are shown, and take effect when the user says so. Default off.
+    xpub_manual / XpubManual: bool, bool = false, Now for Xpub;
+    /// The same, and the next message goes only to who subscribed last. Default off.
+    xpub_manual_last_value / XpubManualLastValue: bool, bool = false, Now for Xpub;
+    /// A subscriber whose queue is full makes `send` wait, instead of losing the message. Default
+    /// off.
+    xpub_nodrop / XpubNodrop: bool, bool = false, Now for Xpub Pub;
+    /// Is sent to each new subscriber. Default a message without frames: none.
+    xpub_welcome_msg / XpubWelcomeMsg: Message, impl Into<Message> = Message::new(), Now for Xpub;
+    /// Passes every unsubscription on, not only the last for its topic. Default off.
+    xsub_verbose_unsubscribe / XsubVerboseUnsubscribe: bool, bool = false, Now for Xsub;
+    /// Only the first part of a message can be a subscription. Default off.
+    only_first_subscribe / OnlyFirstSubscribe: bool, bool = false, Now for Xpub Xsub;
+    /// A subscriber gets what it has *not* subscribed to. To be set at both sides. Default off.
+    invert_matching / InvertMatching: bool, bool = false, Now for Pub Xpub Sub;
+    /// Receives an empty message when a peer connects and when it disconnects. Default on.
+    stream_notify / StreamNotify: bool, bool = true, Now for Stream;
+}
+
+impl Options {
+    /// The table of options: every one there is.
+    pub fn table() -> &'static [OptionInfo] {
+        TABLE
+    }
+
+    /// Sets an option of a socket of this kind that exists already.
+    pub(crate) fn set(&mut self, kind: Kind, option: SocketOption) -> Result<When, OptionError> {
+        let info = option.info();
+        if info.when == When::Build {
+            return Err(OptionError::TooLate { name: info.name });
+        }
+        let mut changed = self.clone();
+        changed.put(option);
+        changed.check(kind)?;
+        *self = changed;
+        Ok(info.when)
+    }
+}
+
+/// Options being gathered for a socket of type `S`.
+///
+/// ```
+/// use chaski_zmq::Options;
+///
+/// assert_eq!(Options::default().sndhwm, 1000);
+/// assert!(Options::table().iter().any(|row| row.name == "sndhwm"));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is told to build"]
+pub struct Builder<S> {
+    pub(crate) kind: Kind,
+    pub(crate) options: Options,
+    pub(crate) context: Option<Context>,
+    socket: PhantomData<fn() -> S>,
+}
+
+impl<S> Builder<S> {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Builder { kind, options: Options::default(), context: None, socket: PhantomData }
+    }
+
+    /// The context to live in, instead of the default one.
+    pub fn context(mut self, context: &Context) -> Self {
+        self.context = Some(context.clone());
+        self
+    }
+
+    /// Sets an option whose value is at hand as a [`SocketOption`].
+    pub fn set(mut self, option: SocketOption) -> Self {
+        self.options.put(option);
+        self
+    }
+
+    /// Sets an option by its name, from a text.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionError::Unknown`] or [`OptionError::Value`].
+    pub fn set_by_name(self, name: &str, value: &str) -> Result<Self, OptionError> {
+        Ok(self.set(SocketOption::parse(name, value)?))
+    }
+
+    /// What has been gathered.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+}

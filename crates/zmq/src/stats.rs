@@ -1,0 +1,57 @@
+//! What a socket counts, for each of its peers.
+
+use crate::endpoint::Endpoint;
+
+/// A peer and what went to it and came from it. Counts begin when the peer is first known, and go
+/// on across connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// What was given to `connect`, or the endpoint that accepted it.
+    pub endpoint: Endpoint,
+    /// The other side's address, if there is one: `10.0.0.7:40112`.
+    pub address: Option<String>,
+    /// Whether messages can flow now.
+    pub connected: bool,
+    /// The kind of socket that the peer is, once known, by its name on the wire.
+    pub kind: Option<&'static str>,
+    /// The identity that the peer gave, if any.
+    pub identity: Vec<u8>,
+    /// The mechanism of the connection: `NULL`, `PLAIN` or `CURVE`.
+    pub mechanism: &'static str,
+    /// Messages that wait to be sent.
+    pub queued: u64,
+    /// Messages that were not sent because as many waited as may.
+    pub dropped: u64,
+    /// Messages given to the system.
+    pub sent: u64,
+    /// Bytes given to the system.
+    pub sent_bytes: u64,
+    /// Messages that came.
+    pub received: u64,
+    /// Bytes that came.
+    pub received_bytes: u64,
+    /// How many times a connection came up.
+    pub connections: u64,
+}
+
+impl PeerStats {
+    /// A peer of whom nothing is known but where it is.
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        PeerStats {
+            endpoint,
+            address: None,
+            connected: false,
+            kind: None,
+            identity: Vec::new(),
+            mechanism: "NULL",
+            queued: 0,
+            dropped: 0,
+            sent: 0,
+            sent_bytes: 0,
+            received: 0,
+            received_bytes: 0,
+            connections: 0,
+        }
+    }
+}
