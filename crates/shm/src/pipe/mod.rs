@@ -74,7 +74,7 @@
 //!
 //! As in the other patterns: each side writes its own half, sealed against everyone else, and
 //! nothing that is read from the other's is believed before it was checked. What a peer had
-//! published when it died is delivered, and then [`Error::Closed`](crate::Error::Closed) is.
+//! published when it died is delivered, and then [`Error::Closed`] is.
 
 mod bell;
 mod connect;

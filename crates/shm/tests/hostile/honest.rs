@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chaski_shm::{Client, Server};
+use chaski_shm::pipe::Pipe;
+use chaski_shm::{Client, Error, Server};
 
 use super::NAME;
 use super::processes::child;
@@ -39,4 +40,16 @@ pub(crate) fn server() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// The end of a pipe that sends back what it receives, until it is closed.
+pub(crate) fn pipe() -> ExitCode {
+    let mut pipe = Pipe::builder().connect_within(LONG).connect(NAME).expect("a listener");
+    loop {
+        match pipe.recv() {
+            Ok(record) => pipe.send(&[&record]).expect("the other end listens"),
+            Err(Error::Closed) => return ExitCode::SUCCESS,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

@@ -10,6 +10,7 @@
 //!     a server      <--->       honest clients, who check each byte
 //!                   <--->       a client that scribbles over all that it can write
 //!     a client      <--->       a server that does
+//!     ends of pipes <--->       ends of pipes that do, and one that sends back what it receives
 //! ```
 
 #[path = "../processes/mod.rs"]
@@ -17,6 +18,7 @@ mod processes;
 
 mod bells;
 mod honest;
+mod piped;
 mod scribble;
 mod strangers;
 mod victim;
@@ -36,11 +38,14 @@ fn main() -> ExitCode {
         Some("scribbling-client") => return scribble::client(),
         Some("scribbling-server") => return scribble::server(),
         Some("bells") => return bells::client(),
+        Some("echoing-pipe") => return honest::pipe(),
+        Some("scribbling-pipe") => return scribble::pipe(),
         Some(other) => panic!("no role {other}"),
     }
     runner::run(&[
         ("a_server_bears_clients_that_scribble", victim::of_clients),
         ("a_client_bears_a_server_that_scribbles", victim::of_a_server),
+        ("a_pipe_bears_a_peer_that_scribbles", piped::of_peers),
         ("a_server_bears_clients_that_spoil_their_doorbells", victim::of_bells),
         ("a_server_bears_strangers", strangers::come_in),
     ])

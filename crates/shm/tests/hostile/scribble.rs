@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chaski_shm::pipe::Pipe;
 use chaski_shm::{Client, Server};
 
 use super::NAME;
@@ -73,6 +74,29 @@ fn answer(dice: &mut Dice) {
             if !dice.one_in(16) {
                 let _ = request.reply(&vec![7; wanted]);
             }
+        }
+    }
+}
+
+/// The end of a pipe that sends and receives, and scribbles.
+pub(crate) fn pipe() -> ExitCode {
+    let seed = begin();
+    let mut dice = Dice::new(seed ^ 1);
+    loop {
+        let turn = dice.word();
+        let _ = catch_unwind(|| talk(&mut Dice::new(turn)));
+    }
+}
+
+fn talk(dice: &mut Dice) {
+    let limit = Duration::from_millis(50);
+    let Ok(mut pipe) = Pipe::builder().connect_within(limit).connect(NAME) else { return };
+    for _ in 0..REQUESTS * 2 {
+        let payload = vec![7; dice.below(30_000)];
+        let sent = pipe.send_timeout(&[&payload, b"-"], Duration::from_millis(1));
+        let got = pipe.recv_timeout(Duration::from_micros(dice.below(1000) as u64));
+        if sent.is_err() && got.is_err() && pipe.is_closed() {
+            return;
         }
     }
 }

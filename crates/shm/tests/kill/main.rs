@@ -61,7 +61,10 @@ fn main() -> ExitCode {
         None => {}
         Some("serve") => return serving::role(),
         Some("ask") => return asking::role(),
-        Some(name @ ("push" | "pull" | "publish" | "subscribe" | "notify")) => {
+        Some(
+            name
+            @ ("push" | "pull" | "publish" | "subscribe" | "notify" | "pipe" | "pipe-listener"),
+        ) => {
             return patterns::role(name);
         }
         Some(other) => panic!("no role {other}"),
@@ -74,6 +77,8 @@ fn main() -> ExitCode {
         ("publishers_may_die_at_every_step", patterns::publishers),
         ("subscribers_may_die_at_every_step", patterns::subscribers),
         ("notifiers_may_die_at_every_step", patterns::notifiers),
+        ("those_who_connect_a_pipe_may_die_at_every_step", patterns::pipes),
+        ("those_who_listen_for_pipes_may_die_at_every_step", patterns::pipe_listeners),
         ("every_step_was_somebodys_last", steps::all_were_fatal),
         ("a_server_may_die_at_any_time", deaths::at_any_time::<server_dies::Stage>),
         ("a_client_may_die_at_any_time", deaths::at_any_time::<client_dies::Stage>),

@@ -1,11 +1,15 @@
 //! The other patterns: who dies here sends or receives, publishes or subscribes, or rings; the
 //! other side lives in this process and goes on with the next.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use chaski_shm::pipe::{self, Pipe};
 use chaski_shm::{Error, Listener, Notifier, Publisher, Pull, Push, Server, Subscriber};
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::account::{Account, Event, Journal};
 use super::processes::census::Census;
@@ -148,6 +152,113 @@ pub(crate) fn notifiers() {
     stage.end();
 }
 
+/// Those who connect a pipe die: what they were told is sent is received, whole and once, and each
+/// end of a pipe is told.
+pub(crate) fn pipes() {
+    let stage = Stage::new("pipe");
+    let mut listener = pipe::Listener::bind(NAME).expect("the name is free");
+    let mut far = Far::new(stage.journal());
+    stage.lives(|ended| {
+        // More than one, where one died between its pipe and its end.
+        while let Some(pipe) = listener.try_accept().expect("it listens") {
+            far.pipes.push(pipe);
+        }
+        far.echo() && ended
+    });
+    assert!(stage.account().answered > 0);
+    drop((listener, far));
+    stage.end();
+}
+
+/// Those who listen for pipes die: who connects finds the next.
+pub(crate) fn pipe_listeners() {
+    let stage = Stage::new("pipe-listener");
+    let mut far = Far::new(stage.journal());
+    stage.lives(|ended| {
+        if far.pipes.is_empty() && !ended {
+            let pipe = Pipe::builder().connect_within(Duration::from_millis(2)).connect(NAME);
+            far.pipes.extend(pipe);
+        }
+        far.echo() && ended
+    });
+    assert!(stage.account().answered > 0);
+    drop(far);
+    stage.end();
+}
+
+/// The ends of pipes that live on: they send back what they receive, in two parts.
+struct Far {
+    pipes: Vec<Pipe>,
+    journal: Journal,
+}
+
+impl Far {
+    fn new(journal: Journal) -> Far {
+        Far { pipes: Vec::new(), journal }
+    }
+
+    /// Whether nobody is connected any more.
+    fn echo(&mut self) -> bool {
+        let Far { pipes, journal } = self;
+        pipes.retain_mut(|pipe| {
+            let record = match pipe.recv_timeout(MOMENT) {
+                Ok(record) => record,
+                Err(Error::TimedOut) => return true,
+                Err(Error::Closed) => return false,
+                Err(error) => panic!("receiving: {error}"),
+            };
+            let wish = Wish::of(&record).expect("a record as it was sent");
+            journal.note(Event::Executed, wish.id);
+            let (head, tail) = record.split_at(record.len() / 3);
+            match pipe.send(&[head, tail]) {
+                Ok(()) => true,
+                // What it had sent before is still to be received.
+                Err(Error::Closed) => true,
+                Err(error) => panic!("sending: {error}"),
+            }
+        });
+        pipes.is_empty()
+    }
+}
+
+/// The pipe of one that may die: each record comes back, waited for in a loop of its own.
+fn ping(
+    pipe: Pipe,
+    ids: &mut Range<u64>,
+    journal: &mut Journal,
+    dice: &mut Dice,
+) -> Result<(), Error> {
+    let (mut sender, mut receiver) = pipe.split();
+    let (bell, mut page) = (sender.bell(), Vec::new());
+    for id in ids {
+        let wish = message(id, dice);
+        let request = wish.request();
+        let parts = request.split_at(dice.below(request.len()));
+        journal.note(Event::Sent, id);
+        while sender.arm(request.len()) {
+            sleep_on(&bell);
+        }
+        sender.try_send(&[parts.0, parts.1])?;
+        page.clear();
+        while receiver.try_append(&mut page)?.is_none() {
+            if receiver.arm() {
+                sleep_on(&bell);
+            }
+        }
+        receiver.release();
+        assert!(page == request, "what came back of {id:#x}");
+        journal.note(Event::Answered, id);
+    }
+    Ok(())
+}
+
+/// Sleeps on a pipe's descriptor.
+fn sleep_on(bell: &pipe::Bell) {
+    let mut fds = [PollFd::new(bell, PollFlags::IN)];
+    poll(&mut fds, None).expect("a descriptor");
+    bell.clear();
+}
+
 /// A message, now and then one that does not fit into a ring.
 fn message(id: u64, dice: &mut Dice) -> Wish {
     let len = 16 + if dice.one_in(12) { dice.below(150_000) } else { dice.below(2000) };
@@ -244,6 +355,23 @@ pub(crate) fn role(name: &str) -> ExitCode {
             for _ in 0..many {
                 let message = pull.recv().expect("it sends");
                 journal.note(Event::Executed, Wish::of(&message).expect("as it was sent").id);
+            }
+        }
+        "pipe" => {
+            let pipe = Pipe::builder().connect_within(LONG).connect(NAME).expect("it is there");
+            let mut ids = first..first.saturating_add(many);
+            ping(pipe, &mut ids, &mut journal, &mut dice).expect("the other end lives");
+        }
+        "pipe-listener" => {
+            let mut listener = pipe::Listener::bind(NAME).expect("the name is free");
+            let mut ids = first..first.saturating_add(many);
+            // Who could not wait for the end of the handshake is gone, and comes again.
+            while !ids.is_empty() {
+                let pipe = listener.accept().expect("it listens");
+                match ping(pipe, &mut ids, &mut journal, &mut dice) {
+                    Ok(()) | Err(Error::Closed) => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
         "publish" => {

@@ -10,7 +10,7 @@ use super::runner::progress;
 const ROLE: &str = "CHASKI_TEST_ROLE";
 
 /// Roles that may end in any way.
-const HOSTILE: [&str; 3] = ["scribbling-client", "scribbling-server", "bells"];
+const HOSTILE: [&str; 4] = ["scribbling-client", "scribbling-server", "scribbling-pipe", "bells"];
 
 /// How long a child that has been told to end may take.
 const PATIENCE: Duration = Duration::from_secs(60);
