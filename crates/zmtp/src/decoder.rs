@@ -22,6 +22,9 @@
 //!
 //! A frozen page whose slices are all dropped is read into again, and never zeroed.
 //!
+//! On an encrypted connection a sealed frame is copied out of the page, which then is never frozen,
+//! and opened in its new place: an allocation for all frames that were read at once.
+//!
 //! # What a peer can make us hold
 //!
 //! A buffer of its own grows with what came: at most to twice of it and 1 MiB. [`Limits`] bounds
@@ -32,7 +35,9 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
 
 use crate::command::Command;
 use crate::error::{CipherError, DecodeError};
@@ -74,8 +79,8 @@ pub struct Decoder {
     version: Version,
     limits: Limits,
     opener: Option<Box<dyn Opener>>,
-    /// Where small frames are opened into.
-    opened: Vec<u8>,
+    /// Where sealed frames are opened, in room for all that was read with the first of them.
+    opened: BytesMut,
     /// The frame being read into a buffer of its own.
     body: Option<Body>,
     /// How many bytes the next frame has that is in the page in part, its head included.
@@ -100,7 +105,7 @@ impl Decoder {
             version,
             limits,
             opener,
-            opened: Vec::new(),
+            opened: BytesMut::new(),
             body: None,
             whole: 1,
             partial: Message::new(),
@@ -159,7 +164,7 @@ impl Decoder {
     /// [`Decoder::room`] allocates again.
     pub fn rest(&mut self) {
         self.pages.rest();
-        self.opened = Vec::new();
+        self.opened = BytesMut::new();
     }
 
     fn next_of_any_size(&mut self) -> Result<Option<Incoming>, DecodeError> {
@@ -182,6 +187,7 @@ impl Decoder {
                 let command = Command::decode(&frame.into_bytes())?;
                 return Ok(Some(Incoming::Command(command)));
             }
+            self.check_count()?;
             self.partial_bytes += frame.len() as u64;
             self.partial.push(frame);
             if !flags.more() {
@@ -231,12 +237,21 @@ impl Decoder {
         if let Some(limit) = self.limits.message_bytes_max.filter(|&limit| message > limit) {
             return Err(DecodeError::MessageTooLong { bytes: message, limit });
         }
-        let frames_max = self.limits.frames_max.max(1);
-        if self.partial.len() >= frames_max && !header.flags.command() {
-            return Err(DecodeError::TooManyFrames(frames_max));
+        if !header.flags.command() {
+            self.check_count()?;
         }
         usize::try_from(header.body)
             .map_err(|_| DecodeError::FrameTooLong { bytes, limit: usize::MAX as u64 })
+    }
+
+    /// Whether the message may have one more frame. Asked as soon as that is known to be no
+    /// command, and again once it is opened: the head of a sealed frame need not tell.
+    fn check_count(&self) -> Result<(), DecodeError> {
+        let frames_max = self.limits.frames_max.max(1);
+        if self.partial.len() < frames_max {
+            return Ok(());
+        }
+        Err(DecodeError::TooManyFrames(frames_max))
     }
 
     /// The frame with this head, which lies whole in the page, and is left there.
@@ -244,37 +259,39 @@ impl Decoder {
         let Some(opener) = &mut self.opener else {
             return Ok((header.flags, self.pages.cut(header.head, len)));
         };
-        let sealed = &self.pages.ahead()[header.head..header.head + len];
-        open(opener, &mut self.opened, header.flags, sealed)
+        let ahead = self.pages.ahead();
+        let page = &mut self.opened;
+        page.clear();
+        if page.capacity() < len && !page.try_reclaim(ahead.len()) {
+            *page = BytesMut::with_capacity(ahead.len());
+        }
+        page.extend_from_slice(&ahead[header.head..header.head + len]);
+        let (flags, body) = open(opener, header.flags, page)?;
+        if body.len() <= Frame::INLINE_MAX {
+            return Ok((flags, Frame::copy_from_slice(&page[body])));
+        }
+        Ok((flags, Frame::from(page.split().freeze().slice(body))))
     }
 
     /// A frame that had a buffer of its own.
-    fn unseal(&mut self, flags: Flags, bytes: Vec<u8>) -> Result<(Flags, Frame), DecodeError> {
-        match &mut self.opener {
-            None => Ok((flags, Frame::from(Bytes::from(bytes)))),
-            Some(opener) => open(opener, &mut self.opened, flags, &bytes),
-        }
+    fn unseal(&mut self, flags: Flags, mut bytes: Vec<u8>) -> Result<(Flags, Frame), DecodeError> {
+        let Some(opener) = &mut self.opener else {
+            return Ok((flags, Frame::from(Bytes::from(bytes))));
+        };
+        let (flags, body) = open(opener, flags, &mut bytes)?;
+        Ok((flags, Frame::from(Bytes::from(bytes).slice(body))))
     }
 }
 
-/// Opens a sealed frame: a small one by way of `scratch`, a larger one into its own allocation.
+/// Opens a sealed frame in its place.
 fn open(
     opener: &mut Box<dyn Opener>,
-    scratch: &mut Vec<u8>,
     flags: Flags,
-    sealed: &[u8],
-) -> Result<(Flags, Frame), DecodeError> {
+    sealed: &mut [u8],
+) -> Result<(Flags, Range<usize>), DecodeError> {
     // What is in the box says whether more follows.
     if flags.more() {
         return Err(CipherError::Clear.into());
     }
-    let len = sealed.len().saturating_sub(opener.overhead());
-    if len <= Frame::INLINE_MAX {
-        scratch.clear();
-        let flags = opener.open(sealed, scratch)?;
-        return Ok((flags, Frame::copy_from_slice(scratch)));
-    }
-    let mut bytes = Vec::with_capacity(len);
-    let flags = opener.open(sealed, &mut bytes)?;
-    Ok((flags, Frame::from(bytes)))
+    Ok(opener.open(sealed)?)
 }

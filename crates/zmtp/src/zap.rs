@@ -137,10 +137,7 @@ impl Request {
         }
         let request = Request {
             id: id.clone(),
-            origin: Origin {
-                domain: text("domain", domain)?,
-                address: text("address", address)?,
-            },
+            origin: Origin { domain: text("domain", domain)?, address: text("address", address)? },
             identity: identity.clone(),
             mechanism: text("mechanism", mechanism)?,
             credentials: credentials.to_vec(),
@@ -369,4 +366,147 @@ fn text(what: &'static str, frame: &Frame) -> Result<String, ZapError> {
     }
     let text = std::str::from_utf8(frame).map_err(|_| ZapError::NotText(what))?;
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin { domain: "test".into(), address: "192.168.55.1".into() }
+    }
+
+    fn request(mechanism: &str, credentials: &[&[u8]]) -> Request {
+        let frames = credentials.iter().map(|&bytes| Frame::from(bytes));
+        let mut request = origin().request(mechanism, b"BOB", frames);
+        request.id = Frame::from("0001");
+        request
+    }
+
+    /// The examples of RFC 27, less the delimiter.
+    #[test]
+    fn requests_have_the_frames_of_the_rfc() {
+        let null = ["1.0", "0001", "test", "192.168.55.1", "BOB", "NULL"];
+        assert_eq!(request("NULL", &[]).encode(), Message::from_iter(null));
+        let plain = ["1.0", "0001", "test", "192.168.55.1", "BOB", "PLAIN", "admin", "secret"];
+        let asked = request("PLAIN", &[b"admin", b"secret"]);
+        assert_eq!(asked.encode(), Message::from_iter(plain));
+        let shown = Presented::Plain { username: b"admin", password: b"secret" };
+        assert_eq!(asked.presented(), Ok(shown));
+    }
+
+    #[test]
+    fn a_reply_has_the_frames_of_the_rfc() {
+        let message = Message::from_iter(["1.0", "0001", "200", "OK", "joe", ""]);
+        let reply = Reply::grant(&request("NULL", &[]), "joe");
+        assert_eq!(reply.encode(), message);
+        assert_eq!(Reply::decode(&message), Ok(reply));
+    }
+
+    #[test]
+    fn a_curve_request_shows_the_key() {
+        let key = PublicKey::from_bytes([7; 32]);
+        let asked = request("CURVE", &[key.as_bytes()]);
+        let got = Request::decode(&asked.encode()).unwrap();
+        assert_eq!(got.presented(), Ok(Presented::Curve(key)));
+    }
+
+    #[test]
+    fn credentials_are_those_of_their_mechanism() {
+        let long = [b'x'; 256];
+        let wrong: [(&str, &[&[u8]]); 7] = [
+            ("NULL", &[b"admin"]),
+            ("PLAIN", &[]),
+            ("PLAIN", &[b"admin"]),
+            ("PLAIN", &[b"admin", &long]),
+            ("CURVE", &[]),
+            ("CURVE", &[&[0; 31]]),
+            ("CURVE", &[&[0; 32], &[0; 32]]),
+        ];
+        for (mechanism, credentials) in wrong {
+            let error = Request::decode(&request(mechanism, credentials).encode()).unwrap_err();
+            assert_eq!(error, ZapError::Credentials(mechanism.into()));
+        }
+        let other = request("GSSAPI", &[b"principal"]);
+        assert_eq!(Request::decode(&other.encode()), Ok(other));
+    }
+
+    /// A message whose frame at `at` is another one.
+    fn with_frame(message: &Message, at: usize, frame: &[u8]) -> Message {
+        let frames = message.iter().enumerate();
+        frames.map(|(place, old)| if place == at { frame.into() } else { old.clone() }).collect()
+    }
+
+    #[test]
+    fn an_error_says_which_frame_is_wrong() {
+        let good = request("NULL", &[]).encode();
+        let error = |at, frame: &[u8]| Request::decode(&with_frame(&good, at, frame)).unwrap_err();
+        let long = [b'x'; 256];
+        assert_eq!(error(0, b"2.0"), ZapError::Version("2.0".into()));
+        assert_eq!(error(2, &long), ZapError::TooLong("domain", 256));
+        assert_eq!(error(3, b"\xFF"), ZapError::NotText("address"));
+        assert_eq!(error(4, &long), ZapError::TooLong("identity", 256));
+        assert_eq!(error(5, b""), ZapError::NoMechanism);
+        assert_eq!(Request::decode(&Message::new()), Err(ZapError::Frames(0)));
+
+        let good = Reply::grant(&request("NULL", &[]), "joe").encode();
+        let error = |at, frame: &[u8]| Reply::decode(&with_frame(&good, at, frame)).unwrap_err();
+        assert_eq!(error(0, b""), ZapError::Version(String::new()));
+        for status in ["", "20", "100", "201", "600", "2000"] {
+            assert_eq!(error(2, status.as_bytes()), ZapError::Status(status.into()));
+        }
+        assert_eq!(error(3, &long), ZapError::TooLong("status text", 256));
+        assert_eq!(error(4, b"\xC0"), ZapError::NotText("user id"));
+        assert!(matches!(error(5, b"\x04na"), ZapError::Metadata(_)));
+        assert_eq!(Reply::decode(&good.clone().with("")), Err(ZapError::Frames(7)));
+    }
+
+    #[test]
+    fn a_reply_to_another_request_is_told_from_ours() {
+        let ours = request("NULL", &[]);
+        let mut other = ours.clone();
+        other.id = Frame::from("0002");
+        assert!(Reply::grant(&ours, "").answers(&ours));
+        assert!(!Reply::grant(&other, "").answers(&ours));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let asked = request("PLAIN", &[b"admin", b"secret"]);
+        let shown = format!("{asked:?} {:?}", asked.presented().unwrap());
+        assert!(shown.contains("admin") && !shown.contains("secret"), "{shown}");
+    }
+
+    fn frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let known = prop::sample::select(vec![
+            &b"1.0"[..],
+            b"200",
+            b"NULL",
+            b"PLAIN",
+            b"CURVE",
+            b"",
+            b"\x01A\0\0\0\x01B",
+        ]);
+        let frame = prop_oneof![
+            known.prop_map(<[u8]>::to_vec),
+            prop::collection::vec(any::<u8>(), 0..300),
+        ];
+        prop::collection::vec(frame, 0..10)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_the_same(frames in frames()) {
+            let mut message = Message::from("1.0");
+            message.extend(frames);
+            if let Ok(request) = Request::decode(&message) {
+                prop_assert_eq!(request.encode(), message.clone());
+            }
+            if let Ok(reply) = Reply::decode(&message) {
+                prop_assert_eq!(reply.encode(), message);
+            }
+        }
+    }
 }

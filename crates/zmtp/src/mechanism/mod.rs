@@ -14,6 +14,8 @@ pub mod curve;
 mod null;
 mod plain;
 
+use std::ops::Range;
+
 use crate::error::{CipherError, HandshakeError};
 use crate::frame::Flags;
 use crate::keys::{KeyPair, PublicKey};
@@ -144,14 +146,13 @@ pub trait Sealer: Send {
 
 /// Decrypts what comes in on one connection.
 pub trait Opener: Send {
-    /// Opens the body of a frame from the wire, appends the body it carries to `out`, and tells its
-    /// flags.
+    /// Opens the body of a frame from the wire in its place, and tells the flags of the frame it
+    /// carries and where in `sealed` the body of that lies.
     ///
     /// # Errors
     ///
-    /// If it was not sealed by the peer, or not in this place: the connection must be closed. What
-    /// was appended to `out` is not to be used then.
-    fn open(&mut self, sealed: &[u8], out: &mut Vec<u8>) -> Result<Flags, CipherError>;
+    /// If it was not sealed by the peer, or not in this place: the connection must be closed.
+    fn open(&mut self, sealed: &mut [u8]) -> Result<(Flags, Range<usize>), CipherError>;
 
     /// How many bytes a sealed body is longer than what it carries.
     fn overhead(&self) -> usize;

@@ -109,11 +109,7 @@ impl CurveClient {
         let metadata = local.accept(&metadata, "READY")?;
         let sealer = Sealer::new(session.clone(), message::FROM_CLIENT, INITIATE_NUMBER + 1);
         let opener = Opener::new(session, message::FROM_SERVER, ready.nonce);
-        Ok(Secured {
-            metadata,
-            sealer: Some(Box::new(sealer)),
-            opener: Some(Box::new(opener)),
-        })
+        Ok(Secured { metadata, sealer: Some(Box::new(sealer)), opener: Some(Box::new(opener)) })
     }
 }
 
@@ -136,9 +132,7 @@ impl Machine for CurveClient {
                 self.state = self.welcome(&greeted, local, data, out)?;
                 Ok(Step::More)
             }
-            (State::Ready(session), b"READY") => {
-                self.ready(session, local, data).map(Step::Done)
-            }
+            (State::Ready(session), b"READY") => self.ready(session, local, data).map(Step::Done),
             _ => Err(unexpected(name)),
         }
     }
@@ -151,5 +145,25 @@ impl Machine for CurveClient {
     /// Only the server may (RFC 26, "Overall Operation of CurveZMQ").
     fn may_refuse(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{alice, bob, unhex};
+    use super::*;
+
+    #[test]
+    fn hello_is_what_libsodium_makes_of_the_same_keys() {
+        let client = CurveClient::new(bob().public(), KeyPair::generate().unwrap());
+        let mut out = Vec::new();
+        client.hello(alice(), &mut out).unwrap();
+        let hello = "0548454c4c4f 0100 000000000000000000000000000000000000000000000000000000000000
+            000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+            8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a 0000000000000001
+            95046e38cc9d8b0364c90052be9e5daefeb4d0a8f658f4bf88eb41ee777328cd503ac4fde80525f5
+            1a6fde46341041b47cbfb6a2df3a2c9f5d918057649fa8ea9be18348da5ecdf40d25417792058946";
+        assert_eq!(out[..2], [4, 200]);
+        assert_eq!(out[2..], unhex(hello));
     }
 }

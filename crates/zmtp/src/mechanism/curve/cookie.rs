@@ -59,12 +59,7 @@ impl CookieKeys {
     }
 
     /// The cookie of a connection's transient keys.
-    pub(super) fn seal(
-        &self,
-        name: &CookieName,
-        client: &PublicKey,
-        secret: &SecretKey,
-    ) -> Cookie {
+    pub(super) fn seal(&self, name: &CookieName, client: &PublicKey, secret: &SecretKey) -> Cookie {
         let mut cookie = [0; 96];
         cookie[..16].copy_from_slice(name);
         cookie[32..64].copy_from_slice(client.as_bytes());

@@ -10,7 +10,9 @@ pub enum CurveError {
     #[error("peer speaks CurveZMQ {0}.{1}, only 1.0 is known")]
     Version(u8, u8),
     /// HELLO does not open.
-    #[error("HELLO does not open: the client was given another key for this server, or it is forged")]
+    #[error(
+        "HELLO does not open: the client was given another key for this server, or it is forged"
+    )]
     Hello,
     /// WELCOME does not open.
     #[error("WELCOME does not open: the server has another key than the one given for it")]

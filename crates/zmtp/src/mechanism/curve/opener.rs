@@ -1,8 +1,8 @@
 //! What is received: MESSAGE commands become frames.
 
-use std::mem;
+use std::ops::Range;
 
-use super::boxes::{BoxKey, Nonce};
+use super::boxes::{BoxKey, Nonce, Tag};
 use super::{OVERHEAD_BYTES, message};
 use crate::error::CipherError;
 use crate::frame::Flags;
@@ -23,50 +23,42 @@ impl Opener {
         Opener { key, prefix, last }
     }
 
-    /// The nonce of a MESSAGE and its box.
-    fn split<'a>(&self, sealed: &'a [u8]) -> Result<(u64, &'a [u8]), CipherError> {
-        let rest = sealed.strip_prefix(message::NAME).ok_or(CipherError::Clear)?;
-        if sealed.len() < OVERHEAD_BYTES {
-            return Err(CipherError::Short(sealed.len()));
+    /// The nonce of a MESSAGE, the tag of its box, and what is encrypted.
+    fn split<'a>(
+        &self,
+        sealed: &'a mut [u8],
+    ) -> Result<(u64, &'a mut Tag, &'a mut [u8]), CipherError> {
+        let len = sealed.len();
+        if !sealed.starts_with(message::NAME) {
+            return Err(CipherError::Clear);
         }
-        let (number, boxed) = rest.split_first_chunk().ok_or(CipherError::Short(sealed.len()))?;
+        if len < OVERHEAD_BYTES {
+            return Err(CipherError::Short(len));
+        }
+        let fields = sealed[message::NAME.len()..].split_first_chunk_mut();
+        let (number, boxed) = fields.ok_or(CipherError::Short(len))?;
+        let (tag, text) = boxed.split_first_chunk_mut().ok_or(CipherError::Short(len))?;
         let number = u64::from_be_bytes(*number);
         if number <= self.last {
             return Err(CipherError::Replay);
         }
-        Ok((number, boxed))
+        Ok((number, tag, text))
     }
 }
 
 impl mechanism::Opener for Opener {
-    fn open(&mut self, sealed: &[u8], out: &mut Vec<u8>) -> Result<Flags, CipherError> {
-        let (number, boxed) = self.split(sealed)?;
+    fn open(&mut self, sealed: &mut [u8]) -> Result<(Flags, Range<usize>), CipherError> {
+        let body = OVERHEAD_BYTES..sealed.len();
+        let (number, tag, text) = self.split(sealed)?;
         let nonce = Nonce::short(self.prefix, number);
-        let octet = open_onto(&self.key, &nonce, boxed, out).ok_or(CipherError::Forged)?;
+        self.key.open(&nonce, tag, text).ok_or(CipherError::Forged)?;
         self.last = number;
-        message::flags(octet).ok_or(CipherError::Flags(octet))
+        let octet = text[0];
+        let flags = message::flags(octet).ok_or(CipherError::Flags(octet))?;
+        Ok((flags, body))
     }
 
     fn overhead(&self) -> usize {
         OVERHEAD_BYTES
     }
-}
-
-/// Opens a box onto the end of `out`, less its first byte, the flags, which is the answer.
-///
-/// Flags and body are encrypted as one. So that the body need not be moved afterwards, the byte
-/// before it in `out` is lent to the flags meanwhile, if there is one.
-fn open_onto(key: &BoxKey, nonce: &Nonce, boxed: &[u8], out: &mut Vec<u8>) -> Option<u8> {
-    let (tag, text) = boxed.split_first_chunk()?;
-    let (&sealed_flags, body) = text.split_first()?;
-    let Some(before) = out.len().checked_sub(1) else {
-        out.extend_from_slice(text);
-        key.open(nonce, tag, out)?;
-        return Some(out.remove(0));
-    };
-    out.extend_from_slice(body);
-    let lent = mem::replace(&mut out[before], sealed_flags);
-    let opened = key.open(nonce, tag, &mut out[before..]);
-    let flags = mem::replace(&mut out[before], lent);
-    opened.map(|()| flags)
 }

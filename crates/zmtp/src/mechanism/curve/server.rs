@@ -197,3 +197,41 @@ impl Machine for CurveServer {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{alice, bob};
+    use super::*;
+
+    /// Whether Bob, in the connection of `transient` (C' and S'), believes that the client is
+    /// Alice if this is in the box of a vouch that `author` sealed.
+    fn believes(author: &KeyPair, inside: [&PublicKey; 2], transient: [&KeyPair; 2]) -> bool {
+        let [ours, theirs] = transient;
+        let nonce = Nonce::long(commands::VOUCH_NONCE, &[9; 16]);
+        let mut boxed = Vec::new();
+        let key = BoxKey::between(&ours.public(), author.secret()).unwrap();
+        key.seal_onto(&nonce, &inside.map(|key| &key.as_bytes()[..]), &mut boxed);
+        let client = alice().public();
+        let vouched = Vouched {
+            client: client.as_bytes(),
+            nonce: &[9; 16],
+            boxed: boxed.as_slice().try_into().unwrap(),
+            metadata: &[],
+        };
+        let server = CurveServer::new(bob(), CookieKeys::new().unwrap());
+        server.check_vouch(&vouched, &theirs.public(), ours).is_ok()
+    }
+
+    #[test]
+    fn only_alice_vouches_for_alice_and_to_whom_she_means() {
+        let [ours, theirs, other] = [(); 3].map(|()| KeyPair::generate().unwrap());
+        let transient = [&ours, &theirs];
+        let meant = [&theirs.public(), &bob().public()];
+        assert!(believes(&alice(), meant, transient));
+        assert!(!believes(&other, meant, transient));
+        // A server that Alice meant cannot pass her vouch on to Bob.
+        assert!(!believes(&alice(), [&theirs.public(), &other.public()], transient));
+        // Nor can one connection's vouch serve another.
+        assert!(!believes(&alice(), [&other.public(), &bob().public()], transient));
+    }
+}
