@@ -22,7 +22,8 @@ use super::{
     Lacks, Library, Read, Role, Socket, Spec, TOPIC_BYTES, Transport, is_wanted, run_at_once,
 };
 
-/// What one write carries where messages are put together, and one read where they are many.
+/// What one write carries where messages are put together, and one read where they are many. A
+/// message that is longer is read by itself.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Longest frame that is put together with others.
@@ -160,7 +161,7 @@ impl<M: Manner> Streams<M> {
             }
         }
         let header = header(spec.bytes);
-        let buffer = vec![0; BLOCK_BYTES.max(2 * (spec.bytes + header.len()))];
+        let buffer = vec![0; BLOCK_BYTES.max(spec.bytes + header.len())];
         let block = Vec::with_capacity(BLOCK_BYTES);
         Ok(Streams {
             streams,

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use anyhow::{Context, Result, bail, ensure};
 
 /// signature, version 3.0, mechanism, not a server, filler.
-const GREETING_BYTES: usize = 64;
+pub const GREETING_BYTES: usize = 64;
 
 /// Flag of a frame that is a command.
 const COMMAND: u8 = 4;
@@ -33,7 +33,7 @@ impl Dealer {
         let mut theirs = [0; GREETING_BYTES];
         stream.read_exact(&mut theirs)?;
         ensure!(theirs[10] >= 3, "the ROUTER speaks version {}", theirs[10]);
-        stream.write_all(&ready())?;
+        stream.write_all(&ready(b"DEALER"))?;
         take_ready(&mut stream)?;
         Ok(Dealer(stream))
     }
@@ -44,7 +44,7 @@ impl Dealer {
     }
 }
 
-fn greeting() -> [u8; GREETING_BYTES] {
+pub fn greeting() -> [u8; GREETING_BYTES] {
     let mut greeting = [0; GREETING_BYTES];
     (greeting[0], greeting[9]) = (0xFF, 0x7F);
     greeting[10] = 3;
@@ -52,12 +52,13 @@ fn greeting() -> [u8; GREETING_BYTES] {
     greeting
 }
 
-fn ready() -> Vec<u8> {
-    let body = [&b"\x05READY\x0BSocket-Type"[..], &6_u32.to_be_bytes(), b"DEALER"].concat();
+/// The command READY of a socket of this type, which is six letters long.
+pub fn ready(kind: &[u8; 6]) -> Vec<u8> {
+    let body = [&b"\x05READY\x0BSocket-Type"[..], &6_u32.to_be_bytes(), kind].concat();
     [&[COMMAND, body.len() as u8], &body[..]].concat()
 }
 
-fn take_ready(stream: &mut TcpStream) -> Result<()> {
+pub fn take_ready(stream: &mut TcpStream) -> Result<()> {
     let mut flags = [0];
     stream.read_exact(&mut flags)?;
     let mut length = [0; 8];
@@ -70,7 +71,7 @@ fn take_ready(stream: &mut TcpStream) -> Result<()> {
     let mut body = vec![0; length as usize];
     stream.read_exact(&mut body)?;
     if flags[0] & COMMAND == 0 || !body.starts_with(b"\x05READY") {
-        bail!("the ROUTER is not ready");
+        bail!("the other side is not ready");
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub mod dealers;
 mod keys;
 pub mod libzmq;
 pub mod ring;
+pub mod router;
 
 #[cfg(feature = "zmq-rivals")]
 pub mod monocoque;
@@ -36,8 +37,7 @@ use crate::workloads::side::turn_dir;
 use keys::{CLIENT_KEYS, Keys, SERVER_KEYS};
 
 /// Those who take part, by the names of their packages; libzmq is found at run time.
-pub const PACKAGES: [&str; 6] =
-    ["chaski-ring", "libloading", "monocoque-rs", "omq-tokio", "rzmq", "zeromq"];
+pub const PACKAGES: [&str; 4] = ["monocoque-rs", "omq-tokio", "rzmq", "zeromq"];
 
 /// Topics that are published where subscribers want some of them.
 pub const TOPICS: usize = 10_000;

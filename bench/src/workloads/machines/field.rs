@@ -37,9 +37,12 @@ pub trait Enter {
 
 /// The contestants of a case that are libraries of sockets.
 pub fn everyone(case: &impl Enter) -> Vec<Contestant> {
-    let mut all = vec![entered::<Libzmq>(case, "libzmq")];
-    #[cfg(feature = "zmq-rivals")]
-    all.extend([
+    entered::<Libzmq>(case, "libzmq").into_iter().chain(built_in(case)).collect()
+}
+
+#[cfg(feature = "zmq-rivals")]
+fn built_in(case: &impl Enter) -> impl Iterator<Item = Contestant> {
+    let all = [
         entered::<Omq>(case, "omq-tokio"),
         entered::<OmqAsync>(case, "omq-tokio async"),
         entered::<Monocoque>(case, "monocoque"),
@@ -47,8 +50,13 @@ pub fn everyone(case: &impl Enter) -> Vec<Contestant> {
         entered::<Zeromq>(case, "zeromq"),
         entered::<Rzmq>(case, "rzmq"),
         entered::<Uring>(case, "rzmq io-uring"),
-    ]);
-    all.into_iter().flatten().collect()
+    ];
+    all.into_iter().flatten()
+}
+
+#[cfg(not(feature = "zmq-rivals"))]
+fn built_in(_: &impl Enter) -> impl Iterator<Item = Contestant> {
+    std::iter::empty()
 }
 
 fn entered<L: Library>(case: &impl Enter, who: &'static str) -> Option<Contestant> {
