@@ -11,8 +11,16 @@
 //! | `push`, `pull` | PUSH, SCATTER; PULL, GATHER | RFC 30, RFC 49 |
 //! | `pair` | PAIR, CHANNEL | RFC 31, RFC 52 |
 //! | `dealer`, `router`, `req`, `rep` | DEALER, CLIENT; ROUTER; REQ; REP | RFC 28, RFC 41 |
+//! | `xpub`, `xsub` | PUB, XPUB; SUB, XSUB | RFC 29, RFC 37 |
+//! | `server` | SERVER, PEER | RFC 41, RFC 51 |
+//! | `radio`, `dish` | RADIO; DISH | RFC 48, RFC 37 |
+//! | `stream` | STREAM | libzmq |
 //! | `queues`, `balance` | which peers have a queue; round robin over them | |
+//! | `trie` | who wants which topics | |
+//! | `identities` | by which a ROUTER or a STREAM knows its peers | |
+//! | `notices`, `arrivals` | what an XPUB, what a STREAM has for its user | |
 //! | `peers`, `drops` | tables by peer number; counters of lost copies | |
+//! | [`limits`] | what is kept for a peer at most | |
 //!
 //! ```
 //! use chaski_zmtp::pattern::{self, Attach, Outgoing, Peer, PeerInfo, Room, Verdict};
@@ -43,17 +51,28 @@
 //! # Ok::<(), pattern::Misuse>(())
 //! ```
 
+mod arrivals;
 mod balance;
 mod dealer;
+mod dish;
 mod drops;
+mod identities;
+pub mod limits;
+mod notices;
 mod pair;
 mod peers;
 mod pull;
 mod push;
 mod queues;
+mod radio;
 mod rep;
 mod req;
 mod router;
+mod server;
+mod stream;
+mod trie;
+mod xpub;
+mod xsub;
 
 #[cfg(test)]
 mod exercise;
@@ -76,7 +95,12 @@ pub fn new(kind: Kind, seed: u32) -> Box<dyn Pattern> {
         Kind::Req => Box::new(req::Req::new(seed)),
         Kind::Rep => Box::new(rep::Rep::new()),
         Kind::Router => Box::new(router::Router::new(seed)),
-        other => unreachable!("{other}"),
+        Kind::Pub | Kind::Xpub => Box::new(xpub::Xpub::new(kind)),
+        Kind::Sub | Kind::Xsub => Box::new(xsub::Xsub::new(kind)),
+        Kind::Server | Kind::Peer => Box::new(server::Server::new(kind, seed)),
+        Kind::Radio => Box::new(radio::Radio::new()),
+        Kind::Dish => Box::new(dish::Dish::new()),
+        Kind::Stream => Box::new(stream::Stream::new(seed)),
     }
 }
 
@@ -397,6 +421,12 @@ pub trait Pattern: Send {
     /// to `detach`; 0 for every other kind.
     fn routing_id(&self, peer: Peer) -> u32 {
         let _ = peer;
+        0
+    }
+
+    /// How many topics anybody is subscribed to (PUB, XPUB), or the user is (SUB, XSUB):
+    /// `ZMQ_TOPICS_COUNT`; 0 for every other kind.
+    fn topics_count(&self) -> usize {
         0
     }
 

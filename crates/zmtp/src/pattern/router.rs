@@ -7,7 +7,7 @@
 //!
 //! | clause | where |
 //! |---|---|
-//! | identify each double queue by a unique identity | `claim`, `generate` |
+//! | identify each double queue by a unique identity | `identities`, `claim` |
 //! | allow the peer to specify its identity through the Identity property | `claim` |
 //! | prefix each incoming message with the identity of its queue | `deliver` |
 //! | remove the first frame of each outgoing message, route to the queue of that identity | `route` |
@@ -18,15 +18,15 @@
 //! A peer that we connect to keeps its identity over reconnections. With `router_mandatory` a
 //! message to an unknown peer is an error, and one to a full peer waits. With `router_handover` a
 //! newcomer takes an identity over; without, the newcomer is refused (libzmq leaves it connected
-//! and deaf; here it hears of it and may come again). With `router_raw` see `stream`.
+//! and deaf; here it is closed and may come again). With `router_raw` peers are plain connections, told
+//! to the user and closed by it as by a STREAM.
 
-use std::collections::HashMap;
-
+use super::arrivals::Arrivals;
 use super::drops::Drops;
-use super::peers::Peers;
+use super::identities::Identities;
 use super::queues::Queues;
 use super::{Attach, Delivery, Errand, Greeted, Misuse, Outgoing, Pattern, Peer, PeerInfo, Room};
-use super::{Body, Setting, Verdict};
+use super::{Body, Said, Setting, Verdict};
 use crate::kind::Kind;
 use crate::message::{Frame, Message};
 
@@ -35,15 +35,12 @@ const TAKEN: &str = "another peer has this identity";
 pub(crate) struct Router {
     queues: Queues,
     drops: Drops,
-    /// Who has an identity. The one it names need not have a queue now.
-    by_identity: HashMap<Box<[u8]>, Peer>,
-    /// What goes before the messages of each. One whose identity was taken over has it still, for
-    /// what it had sent.
-    identities: Peers<Frame>,
-    next_generated: u32,
+    identities: Identities,
     mandatory: bool,
     handover: bool,
     probe: bool,
+    /// Of a raw one, whose peers are plain TCP connections.
+    raw: Option<Arrivals>,
 }
 
 impl Router {
@@ -51,48 +48,29 @@ impl Router {
         Router {
             queues: Queues::default(),
             drops: Drops::default(),
-            by_identity: HashMap::new(),
-            identities: Peers::default(),
-            next_generated: seed,
+            identities: Identities::new(seed),
             mandatory: false,
             handover: false,
             probe: false,
+            raw: None,
         }
     }
 
-    /// Whether `peer` is the one that messages to its identity go to.
-    fn is_known(&self, peer: Peer) -> bool {
-        let identity = self.identities.get(peer);
-        identity.is_some_and(|identity| self.by_identity.get(&**identity) == Some(&peer))
-    }
-
     /// Gives `peer` the identity that it asks for; says from whom it was taken.
-    fn claim(&mut self, peer: Peer, identity: Frame) -> Result<Greeted, &'static str> {
-        let holder = self.by_identity.get(&*identity).copied();
+    fn claim(&mut self, peer: Peer, identity: &Frame) -> Result<Greeted, &'static str> {
+        let holder = self.identities.holder(identity);
         let holder = holder.filter(|&other| other != peer && self.queues.has(other));
         if holder.is_some() && !self.handover {
             return Err(TAKEN);
         }
-        self.name(peer, identity);
+        self.identities.give(peer, identity.clone());
         Ok(holder.map_or(Greeted::Welcome, Greeted::Replaces))
     }
 
-    fn name(&mut self, peer: Peer, identity: Frame) {
-        // A slice of the page that the handshake was read into would keep it alive.
-        let identity = identity.detach();
-        self.by_identity.insert(identity.as_slice().into(), peer);
-        self.identities.insert(peer, identity);
-    }
-
-    /// An identity that nobody has.
-    fn generate(&mut self) -> Frame {
-        loop {
-            let [a, b, c, d] = self.next_generated.to_be_bytes();
-            self.next_generated = self.next_generated.wrapping_add(1);
-            let identity = [0, a, b, c, d];
-            if !self.by_identity.contains_key(&identity[..]) {
-                return Frame::from(&identity);
-            }
+    /// A raw connection came or went.
+    fn tell(&mut self, peer: Peer) {
+        if let (Some(arrivals), Some(identity)) = (&mut self.raw, self.identities.name(peer)) {
+            arrivals.push(identity);
         }
     }
 }
@@ -106,10 +84,10 @@ impl Pattern for Router {
         if let Attach::Connecting { identity, .. } = &how
             && !identity.is_empty()
         {
-            if self.by_identity.contains_key(&**identity) {
+            if self.identities.holder(identity).is_some() {
                 return Err(TAKEN);
             }
-            self.name(peer, identity.clone());
+            self.identities.give(peer, identity.clone());
         }
         self.queues.attach(peer, &how);
         Ok(())
@@ -121,33 +99,35 @@ impl Pattern for Router {
         info: &PeerInfo,
         errands: &mut Vec<Errand>,
     ) -> Result<Greeted, &'static str> {
-        let greeted = if self.is_known(peer) {
-            Greeted::Welcome
-        } else if info.identity.is_empty() {
-            let identity = self.generate();
-            self.name(peer, identity);
-            Greeted::Welcome
-        } else {
-            self.claim(peer, info.identity.clone())?
-        };
+        if let Some(arrivals) = &self.raw {
+            arrivals.check_room()?;
+        }
+        let mut greeted = Greeted::Welcome;
+        if !self.identities.is_known(peer) {
+            if info.identity.is_empty() || self.raw.is_some() {
+                self.identities.generate(peer);
+            } else {
+                greeted = self.claim(peer, &info.identity)?;
+            }
+        }
         self.queues.greet(peer);
+        self.tell(peer);
         errands.extend(self.probe.then(|| Errand::probe(peer)));
         Ok(greeted)
     }
 
     fn hang_up(&mut self, peer: Peer, _: &mut Vec<Errand>) {
+        if self.queues.is_up(peer) {
+            self.tell(peer);
+        }
         self.queues.hang_up(peer);
     }
 
-    fn detach(&mut self, peer: Peer, _: &mut Vec<Errand>) {
+    fn detach(&mut self, peer: Peer, errands: &mut Vec<Errand>) {
+        self.hang_up(peer, errands);
         self.queues.detach(peer);
         self.drops.forget(peer);
-        if self.is_known(peer)
-            && let Some(identity) = self.identities.get(peer)
-        {
-            self.by_identity.remove(&**identity);
-        }
-        self.identities.remove(peer);
+        self.identities.withdraw(peer);
     }
 
     fn route(
@@ -155,14 +135,18 @@ impl Pattern for Router {
         message: &mut Outgoing<'_>,
         room: &dyn Room,
         to: &mut Vec<Peer>,
-        _: &mut Vec<Errand>,
+        errands: &mut Vec<Errand>,
     ) -> Result<Verdict, Misuse> {
         let Body::Message(body) = &mut message.body else { return Err(NO_IDENTITY) };
-        let [identity, _, ..] = body.as_slice() else { return Err(NO_IDENTITY) };
-        let peer = self.by_identity.get(&**identity).copied();
+        let [identity, next, ..] = body.as_slice() else { return Err(NO_IDENTITY) };
+        let peer = self.identities.holder(identity);
         let Some(peer) = peer.filter(|&peer| self.queues.has(peer)) else {
             return if self.mandatory { Err(Misuse::Unroutable) } else { Ok(Verdict::Drop) };
         };
+        if self.raw.is_some() && next.is_empty() {
+            errands.push(Errand { to: peer, what: Said::Goodbye });
+            return Ok(Verdict::Drop);
+        }
         if !room.has_room(peer) {
             if self.mandatory {
                 return Ok(Verdict::Wait);
@@ -183,8 +167,16 @@ impl Pattern for Router {
         Ok(())
     }
 
+    fn notice(&mut self) -> Option<Message> {
+        self.raw.as_mut()?.pop()
+    }
+
+    fn has_notice(&self) -> bool {
+        self.raw.as_ref().is_some_and(|arrivals| !arrivals.is_empty())
+    }
+
     fn deliver(&mut self, from: Peer, mut message: Message, _: &mut Vec<Errand>) -> Delivery {
-        let Some(identity) = self.identities.get(from) else { return Delivery::Ignore };
+        let Some(identity) = self.identities.name(from) else { return Delivery::Ignore };
         message.push_front(identity.clone());
         Delivery::Take(message)
     }
@@ -194,6 +186,7 @@ impl Pattern for Router {
             Setting::RouterMandatory(on) => self.mandatory = on,
             Setting::RouterHandover(on) => self.handover = on,
             Setting::ProbeRouter(on) => self.probe = on,
+            Setting::RouterRaw(on) => self.raw = on.then(Arrivals::default),
             _ => return Err(Misuse::NotSupported(Kind::Router, "have that setting")),
         }
         Ok(())
@@ -324,6 +317,21 @@ mod tests {
         assert_eq!(router.accept(1, "ann"), Ok(Greeted::Replaces(Peer(0))));
         assert_eq!(router.greet(0, "ann"), Ok(Greeted::Replaces(Peer(1))));
         assert_eq!(router.sent_to(&["ann", "x"]), [0]);
+    }
+
+    #[test]
+    fn a_raw_one_tells_of_connections_and_closes_them() {
+        let mut router = Bench::with(Kind::Router, [Setting::RouterRaw(true)]);
+        let identity = &[0, 1, 2, 3, 4][..];
+        router.accept(0, "ignored").unwrap();
+        assert_eq!(router.pattern.notice(), Some(frames(&[identity, b""])));
+        assert_eq!(router.deliver(0, &["bytes"]), Some(frames(&[identity, b"bytes"])));
+        assert_eq!(router.sent_to(&[identity, b"bytes"]), [0]);
+        assert_eq!(router.send(&[identity, b""]), Ok(Sent::Drop));
+        assert!(matches!(router.said()[..], [(0, Said::Goodbye)]));
+        router.leave(0);
+        assert_eq!(router.pattern.notice(), Some(frames(&[identity, b""])));
+        assert_eq!(router.pattern.notice(), None);
     }
 
     #[test]
