@@ -71,8 +71,10 @@ enum Piece {
 
 /// What both ends share.
 struct Pipe {
-    /// How many messages may wait. It grows when a socket is bound to what was connected before.
+    /// How many messages may wait. It changes when the sockets at both ends are known.
     limit: AtomicUsize,
+    /// [`Limit::Newest`]: messages do not queue, but lie in `newest`.
+    conflates: AtomicBool,
     /// The receiver's end is gone.
     closed: AtomicBool,
     /// Wakes the receiver, once one is known.
@@ -81,8 +83,7 @@ struct Pipe {
     sender: OnceLock<Waker>,
     /// Rings behind the one that the receiver reads.
     rings: Mutex<VecDeque<spsc::Receiver<Piece>>>,
-    /// With [`Limit::Newest`]: that message.
-    newest: Option<Mutex<Option<Message>>>,
+    newest: Mutex<Option<Message>>,
     /// How many messages the receiver has taken. Counts from 0 and wraps.
     taken: Padded<AtomicUsize>,
     /// The receiver found nothing.
@@ -122,11 +123,12 @@ pub(super) fn pipe(limit: Limit) -> (Sender, Receiver) {
     let (tx, rx) = spsc::channel(RING_SLOTS_MIN);
     let pipe = Arc::new(Pipe {
         limit: AtomicUsize::new(limit.messages()),
+        conflates: AtomicBool::new(limit == Limit::Newest),
         closed: AtomicBool::new(false),
         receiver: OnceLock::new(),
         sender: OnceLock::new(),
         rings: Mutex::new(VecDeque::new()),
-        newest: (limit == Limit::Newest).then(Mutex::default),
+        newest: Mutex::default(),
         taken: Padded(AtomicUsize::new(0)),
         idle: Doze::new(),
         starved: Doze::new(),
@@ -147,6 +149,17 @@ impl Pipe {
         // ORDERING: relaxed, here and where it is set: a number that stands for nothing else. Who
         // waits for room under the old one is woken by whoever set the new one.
         self.limit.load(Ordering::Relaxed)
+    }
+
+    fn set_limit(&self, limit: Limit) {
+        self.limit.store(limit.messages(), Ordering::Relaxed);
+        self.conflates.store(limit == Limit::Newest, Ordering::Relaxed);
+    }
+
+    fn conflates(&self) -> bool {
+        // ORDERING: relaxed: it is set before the first message that it is about, and a receiver
+        // that learns of that message by the handshake of `idle` sees this too.
+        self.conflates.load(Ordering::Relaxed)
     }
 
     fn rings(&self) -> MutexGuard<'_, VecDeque<spsc::Receiver<Piece>>> {
@@ -171,12 +184,9 @@ impl Sender {
         let _ = self.pipe.sender.set(waker);
     }
 
-    /// Sets another limit, unless the pipe keeps the newest message only. Whoever waits for room is
-    /// to look again.
+    /// Sets another limit. Who waits for room under the old one is to be told to look again.
     pub(super) fn set_limit(&self, limit: Limit) {
-        if self.pipe.newest.is_none() {
-            self.pipe.limit.store(limit.messages(), Ordering::Relaxed);
-        }
+        self.pipe.set_limit(limit);
     }
 
     /// Puts frames or a command behind what is there, whatever it takes. `Err`: nobody will read
@@ -261,15 +271,12 @@ impl NearSender for Sender {
         if !self.has_room() {
             return Err(message);
         }
-        match &self.pipe.newest {
-            Some(newest) => {
-                let old = lock(newest).replace(message);
-                drop(old);
-            }
-            None => {
-                self.put_message(message)?;
-                self.pushed = self.pushed.wrapping_add(1);
-            }
+        if self.pipe.conflates() {
+            let old = lock(&self.pipe.newest).replace(message);
+            drop(old);
+        } else {
+            self.put_message(message)?;
+            self.pushed = self.pushed.wrapping_add(1);
         }
         self.knock();
         Ok(())
@@ -283,10 +290,8 @@ impl NearSender for Sender {
     }
 
     fn queued(&self) -> usize {
-        match &self.pipe.newest {
-            Some(newest) => usize::from(lock(newest).is_some()),
-            None => self.waiting(),
-        }
+        let newest = self.pipe.conflates() && lock(&self.pipe.newest).is_some();
+        self.waiting() + usize::from(newest)
     }
 
     fn close(&mut self) {
@@ -303,6 +308,11 @@ impl Drop for Sender {
 }
 
 impl Receiver {
+    /// As [`Sender::set_limit`].
+    pub(super) fn set_limit(&self, limit: Limit) {
+        self.pipe.set_limit(limit);
+    }
+
     /// Who is woken when something comes. It is told once; what came before is to be looked for.
     pub(super) fn set_waker(&self, waker: Waker) {
         let _ = self.pipe.receiver.set(waker);
@@ -341,8 +351,10 @@ impl Receiver {
     }
 
     fn newest(&mut self) -> Option<Arrival> {
-        let newest = self.pipe.newest.as_ref()?;
-        lock(newest).take().map(Arrival::Message)
+        if !self.pipe.conflates() {
+            return None;
+        }
+        lock(&self.pipe.newest).take().map(Arrival::Message)
     }
 
     /// One more message was taken.
@@ -520,6 +532,19 @@ mod tests {
         drop(tx);
         assert_eq!(message(&mut rx).unwrap(), Message::from("last"));
         assert!(rx.pop().is_err());
+    }
+
+    #[test]
+    fn what_came_before_only_the_newest_was_to_be_kept_is_not_lost() {
+        let (mut tx, mut rx) = pipe(Limit::Messages(1));
+        assert!(tx.push(Message::from("early")).is_ok() && !tx.has_room());
+        rx.set_limit(Limit::Newest);
+        for n in 0..10 {
+            assert!(tx.push(Message::from(n.to_string())).is_ok());
+        }
+        assert_eq!(message(&mut rx).unwrap(), Message::from("early"));
+        assert_eq!(message(&mut rx).unwrap(), Message::from("9"));
+        assert_eq!(message(&mut rx), None);
     }
 
     #[test]
