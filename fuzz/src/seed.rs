@@ -12,12 +12,19 @@ fn main() -> io::Result<()> {
     write("kafka_request", &requests())?;
     write("region", &regions())?;
     write("region_broadcast", &broadcasts())?;
-    write("shm_wire", &packets())
+    write("shm_wire", &packets())?;
+    write("curve", &attacks())
 }
 
 /// One packet of each type.
 fn packets() -> Vec<(String, Vec<u8>)> {
     let seeds = chaski_shm::wire::exercise::seeds();
+    seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
+}
+
+/// An attack of each kind.
+fn attacks() -> Vec<(String, Vec<u8>)> {
+    let seeds = chaski_zmtp::mechanism::curve::exercise::seeds();
     seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
 }
 

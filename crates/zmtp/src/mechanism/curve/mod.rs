@@ -40,6 +40,8 @@ mod client;
 mod commands;
 mod cookie;
 mod error;
+#[doc(hidden)]
+pub mod exercise;
 mod opener;
 mod sealer;
 mod server;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Peers, alice};
 use crate::error::HandshakeError;
-use crate::mechanism::curve::{CookieKeys, CurveError};
+use crate::mechanism::curve::{CookieKeys, CurveError, exercise};
 
 const COMMANDS: [&str; 4] = ["HELLO", "WELCOME", "INITIATE", "READY"];
 
@@ -138,6 +138,11 @@ fn a_machine_that_failed_takes_nothing_more() {
     assert!(matches!(peers.serve(&hello), Err(HandshakeError::Unexpected(_))));
 }
 
+#[test]
+fn the_attacks_to_start_from_fail() {
+    exercise::seeds().iter().for_each(|seed| exercise::attack(seed));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -165,5 +170,12 @@ proptest! {
                 *byte ^= change;
             }
         });
+    }
+
+    #[test]
+    fn every_attack_fails(kind in 0_u8..6, program in prop::collection::vec(any::<u8>(), 0..40)) {
+        let mut attack = vec![kind];
+        attack.extend_from_slice(&program);
+        exercise::attack(&attack);
     }
 }
