@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::bell::Side;
-use super::{PEER, Pipe};
+use super::{PEER, Pipe, flags, pipe_options};
 use crate::door::{ConnectError, Dialed, Dialing};
 use crate::error::Error;
 use crate::link::Ends;
@@ -18,7 +18,7 @@ use crate::options::{BadRing, Options, common_options, connecting_options};
 use crate::porch::{Bell, Button, Porch};
 use crate::step::step;
 use crate::task;
-use crate::wait::{self, Sleeper, after};
+use crate::wait::{Sleeper, after};
 use crate::wire::{Flags, Hello, Kind, Welcome};
 
 /// Connects to the [`Listener`](super::Listener) of that name, with everything else as it is by
@@ -36,17 +36,20 @@ pub fn connect(name: &str) -> Result<Pipe, ConnectError> {
 pub struct PipeBuilder {
     options: Options,
     connect_within: Duration,
+    light_sleep: bool,
 }
 
 impl Default for PipeBuilder {
     fn default() -> Self {
-        PipeBuilder { options: Options::default(), connect_within: Duration::from_secs(2) }
+        let connect_within = Duration::from_secs(2);
+        PipeBuilder { options: Options::default(), connect_within, light_sleep: false }
     }
 }
 
 impl PipeBuilder {
     common_options!();
     connecting_options!();
+    pipe_options!();
 
     /// How long to wait for a listener of the name: 2 s by default. However short, it is tried
     /// once.
@@ -96,7 +99,7 @@ impl PipeBuilder {
     /// [`ConnectError::Name`], [`ConnectError::Ring`], [`ConnectError::System`]. All others are the
     /// outcome of the [`Dial`].
     pub fn dial(self, name: &str) -> Result<Dial, ConnectError> {
-        Dial::begin(Name::new(name)?, self.options, self.connect_within)
+        Dial::begin(Name::new(name)?, self)
     }
 }
 
@@ -107,6 +110,7 @@ impl PipeBuilder {
 pub struct Dial {
     name: Name,
     options: Options,
+    light_sleep: bool,
     porch: Arc<Porch>,
     half: Half,
     mine: Arc<Mapping>,
@@ -115,7 +119,8 @@ pub struct Dial {
 }
 
 impl Dial {
-    fn begin(name: Name, options: Options, within: Duration) -> Result<Dial, ConnectError> {
+    fn begin(name: Name, builder: PipeBuilder) -> Result<Dial, ConnectError> {
+        let PipeBuilder { options, connect_within, light_sleep } = builder;
         let bytes = options.ring_bytes;
         let half = Half::new(bytes).map_err(|_| BadRing::new(bytes))?;
         let (mine, fd) =
@@ -126,12 +131,12 @@ impl Dial {
         let (bell, button) = Bell::new().map_err(system)?;
         porch.watch(bell, PEER).map_err(system)?;
         let mine = Arc::new(mine);
-        let mut dial = Dial { name, options, porch, half, mine, dialing: None };
+        let mut dial = Dial { name, options, light_sleep, porch, half, mine, dialing: None };
         let ends = dial.ends(Arc::clone(&dial.mine), Flags::default(), 0);
         ends.format(0).map_err(|_| BadRing::new(bytes))?;
         step("pipe.half_made");
         let hello = Hello {
-            flags: if wait::fences() { Flags::FENCES } else { Flags::default() },
+            flags: flags(light_sleep),
             // A ring is at most 1 GiB.
             capacity: bytes as u32,
             payload_max: dial.options.large_bytes as u64,
@@ -139,7 +144,7 @@ impl Dial {
         };
         let Options { directory, admit, .. } = dial.options.clone();
         let (fds, porch) = (vec![fd, button], Arc::clone(&dial.porch));
-        let deadline = after(within);
+        let deadline = after(connect_within);
         let dialing = Dialing::begin(&dial.name, directory, admit, hello, fds, deadline, porch);
         dial.dialing = Some(dialing);
         Ok(dial)
@@ -174,7 +179,8 @@ impl Dial {
     }
 
     fn ends(&self, theirs: Arc<Mapping>, flags: Flags, payload_max: usize) -> Ends {
-        let fences = wait::fences() && flags.contains(Flags::FENCES);
+        let fences =
+            [flags, super::flags(self.light_sleep)].iter().all(|it| it.contains(Flags::FENCES));
         Ends { mine: Arc::clone(&self.mine), theirs, half: self.half, fences, payload_max }
     }
 

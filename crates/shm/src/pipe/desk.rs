@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::bell::Side;
-use super::{PEER, Pipe};
+use super::{PEER, Pipe, flags};
 use crate::admit::Peer;
 use crate::door::{self, Greeting, Host, Session};
 use crate::hall::meet;
@@ -16,8 +16,7 @@ use crate::options::Options;
 use crate::porch::{Bell, Button, Porch};
 use crate::step::step;
 use crate::survey::{self, Pattern};
-use crate::wait;
-use crate::wire::{Flags, Hello, Kind, Refusal, Refused, Welcome};
+use crate::wire::{Hello, Kind, Refusal, Refused, Welcome};
 
 /// The most pipes that wait to be accepted; who comes then is told to come again.
 const BACKLOG: usize = 128;
@@ -27,6 +26,7 @@ pub(super) struct Desk {
     this: Weak<Desk>,
     options: Options,
     pipes_max: usize,
+    light_sleep: bool,
     generation: u64,
     born: Instant,
     register: Register,
@@ -34,11 +34,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(options: Options, pipes_max: usize) -> Arc<Desk> {
+    pub(super) fn new(options: Options, pipes_max: usize, light_sleep: bool) -> Arc<Desk> {
         Arc::new_cyclic(|this| Desk {
             this: this.clone(),
             options,
             pipes_max: pipes_max.max(1),
+            light_sleep,
             generation: door::generation(),
             born: Instant::now(),
             register: Register::default(),
@@ -110,12 +111,13 @@ impl Host for Desk {
             return Err(Refused::new(Refusal::Busy, text));
         }
         let place = self.place(peer)?;
-        let (ends, half) = meet(&self.options, hello, theirs)?;
+        let (mut ends, half) = meet(&self.options, hello, theirs)?;
+        ends.fences &= !self.light_sleep;
         let (bell, handed_out) = Bell::new().map_err(Refused::ours)?;
         session.porch().watch(bell, PEER).map_err(Refused::ours)?;
         let welcome = Welcome {
             generation: self.generation,
-            flags: if wait::fences() { Flags::FENCES } else { Flags::default() },
+            flags: flags(self.light_sleep),
             capacity: hello.capacity,
             slot: place.slot,
             start: 0,

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Pipe;
 use super::desk::Desk;
+use super::{Pipe, pipe_options};
 use crate::door::{self, BindError, Bound};
 use crate::error::Error;
 use crate::name::Name;
@@ -37,11 +37,13 @@ pub struct Listener {
 pub struct ListenerBuilder {
     options: Options,
     pipes_max: usize,
+    light_sleep: bool,
 }
 
 impl ListenerBuilder {
     common_options!();
     binding_options!();
+    pipe_options!();
 
     /// The most pipes at once, those not yet accepted included: 1,024 by default. Each takes five
     /// descriptors and the memory of its rings. Who comes when there are as many is told to come
@@ -63,7 +65,7 @@ impl ListenerBuilder {
         // A knock always rings: who waits for it may wait in a loop of its own.
         porch.lie_down();
         let (directory, admit) = (self.options.directory.clone(), self.options.admit.clone());
-        let desk = Desk::new(self.options, self.pipes_max);
+        let desk = Desk::new(self.options, self.pipes_max, self.light_sleep);
         let bound = Bound::bind(&name, directory, admit, porch.clone(), desk.clone())?;
         Ok(Listener { _bound: bound, desk, porch })
     }
@@ -81,7 +83,7 @@ impl Listener {
 
     /// For a listener that differs.
     pub fn builder() -> ListenerBuilder {
-        ListenerBuilder { options: Options::default(), pipes_max: PIPES_MAX }
+        ListenerBuilder { options: Options::default(), pipes_max: PIPES_MAX, light_sleep: false }
     }
 
     /// Waits for the next pipe.

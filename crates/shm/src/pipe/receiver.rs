@@ -15,6 +15,8 @@ use crate::wait::{self, Sleeper};
 pub struct PipeReceiver {
     incoming: Incoming,
     doorbell: Doorbell,
+    /// The peer's publications run no fence, so that arming must.
+    heavy: bool,
     /// It has said that it sleeps, when the bell had been cleared so often.
     armed: Option<u64>,
     /// The pipe has ended. Looks that are still made: as many as the peer can have published
@@ -34,8 +36,13 @@ pub struct Record {
 }
 
 impl PipeReceiver {
-    pub(super) fn new(incoming: Incoming, doorbell: Doorbell, side: Arc<Side>) -> PipeReceiver {
-        PipeReceiver { incoming, doorbell, armed: None, last: None, side }
+    pub(super) fn new(
+        incoming: Incoming,
+        doorbell: Doorbell,
+        heavy: bool,
+        side: Arc<Side>,
+    ) -> PipeReceiver {
+        PipeReceiver { incoming, doorbell, heavy, armed: None, last: None, side }
     }
 
     /// Takes the next record into `into`, whose earlier contents are cleared. `None`: there is none
@@ -94,7 +101,9 @@ impl PipeReceiver {
             self.incoming.doze(&mut self.doorbell);
             self.armed = Some(cleared);
             step("pipe.armed");
-            wait::heavy_fence();
+            if self.heavy {
+                wait::heavy_fence();
+            }
         }
         let may_sleep = !self.is_ready();
         if !may_sleep {

@@ -19,14 +19,21 @@ use crate::wait::{self, Sleeper};
 pub struct PipeSender {
     outgoing: Outgoing,
     doorbell: Doorbell,
+    /// The peer's publications run no fence, so that arming must.
+    heavy: bool,
     /// It has said that it waits for room, when the bell had been cleared so often.
     armed: Option<u64>,
     side: Arc<Side>,
 }
 
 impl PipeSender {
-    pub(super) fn new(outgoing: Outgoing, doorbell: Doorbell, side: Arc<Side>) -> PipeSender {
-        PipeSender { outgoing, doorbell, armed: None, side }
+    pub(super) fn new(
+        outgoing: Outgoing,
+        doorbell: Doorbell,
+        heavy: bool,
+        side: Arc<Side>,
+    ) -> PipeSender {
+        PipeSender { outgoing, doorbell, heavy, armed: None, side }
     }
 
     /// Sends a record of several parts, one behind the other, with the tag 0.
@@ -93,7 +100,9 @@ impl PipeSender {
             self.outgoing.doze();
             self.armed = Some(cleared);
             step("pipe.armed_for_room");
-            wait::heavy_fence();
+            if self.heavy {
+                wait::heavy_fence();
+            }
         }
         let may_sleep = !self.has_room(len);
         if !may_sleep {
