@@ -5,9 +5,9 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::driver::{Driver, Forked};
+use crate::driver::{Authenticator, Driver, Forked};
 
 /// A context. Clones are the same context; it ends with its last socket and clone.
 ///
@@ -31,6 +31,12 @@ impl Context {
     /// A new context. Its thread is started when something first needs it.
     pub fn new() -> Self {
         Context { driver: Driver::new() }
+    }
+
+    /// Has peers authenticated by this from now on, in place of any handler that is bound to
+    /// `inproc://zeromq.zap.01`.
+    pub fn authenticator(&self, authenticator: impl Authenticator + 'static) {
+        self.driver.authenticate_by(Some(Arc::new(authenticator)));
     }
 
     /// Whether both are the same context.

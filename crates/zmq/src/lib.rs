@@ -5,18 +5,24 @@
 mod context;
 mod driver;
 mod endpoint;
+pub mod error;
 mod link;
 mod monitor;
 mod options;
 mod socket;
 mod stats;
+mod transport;
 
 pub use context::Context;
-pub use driver::{BindError, ConnectError, Forked, UnbindError};
+pub use driver::{Answer, Authenticator, BindError, ConnectError, Forked, UnbindError};
+pub use chaski_zmtp::pattern::{Misuse, Outgoing};
+pub use chaski_zmtp::{Frame, Kind, Message};
 pub use endpoint::{Endpoint, EndpointError};
+pub use error::{BuildError, RecvError, SendError, SendFailure};
 pub use monitor::{Event, HandshakeFailure, Lost, Monitor, What};
 pub use options::{
     Builder, Key, OptionError, OptionInfo, Options, PageSize, ReconnectStop, Secret, SocketOption,
     When,
 };
+pub use socket::*;
 pub use stats::PeerStats;

@@ -5,6 +5,17 @@
 //! hang-ups, writes what was stuck when no caller is there, reads what nobody receives so that
 //! PINGs are answered and subscriptions heard, and lingers for closed sockets.
 //!
+//! | file | what |
+//! |---|---|
+//! | `engine`, `inbox`, `timers` | the thread: its poll, what is asked of it, what is due |
+//! | `listen` | binding and accepting |
+//! | `dial`, `resolve` | connecting, and connecting again; looking names up |
+//! | `meet`, `local`, `auth` | handshakes; what options say in them; who may enter |
+//! | `tend` | connections in traffic: input nobody reads, heartbeats |
+//! | `linger`, `close` | peers and sockets that go |
+//! | `flusher` | the tick that flushes what bursts have gathered: a thread of its own |
+//! | `limits` | what others can make it do, at most |
+//!
 //! It waits for nothing but its own poll: not for a name to be resolved (a thread for each look-up
 //! does), not for a peer, and for a socket's locks only as long as those are held for memory.
 //!
@@ -12,23 +23,70 @@
 //! too, by number; so a socket closes a connection's descriptor only when the driver tells it to,
 //! by `down` or `gone`.
 
+mod auth;
+mod close;
+mod dial;
+mod engine;
 mod error;
+mod flusher;
+mod inbox;
+mod limits;
+mod linger;
+mod listen;
+mod local;
+mod meet;
 mod origin;
+pub(crate) mod resolve;
+mod tend;
+mod timers;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use chaski_zmtp::pattern::Peer;
+use mio::{Poll, Waker};
 
+pub use auth::{Answer, Authenticator};
+pub(crate) use close::Closing;
 pub use error::{BindError, ConnectError, UnbindError};
 pub use origin::Forked;
 pub(crate) use origin::Origin;
 
 use crate::endpoint::Endpoint;
-use crate::link::Link;
-use crate::monitor::Lost;
+use crate::link::{Link, Stream};
+use crate::monitor::{Lost, What};
 use crate::socket::shared::Shared;
+use close::Done;
+use engine::{Engine, WAKE};
+use flusher::Flusher;
+use inbox::{Command, Common};
+use listen::Listener;
+
+/// A socket, by where it lies in memory: the driver holds on to those that it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SocketId(usize);
+
+impl SocketId {
+    fn of(socket: &Arc<Shared>) -> Self {
+        SocketId(Arc::as_ptr(socket).addr())
+    }
+}
+
+/// A peer of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct PeerKey {
+    socket: SocketId,
+    peer: Peer,
+}
+
+impl PeerKey {
+    fn of(socket: &Arc<Shared>, peer: Peer) -> Self {
+        PeerKey { socket: SocketId::of(socket), peer }
+    }
+}
 
 /// The handle of a context's driver. Clones are the same driver.
 #[derive(Clone)]
@@ -38,11 +96,27 @@ pub(crate) struct Driver {
 
 struct Handle {
     origin: Origin,
+    common: Arc<Common>,
+    starting: Mutex<()>,
+    flusher: Flusher,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // In a forked child neither thread exists.
+        if self.origin.is_here() {
+            self.common.push(Command::Quit);
+            self.flusher.stop();
+        }
+    }
 }
 
 impl Driver {
     pub(crate) fn new() -> Self {
-        Driver { shared: Arc::new(Handle { origin: Origin::here() }) }
+        let common = Arc::new(Common::new());
+        let flusher = Flusher::new(Arc::clone(&common));
+        let starting = Mutex::default();
+        Driver { shared: Arc::new(Handle { origin: Origin::here(), common, starting, flusher }) }
     }
 
     /// The process that it serves.
@@ -55,75 +129,184 @@ impl Driver {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
+    /// Says who authenticates peers from now on.
+    pub(crate) fn authenticate_by(&self, authenticator: Option<Arc<dyn Authenticator>>) {
+        let mut current =
+            self.common().authenticator.write().unwrap_or_else(PoisonError::into_inner);
+        *current = authenticator;
+    }
+
     /// Binds, on the caller's thread, and accepts from then on. Says what was bound: the port
     /// chosen, the file made up.
     pub(crate) fn listen(
         &self,
-        _socket: &Arc<Shared>,
+        socket: &Arc<Shared>,
         endpoint: &Endpoint,
     ) -> Result<Endpoint, BindError> {
-        Err(BindError::Unsuitable { endpoint: endpoint.clone(), why: "not yet" })
+        let bound = self
+            .start()
+            .map_err(|error| BindError::of_io(endpoint, error))
+            .and_then(|()| Listener::bind(endpoint, socket.options()));
+        match bound {
+            Ok(listener) => {
+                let bound = listener.bound.clone();
+                socket.announcer.tell(&bound, None, || What::Listening);
+                self.common().push(Command::Listen { socket: Arc::clone(socket), listener });
+                Ok(bound)
+            }
+            Err(error) => {
+                socket.announcer.tell(endpoint, None, || What::BindFailed(error.to_string()));
+                Err(error)
+            }
+        }
     }
 
     /// Connects for a peer that the socket has attached, and again whenever that is lost. Returns
-    /// at once; the only error is that the driver could not be started.
+    /// at once.
+    ///
+    /// # Errors
+    ///
+    /// If the driver could not be started, or the options make every handshake fail.
     pub(crate) fn dial(
         &self,
-        _socket: &Arc<Shared>,
-        _peer: Peer,
-        _endpoint: &Endpoint,
+        socket: &Arc<Shared>,
+        peer: Peer,
+        endpoint: &Endpoint,
     ) -> io::Result<()> {
+        let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        local::check(&socket.options()).map_err(invalid)?;
+        self.start()?;
+        let (socket, endpoint) = (Arc::clone(socket), endpoint.clone());
+        self.common().push(Command::Dial { socket, peer, endpoint });
         Ok(())
     }
 
     /// Stops accepting at this endpoint: what `listen` returned or was given. Connections that
-    /// came from it stay.
+    /// came from it stay. When it returns, the address is free.
     pub(crate) fn unlisten(
         &self,
-        _socket: &Arc<Shared>,
+        socket: &Arc<Shared>,
         endpoint: &Endpoint,
     ) -> Result<(), UnbindError> {
-        Err(UnbindError::Unknown(endpoint.clone()))
+        let (socket, at) = (SocketId::of(socket), endpoint.clone());
+        self.ask(endpoint, |found| Command::Unlisten { socket, endpoint: at, found })
     }
 
     /// Lets the peers go that were dialled at this endpoint, once what waits for them is sent or
     /// the linger time is over.
     pub(crate) fn undial(
         &self,
-        _socket: &Arc<Shared>,
+        socket: &Arc<Shared>,
         endpoint: &Endpoint,
     ) -> Result<(), UnbindError> {
-        Err(UnbindError::Unknown(endpoint.clone()))
+        let (socket, at) = (SocketId::of(socket), endpoint.clone());
+        self.ask(endpoint, |found| Command::Undial { socket, endpoint: at, found })
+    }
+
+    /// Asks the thread for something that concerns an endpoint, and waits for its answer.
+    fn ask(
+        &self,
+        endpoint: &Endpoint,
+        command: impl FnOnce(std::sync::mpsc::SyncSender<bool>) -> Command,
+    ) -> Result<(), UnbindError> {
+        let (sender, found) = sync_channel(1);
+        self.common().push(command(sender));
+        // A thread that does not run drops the sender.
+        if found.recv().unwrap_or(false) {
+            Ok(())
+        } else {
+            Err(UnbindError::Unknown(endpoint.clone()))
+        }
     }
 
     /// The data path met the end of a connection. Answered by `down` or `gone`; until then the
     /// descriptor stays open.
-    pub(crate) fn lost(&self, _socket: &Arc<Shared>, _peer: Peer, _why: Lost) {}
+    pub(crate) fn lost(&self, socket: &Arc<Shared>, peer: Peer, why: Lost) {
+        self.common().push(Command::Lost { peer: PeerKey::of(socket, peer), why });
+    }
 
     /// Output waits for the kernel to take more, and nobody is there: answered by `service` when
     /// it does.
-    pub(crate) fn stuck(&self, _socket: &Arc<Shared>, _peer: Peer) {}
+    pub(crate) fn stuck(&self, socket: &Arc<Shared>, peer: Peer) {
+        self.common().push(Command::Stuck { peer: PeerKey::of(socket, peer) });
+    }
+
+    /// The peer says that it is to be believed alive for this long without another word.
+    pub(crate) fn lives(&self, socket: &Arc<Shared>, peer: Peer, ttl: Duration) {
+        self.common().push(Command::Lives { peer: PeerKey::of(socket, peer), ttl });
+    }
 
     /// Output was gathered that is to leave soon: flushed by the next tick. A link that is armed
     /// already need not be armed again.
-    pub(crate) fn arm(&self, _link: &Arc<Link>) {}
+    pub(crate) fn arm(&self, link: &Arc<Link>) {
+        if !self.shared.flusher.arm(link)
+            && let Some(socket) = link.socket()
+        {
+            // No thread can be had for the tick: then there is no gathering.
+            socket.flushed(link, link.outbox.flush());
+        }
+    }
 
     /// The socket is closed by its user: goes on sending what waits for this long, then lets go of
     /// everything. See [`Closing`].
-    pub(crate) fn close(&self, _socket: Arc<Shared>, _linger: Option<Duration>) -> Closing {
-        Closing {}
+    pub(crate) fn close(&self, socket: Arc<Shared>, linger: Option<Duration>) -> Closing {
+        let done = Arc::new(Done::default());
+        if self.common().is_open() {
+            let theirs = Arc::clone(&done);
+            self.common().push(Command::Close { socket, linger, done: theirs });
+        } else {
+            // What was never bound or connected has nothing to send.
+            socket.announcer.close();
+            done.set();
+        }
+        Closing(done)
     }
 
     /// Calls the socket's `readable` when its poll has something to say, and again as long as that
     /// returns true.
-    pub(crate) fn watch_poll(&self, _socket: &Arc<Shared>) {}
+    pub(crate) fn watch_poll(&self, socket: &Arc<Shared>) {
+        if self.start().is_ok() {
+            self.common().push(Command::Watch { socket: Arc::clone(socket) });
+        } else {
+            socket.readable();
+        }
+    }
+
+    fn common(&self) -> &Arc<Common> {
+        &self.shared.common
+    }
+
+    /// Starts the thread, unless it runs.
+    fn start(&self) -> io::Result<()> {
+        let _one = self.shared.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.common().is_open() {
+            return Ok(());
+        }
+        let poll = Poll::new()?;
+        self.common().open(Waker::new(poll.registry(), WAKE)?);
+        let engine = Engine::new(poll, Arc::clone(self.common()));
+        let thread = thread::Builder::new().name("chaski-zmq".into());
+        let started = thread.spawn(move || engine.run());
+        if started.is_err() {
+            self.common().shut();
+        }
+        started.map(|_| ())
+    }
 }
 
-/// A socket that is being closed. Dropped, it goes on in the background.
-#[must_use = "the socket lingers in the background, unless somebody waits"]
-pub(crate) struct Closing {}
+/// How many messages wait to be sent to a peer.
+fn unsent(socket: &Arc<Shared>, peer: Peer) -> usize {
+    socket.link(peer).map_or(0, |link| link.outbox.queued())
+}
 
-impl Closing {
-    /// Waits until all is sent or given up.
-    pub(crate) fn wait(self) {}
+/// The connection to a peer, if one is up.
+fn stream(socket: &Arc<Shared>, peer: Peer) -> Option<Arc<Stream>> {
+    socket.link(peer)?.about()?.stream
+}
+
+/// A number that nobody can foretell.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    // The standard library's hashers are keyed at random.
+    RandomState::new().build_hasher().finish()
 }

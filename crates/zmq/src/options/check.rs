@@ -26,9 +26,9 @@ impl Options {
     /// first that is amiss.
     pub fn check(&self, kind: Kind) -> Result<(), OptionError> {
         for name in self.differing(&Options::default()) {
-            let elsewhere = TABLE.iter().any(|row| {
-                row.name == name && !row.kinds.is_empty() && !row.kinds.contains(&kind)
-            });
+            let elsewhere = TABLE
+                .iter()
+                .any(|row| row.name == name && !row.kinds.is_empty() && !row.kinds.contains(&kind));
             if elsewhere {
                 return Err(OptionError::NotForKind { name, kind });
             }

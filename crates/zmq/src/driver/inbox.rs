@@ -1,0 +1,143 @@
+//! What is asked of the driver's thread, and how it is woken for that.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use chaski_zmtp::pattern::Peer;
+use chaski_zmtp::zap;
+use mio::Waker;
+
+use super::auth::Authenticator;
+use super::close::Done;
+use super::listen::Listener;
+use super::{PeerKey, SocketId};
+use crate::endpoint::Endpoint;
+use crate::monitor::Lost;
+use crate::socket::shared::Shared;
+
+/// See the methods of [`super::Driver`] of the same names.
+pub(super) enum Command {
+    Listen {
+        socket: Arc<Shared>,
+        listener: Listener,
+    },
+    Dial {
+        socket: Arc<Shared>,
+        peer: Peer,
+        endpoint: Endpoint,
+    },
+    Unlisten {
+        socket: SocketId,
+        endpoint: Endpoint,
+        found: SyncSender<bool>,
+    },
+    Undial {
+        socket: SocketId,
+        endpoint: Endpoint,
+        found: SyncSender<bool>,
+    },
+    Lost {
+        peer: PeerKey,
+        why: Lost,
+    },
+    Stuck {
+        peer: PeerKey,
+    },
+    Lives {
+        peer: PeerKey,
+        ttl: Duration,
+    },
+    Close {
+        socket: Arc<Shared>,
+        linger: Option<Duration>,
+        done: Arc<Done>,
+    },
+    Watch {
+        socket: Arc<Shared>,
+    },
+    /// A name was looked up for an attempt to connect.
+    Resolved {
+        peer: PeerKey,
+        attempt: u64,
+        found: io::Result<Vec<SocketAddr>>,
+    },
+    /// The authenticator has decided about a handshake.
+    Answered {
+        token: usize,
+        reply: zap::Reply,
+    },
+    /// No handle of the driver is left.
+    Quit,
+}
+
+/// What the thread and the handles share.
+pub(super) struct Common {
+    queue: Mutex<Queue>,
+    pub(super) authenticator: RwLock<Option<Arc<dyn Authenticator>>>,
+    /// How many threads look a name up now.
+    pub(super) lookups: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    commands: Vec<Command>,
+    /// There is one once the thread runs.
+    waker: Option<Arc<Waker>>,
+}
+
+impl Common {
+    pub(super) fn new() -> Self {
+        Common {
+            queue: Mutex::default(),
+            authenticator: RwLock::new(None),
+            lookups: AtomicUsize::new(0),
+        }
+    }
+
+    /// Asks something of the thread; to no effect if it does not run.
+    pub(super) fn push(&self, command: Command) {
+        let mut queue = self.lock();
+        let Some(waker) = &queue.waker else { return };
+        // The thread takes all there is at once, so only the first need wake it.
+        let wake = queue.commands.is_empty().then(|| Arc::clone(waker));
+        queue.commands.push(command);
+        drop(queue);
+        if let Some(waker) = wake {
+            // An eventfd that is full wakes as well.
+            let _ = waker.wake();
+        }
+    }
+
+    /// Takes all that was asked, in order.
+    pub(super) fn take(&self) -> Vec<Command> {
+        std::mem::take(&mut self.lock().commands)
+    }
+
+    /// Whether the thread runs.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().waker.is_some()
+    }
+
+    /// The thread runs from now on, and this wakes it.
+    pub(super) fn open(&self, waker: Waker) {
+        self.lock().waker = Some(Arc::new(waker));
+    }
+
+    /// It does not.
+    pub(super) fn shut(&self) {
+        self.lock().waker = None;
+    }
+
+    /// Who authenticates peers, if anybody does.
+    pub(super) fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        self.authenticator.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

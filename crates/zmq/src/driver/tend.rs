@@ -1,0 +1,247 @@
+//! Connections in traffic: what the socket's own callers do not see to.
+//!
+//! The descriptor and all its bytes are the socket's; the driver watches it by number.
+//!
+//! # Input that nobody reads
+//!
+//! A user who does not receive leaves PINGs unanswered and hang-ups unnoticed, so the driver looks.
+//! It must not be woken for each segment of a busy connection, though. So it watches a connection
+//! until something comes, then stops watching, and after a while ([`LOOK_MIN`]) calls `service`,
+//! which reads what is there within the bounds of RCVHWM, and watches again. While there is always
+//! something, the while grows to [`LOOK_MAX`]. Sockets that only write (PUB, PUSH) have nobody else
+//! to read them: they are served at once.
+//!
+//! # Heartbeats
+//!
+//! Any traffic is a sign of life (RFC 37, "Connection Heartbeating"). Each `heartbeat_ivl` a PING
+//! goes out if nothing was read since the last time, or if we promised a sign of our own
+//! (`heartbeat_ttl`); and what was not answered by any read in `heartbeat_timeout` is lost.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chaski_zmtp::pattern::Peer;
+use mio::Interest;
+use mio::event::Event;
+
+use super::engine::{At, Due, Engine, Source};
+use super::limits::{LOOK_MAX, LOOK_MIN};
+use super::{PeerKey, stream, unsent};
+use crate::monitor::{Lost, What};
+use crate::options::Options;
+use crate::socket::shared::Shared;
+
+/// A connection in traffic.
+pub(super) struct Tended {
+    key: PeerKey,
+    socket: Arc<Shared>,
+    pub(super) fd: RawFd,
+    address: Option<String>,
+    /// Whether input is watched for; else a timer is set.
+    looking: bool,
+    /// When it was last looked at, and how long after an event it is.
+    looked: Instant,
+    pace: Duration,
+    /// Output waits for the kernel to take more.
+    stuck: bool,
+    heart: Option<Heart>,
+    /// How long the peer says that it is to be believed alive.
+    ttl: Option<Duration>,
+}
+
+/// The options of heartbeats, and how many reads there were at the last one.
+struct Heart {
+    ivl: Duration,
+    timeout: Duration,
+    /// In tenths of a second.
+    ttl: u16,
+    reads: u64,
+}
+
+impl Heart {
+    fn new(options: &Options) -> Option<Self> {
+        let ivl = options.heartbeat_ivl;
+        let tenths = options.heartbeat_ttl.as_millis() / 100;
+        (!ivl.is_zero()).then(|| Heart {
+            ivl,
+            timeout: options.heartbeat_timeout.unwrap_or(ivl),
+            ttl: u16::try_from(tenths).unwrap_or(u16::MAX),
+            reads: 0,
+        })
+    }
+}
+
+/// Whether the kernel holds input of this peer.
+fn has_unread(socket: &Arc<Shared>, peer: Peer) -> bool {
+    stream(socket, peer)
+        .is_some_and(|stream| rustix::io::ioctl_fionread(&*stream).is_ok_and(|bytes| bytes > 0))
+}
+
+impl Tended {
+    fn interest(&self) -> Interest {
+        // Errors and hang-ups of both sides are told in any case.
+        let input = if self.looking { Interest::READABLE } else { Interest::PRIORITY };
+        if self.stuck { input | Interest::WRITABLE } else { input }
+    }
+}
+
+impl Engine {
+    /// A connection is up: the socket has its descriptor, and the driver an eye on it.
+    pub(super) fn begin_tending(
+        &mut self,
+        key: PeerKey,
+        fd: RawFd,
+        address: Option<String>,
+        options: &Options,
+    ) {
+        self.begin_anew(key);
+        let Some(tie) = self.peers.get_mut(&key) else { return };
+        let socket = Arc::clone(&tie.socket);
+        let heart = Heart::new(options);
+        let beat = heart.as_ref().map(|heart| heart.ivl);
+        let tended = Tended {
+            key,
+            socket,
+            fd,
+            address,
+            looking: true,
+            looked: self.now,
+            pace: LOOK_MIN,
+            stuck: false,
+            heart,
+            ttl: None,
+        };
+        match self.register(fd, Interest::READABLE, |_| Source::Tended(tended)) {
+            Ok(token) => {
+                if let Some(tie) = self.peers.get_mut(&key) {
+                    tie.at = At::Up(token);
+                }
+                if let Some(ivl) = beat {
+                    self.after(ivl, Due::Beat(token));
+                }
+            }
+            Err(error) => self.lose(key, Lost::Io(error.kind())),
+        }
+    }
+
+    /// Something happened to a connection in traffic.
+    pub(super) fn tend(&mut self, token: usize, event: &Event) {
+        let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
+        let over = event.is_read_closed() || event.is_write_closed() || event.is_error();
+        let mut serve = over;
+        if event.is_writable() && tended.stuck {
+            tended.stuck = false;
+            serve = true;
+        }
+        if event.is_readable() && tended.looking {
+            if over || !tended.socket.kind.receives() {
+                serve = true;
+            } else {
+                tended.looking = false;
+                let busy = self.now < tended.looked + tended.pace;
+                tended.pace = if busy { (tended.pace * 2).min(LOOK_MAX) } else { LOOK_MIN };
+                let wait = tended.pace;
+                self.timers.set(self.now + wait, Due::Look(token));
+            }
+        }
+        self.watch_on(token);
+        if serve {
+            self.serve(token);
+        }
+    }
+
+    /// Watches a connection for what it is to be watched for now.
+    fn watch_on(&self, token: usize) {
+        if let Some(Source::Tended(tended)) = self.sources.get(&token) {
+            self.reregister(tended.fd, token, tended.interest());
+        }
+    }
+
+    /// Lets the socket write what is stuck and read what nobody reads.
+    fn serve(&mut self, token: usize) {
+        let Some(Source::Tended(tended)) = self.sources.get(&token) else { return };
+        let (socket, key) = (Arc::clone(&tended.socket), tended.key);
+        socket.service(key.peer, self.now);
+        self.check_leaving(key);
+    }
+
+    /// Input came a while ago.
+    pub(super) fn look(&mut self, token: usize) {
+        self.serve(token);
+        let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
+        tended.looking = true;
+        tended.looked = self.now;
+        self.watch_on(token);
+    }
+
+    /// Output waits for the kernel to take more.
+    pub(super) fn stuck(&mut self, key: PeerKey) {
+        let Some(At::Up(token)) = self.peers.get(&key).map(|tie| tie.at) else { return };
+        let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
+        tended.stuck = true;
+        self.watch_on(token);
+    }
+
+    /// A heartbeat is due.
+    pub(super) fn beat(&mut self, token: usize) {
+        let Some(Source::Tended(tended)) = self.sources.get(&token) else { return };
+        let (socket, peer) = (Arc::clone(&tended.socket), tended.key.peer);
+        // What came and was not read counts too.
+        socket.service(peer, self.now);
+        let reads = socket.reads(peer);
+        let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
+        let Some(heart) = &mut tended.heart else { return };
+        let idle = reads == std::mem::replace(&mut heart.reads, reads);
+        let (ivl, timeout, ttl) = (heart.ivl, heart.timeout, heart.ttl);
+        if idle || ttl > 0 {
+            socket.ping(peer, ttl);
+            self.after(timeout, Due::Alive(token, reads));
+        }
+        self.after(ivl, Due::Beat(token));
+    }
+
+    /// Something must have been read since there were so many reads.
+    pub(super) fn check_alive(&mut self, token: usize, reads: u64) {
+        let Some(Source::Tended(tended)) = self.sources.get(&token) else { return };
+        let (socket, key) = (Arc::clone(&tended.socket), tended.key);
+        socket.service(key.peer, self.now);
+        // What the socket has no room for stays with the kernel, and is a sign of life as well.
+        if socket.reads(key.peer) == reads && !has_unread(&socket, key.peer) {
+            self.lose(key, Lost::Silent);
+        }
+    }
+
+    /// The peer says how long it is to be believed alive without another word.
+    pub(super) fn lives(&mut self, key: PeerKey, ttl: Duration) {
+        let Some(At::Up(token)) = self.peers.get(&key).map(|tie| tie.at) else { return };
+        let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
+        tended.ttl = Some(ttl);
+        let reads = tended.socket.reads(key.peer);
+        self.after(ttl, Due::Ttl(token, reads));
+    }
+
+    /// A connection is over, as the socket found or the driver decided.
+    pub(super) fn lose(&mut self, key: PeerKey, why: Lost) {
+        let Some(tie) = self.peers.get_mut(&key) else { return };
+        let socket = Arc::clone(&tie.socket);
+        let (dialled, leaving) = (tie.dial.is_some(), tie.leaving.is_some());
+        let endpoint = tie.route.endpoint.clone();
+        let At::Up(token) = tie.at else { return };
+        tie.at = At::Nothing;
+        let mut address = None;
+        if let Some(Source::Tended(tended)) = self.sources.remove(&token) {
+            self.deregister(tended.fd);
+            address = tended.address;
+        }
+        socket.announcer.tell(&endpoint, address.as_deref(), || What::Disconnected(why));
+        if !dialled {
+            return self.release(key);
+        }
+        socket.down(key.peer);
+        if leaving && unsent(&socket, key.peer) == 0 {
+            return self.release(key);
+        }
+        self.reconnect(key, why);
+    }
+}
