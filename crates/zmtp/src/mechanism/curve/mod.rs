@@ -22,8 +22,30 @@
 //!  vouch   Box[C', S](C -> S')
 //! ```
 //!
-//! [`CurveClient`] and [`CurveServer`] are the two sides of the handshake, [`Sealer`] and
-//! [`Opener`] the two directions of the traffic after it.
+//! A socket takes its side by its [`Mechanism`](super::Mechanism):
+//!
+//! ```
+//! use chaski_zmtp::keys::KeyPair;
+//! use chaski_zmtp::mechanism::curve::CookieKeys;
+//! use chaski_zmtp::{Handshake, Kind, Local, Mechanism, Progress};
+//!
+//! let (ours, theirs) = (KeyPair::generate()?, KeyPair::generate()?);
+//! let mut push = Local::new(Kind::Push);
+//! push.mechanism = Mechanism::CurveClient { server: theirs.public(), keys: ours };
+//! let mut pull = Local::new(Kind::Pull);
+//! pull.mechanism = Mechanism::CurveServer { keys: theirs, cookies: CookieKeys::new()? };
+//!
+//! let (mut push, mut pull) = (Handshake::new(push), Handshake::new(pull));
+//! while push.state() != Progress::Done || pull.state() != Progress::Done {
+//!     for (from, to) in [(&mut push, &mut pull), (&mut pull, &mut push)] {
+//!         let sent = from.output().to_vec();
+//!         to.input(&sent)?;
+//!         from.wrote(sent.len());
+//!     }
+//! }
+//! assert!(pull.finish().unwrap().opener.is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # What is kept, and how it fails
 //! - Between WELCOME and INITIATE the server holds no key of the connection, only the name of the

@@ -8,7 +8,7 @@ use super::error::CurveError;
 use super::message;
 use super::{Opener, Sealer};
 use crate::error::HandshakeError;
-use crate::keys::{KeyPair, PublicKey};
+use crate::keys::{KeyPair, PublicKey, SecretKey};
 use crate::local::Local;
 use crate::mechanism::{Machine, Secured, Step, encode_command, unexpected};
 use crate::metadata::{self, Metadata};
@@ -105,12 +105,11 @@ impl CurveServer {
             return Err(CurveError::Cookie.into());
         }
         let (client, secret) = self.cookies.open(initiate.cookie).ok_or(CurveError::Cookie)?;
-        let transient = KeyPair::from_secret(secret);
-        let session = BoxKey::between(&client, transient.secret())?;
+        let session = BoxKey::between(&client, &secret)?;
         let nonce = Nonce::short(commands::INITIATE_NONCE, initiate.nonce);
         let opened = session.open_copy(&nonce, initiate.boxed).ok_or(CurveError::Initiate)?;
         let vouched = Vouched::read(&opened)?;
-        self.check_vouch(&vouched, &client, &transient)?;
+        self.check_vouch(&vouched, &client, &secret)?;
         Ok(Met {
             session,
             client: PublicKey::from_bytes(*vouched.client),
@@ -124,9 +123,9 @@ impl CurveServer {
         &self,
         vouched: &Vouched<'_>,
         theirs: &PublicKey,
-        transient: &KeyPair,
+        ours: &SecretKey,
     ) -> Result<(), CurveError> {
-        let key = BoxKey::between(&PublicKey::from_bytes(*vouched.client), transient.secret())?;
+        let key = BoxKey::between(&PublicKey::from_bytes(*vouched.client), ours)?;
         let nonce = Nonce::long(commands::VOUCH_NONCE, vouched.nonce);
         let vouch = key.open_copy(&nonce, vouched.boxed).ok_or(CurveError::Vouch)?;
         if vouch.starts_with(theirs.as_bytes()) && vouch.ends_with(self.keys.public().as_bytes()) {
@@ -219,7 +218,7 @@ mod tests {
             metadata: &[],
         };
         let server = CurveServer::new(bob(), CookieKeys::new().unwrap());
-        server.check_vouch(&vouched, &theirs.public(), ours).is_ok()
+        server.check_vouch(&vouched, &theirs.public(), ours.secret()).is_ok()
     }
 
     #[test]
