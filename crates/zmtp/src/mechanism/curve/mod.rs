@@ -35,13 +35,15 @@
 //! let mut pull = Local::new(Kind::Pull);
 //! pull.mechanism = Mechanism::CurveServer { keys: theirs, cookies: CookieKeys::new()? };
 //!
+//! let pass = |from: &mut Handshake, to: &mut Handshake| {
+//!     let sent = from.output().to_vec();
+//!     from.wrote(sent.len());
+//!     to.input(&sent).map(drop)
+//! };
 //! let (mut push, mut pull) = (Handshake::new(push), Handshake::new(pull));
 //! while push.state() != Progress::Done || pull.state() != Progress::Done {
-//!     for (from, to) in [(&mut push, &mut pull), (&mut pull, &mut push)] {
-//!         let sent = from.output().to_vec();
-//!         to.input(&sent)?;
-//!         from.wrote(sent.len());
-//!     }
+//!     pass(&mut push, &mut pull)?;
+//!     pass(&mut pull, &mut push)?;
 //! }
 //! assert!(pull.finish().unwrap().opener.is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
