@@ -28,12 +28,13 @@
 //! RFC says.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::drops::Drops;
 use super::notices::Notices;
 use super::peers::Peers;
 use super::queues::Queues;
-use super::trie::{Inserted, Removed, Trie};
+use super::trie::{Holder, Inserted, Removed, Trie};
 use super::{Attach, Delivery, Errand, Greeted, Misuse, Outgoing, Pattern, Peer, PeerInfo, Room};
 use super::{Said, Setting, Verdict};
 use crate::command::Command;
@@ -110,19 +111,26 @@ impl Xpub {
 
     /// Adds those who want a message that begins with `first` to `to`, room or not.
     fn choose(&mut self, first: &[u8], to: &mut Vec<Peer>) {
-        let Xpub { topics, matched, queues, rules, last, .. } = self;
-        matched.begin();
-        let only = last.filter(|_| rules.last_value);
-        topics.matches(first, |holders| {
-            for holder in holders {
-                let is_meant = only.is_none_or(|only| only == holder.peer);
-                if is_meant && matched.choose(holder.peer) && !rules.invert {
-                    to.push(holder.peer);
+        let mut prefixes: SmallVec<[&[Holder]; 8]> = SmallVec::new();
+        self.topics.matches(first, |holders| prefixes.push(holders));
+        match prefixes[..] {
+            // Each peer comes once.
+            [holders] if !self.rules.invert => to.extend(holders.iter().map(|holder| holder.peer)),
+            _ => {
+                self.matched.begin();
+                let peers = prefixes.into_iter().flatten().map(|holder| holder.peer);
+                let matched = &mut self.matched;
+                let wanted = peers.filter(|&peer| matched.choose(peer));
+                if self.rules.invert {
+                    wanted.for_each(drop);
+                    to.extend(self.queues.iter().filter(|&peer| !self.matched.is_chosen(peer)));
+                } else {
+                    to.extend(wanted);
                 }
             }
-        });
-        if rules.invert {
-            to.extend(queues.iter().filter(|&peer| !matched.is_chosen(peer)));
+        }
+        if let Some(last) = self.last.filter(|_| self.rules.last_value) {
+            to.retain(|&peer| peer == last);
         }
     }
 

@@ -4,9 +4,12 @@
 //!   few    keys  [a][d][x][ ]           up to four, in the node itself
 //!          nodes [7][2][9][ ]
 //!
-//!   many   present  256 bits, one a first byte
+//!   many   present  256 bits, one a first byte, in four words
+//!          before   how many bits the words before each have
 //!          nodes    [7][2][9]...        a child's place is the number of bits before its own
 //! ```
+
+use smallvec::SmallVec;
 
 /// Node numbers by first byte.
 #[derive(Debug)]
@@ -20,7 +23,9 @@ const FEW: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     present: [u64; 4],
-    nodes: Vec<u32>,
+    before: [u8; 4],
+    /// Up to sixteen (digits, be they decimal or hexadecimal) without an allocation of their own.
+    nodes: SmallVec<[u32; 16]>,
 }
 
 impl Default for Children {
@@ -113,9 +118,8 @@ impl Table {
     /// Where the child of `first` is (`Ok`) or would be put (`Err`).
     fn place(&self, first: u8) -> Result<usize, usize> {
         let (word, bit) = (usize::from(first >> 6), 1 << (first & 63));
-        let before = (self.present[word] & (bit - 1)).count_ones();
-        let earlier: u32 = self.present[..word].iter().map(|word| word.count_ones()).sum();
-        let at = (earlier + before) as usize;
+        let in_word = (self.present[word] & (bit - 1)).count_ones();
+        let at = usize::from(self.before[word]) + in_word as usize;
         if self.present[word] & bit != 0 { Ok(at) } else { Err(at) }
     }
 
@@ -123,16 +127,20 @@ impl Table {
         match self.place(first) {
             Ok(at) => self.nodes[at] = node,
             Err(at) => {
+                let word = usize::from(first >> 6);
                 self.nodes.insert(at, node);
-                self.present[usize::from(first >> 6)] |= 1 << (first & 63);
+                self.present[word] |= 1 << (first & 63);
+                self.before[word + 1..].iter_mut().for_each(|before| *before += 1);
             }
         }
     }
 
     fn remove(&mut self, first: u8) {
         if let Ok(at) = self.place(first) {
+            let word = usize::from(first >> 6);
             self.nodes.remove(at);
-            self.present[usize::from(first >> 6)] &= !(1 << (first & 63));
+            self.present[word] &= !(1 << (first & 63));
+            self.before[word + 1..].iter_mut().for_each(|before| *before -= 1);
         }
     }
 

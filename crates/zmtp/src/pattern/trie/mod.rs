@@ -163,17 +163,16 @@ impl Trie {
 
     /// Tells `found` the holders of every prefix of `text`, those of each prefix together. A peer
     /// that holds several of them comes several times.
-    pub(crate) fn matches(&self, mut text: &[u8], mut found: impl FnMut(&[Holder])) {
+    pub(crate) fn matches<'a>(&'a self, mut text: &[u8], mut found: impl FnMut(&'a [Holder])) {
         let mut node = &self.nodes[ROOT as usize];
         loop {
             if !node.holders.is_empty() {
                 found(&node.holders);
             }
-            let Some(child) = text.first().and_then(|&first| node.children.get(first)) else {
-                return;
-            };
+            let Some((&first, rest)) = text.split_first() else { return };
+            let Some(child) = node.children.get(first) else { return };
             node = &self.nodes[child as usize];
-            let Some(rest) = text.strip_prefix(&node.label[..]) else { return };
+            let Some(rest) = node.strip_from(rest) else { return };
             text = rest;
         }
     }
@@ -214,9 +213,9 @@ impl Trie {
     /// The node of exactly this topic, whether anybody holds it or not.
     fn find(&self, mut topic: &[u8]) -> Option<u32> {
         let mut at = ROOT;
-        while let Some(&first) = topic.first() {
+        while let Some((&first, rest)) = topic.split_first() {
             at = self.nodes[at as usize].children.get(first)?;
-            topic = topic.strip_prefix(&self.nodes[at as usize].label[..])?;
+            topic = self.nodes[at as usize].strip_from(rest)?;
         }
         Some(at)
     }
@@ -354,6 +353,15 @@ impl Trie {
 }
 
 impl Node {
+    /// What comes after the label, if that begins `text`. Its first byte led here, so that it is
+    /// in neither; often there is no other.
+    fn strip_from<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        match &self.label[1..] {
+            [] => Some(text),
+            label => text.strip_prefix(label),
+        }
+    }
+
     fn holder_mut(&mut self, peer: Peer) -> Option<&mut Holder> {
         let at = self.holders.binary_search_by_key(&peer, |holder| holder.peer).ok()?;
         self.holders.get_mut(at)
