@@ -36,7 +36,7 @@ impl Flags {
     /// A command.
     pub const COMMAND: Flags = Flags(0b100);
 
-    const LONG: u8 = 0b010;
+    pub(crate) const LONG: u8 = 0b010;
     const RESERVED: u8 = 0b1111_1000;
 
     /// Those of a frame of a message.

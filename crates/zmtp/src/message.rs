@@ -37,10 +37,25 @@ impl Frame {
     }
 
     /// Copies `bytes`: into the value if they fit, else into an allocation of their own.
+    #[inline]
     pub fn copy_from_slice(bytes: &[u8]) -> Self {
         Frame::inline(bytes).unwrap_or_else(|| Frame(Repr::Shared(Bytes::copy_from_slice(bytes))))
     }
 
+    /// The first `len` bytes of `start`. Those after them are copied too, and never seen: a copy
+    /// of a fixed size is a few moves, one of any size a call.
+    #[inline(always)]
+    pub(crate) fn from_start(start: &[u8; Frame::INLINE_MAX], len: u8) -> Self {
+        Frame(Repr::Inline { len: len.min(Frame::INLINE_MAX as u8), bytes: *start })
+    }
+
+    /// Bytes that are too many to lie in the value itself.
+    #[inline(always)]
+    pub(crate) fn from_long(bytes: Bytes) -> Self {
+        Frame(Repr::Shared(bytes))
+    }
+
+    #[inline]
     fn inline(bytes: &[u8]) -> Option<Self> {
         let len = u8::try_from(bytes.len()).ok()?;
         let mut inline = [0; Frame::INLINE_MAX];
@@ -49,6 +64,7 @@ impl Frame {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
@@ -178,6 +194,7 @@ impl Message {
     }
 
     /// Adds a frame at the end.
+    #[inline]
     pub fn push(&mut self, frame: impl Into<Frame>) {
         self.frames.push(frame.into());
     }
@@ -205,6 +222,7 @@ impl Message {
     }
 
     /// How many frames there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.frames.len()
     }
@@ -284,8 +302,12 @@ impl Index<usize> for Message {
 }
 
 impl<F: Into<Frame>> From<F> for Message {
+    #[inline]
     fn from(frame: F) -> Self {
-        Message::new().with(frame)
+        // Not `Message::new`: a constant is copied, the zeros where no frame is yet included.
+        let mut frames = Frames::new();
+        frames.push(frame.into());
+        Message { frames, routing_id: 0 }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use crate::frame::{Flags, HEADER_BYTES_MAX};
 use crate::limits::PageSize;
 use crate::message::Frame;
 
@@ -55,14 +56,30 @@ impl Pages {
         if self.frozen.is_empty() { &self.open } else { &self.frozen }
     }
 
-    /// Takes the next frame if it is a message of its own of at most `max` bytes, in the clear.
+    /// Takes the next frame if it has no more flags than `flags` names, at most `max` bytes, and
+    /// is all here; with its flags.
     #[inline]
-    pub(super) fn take_small(&mut self, max: u8) -> Option<Frame> {
-        let [0, len, rest @ ..] = self.ahead() else { return None };
-        let len = if *len <= max { usize::from(*len) } else { return None };
-        let frame = Frame::copy_from_slice(rest.get(..len)?);
-        self.at += 2 + len;
-        Some(frame)
+    pub(super) fn take_frame(&mut self, flags: u8, max: usize) -> Option<(u8, Frame)> {
+        let ahead = self.ahead();
+        let (&octet, rest) = ahead.split_first()?;
+        if octet & !flags != 0 {
+            return None;
+        }
+        let (head, len) = if octet & Flags::LONG == 0 {
+            (2, usize::from(*rest.first()?))
+        } else {
+            (HEADER_BYTES_MAX, usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).ok()?)
+        };
+        let body = &ahead[head..];
+        if len > max || len > body.len() {
+            return None;
+        }
+        let frame = match body.first_chunk() {
+            Some(start) if len <= Frame::INLINE_MAX => Frame::from_start(start, len as u8),
+            _ => self.cut(head, len),
+        };
+        self.at += head + len;
+        Some((octet, frame))
     }
 
     /// Passes over `count` bytes.
@@ -74,16 +91,16 @@ impl Pages {
     pub(super) fn cut(&mut self, from: usize, len: usize) -> Frame {
         let start = self.at + from;
         let range = start..start + len;
-        let filled = self.page().len();
-        if len <= Frame::INLINE_MAX
-            || self.frozen.is_empty() && filled < self.open.capacity() / SPARSE
-        {
+        if len <= Frame::INLINE_MAX {
             return Frame::copy_from_slice(&self.page()[range]);
         }
         if self.frozen.is_empty() {
+            if self.open.len() < self.open.capacity() / SPARSE {
+                return Frame::from_long(Bytes::copy_from_slice(&self.open[range]));
+            }
             self.frozen = Bytes::from(std::mem::take(&mut self.open));
         }
-        Frame::from(self.frozen.slice(range))
+        Frame::from_long(self.frozen.slice(range))
     }
 
     /// Whether a frame of so many bytes, its head included, is to be read into a page.
@@ -134,12 +151,20 @@ impl Pages {
     /// Gives back every page that is not in use.
     pub(super) fn rest(&mut self) {
         self.retired = [Bytes::new(), Bytes::new()];
-        if self.frozen.is_empty() && self.at == self.open.len() {
+        if self.ahead().is_empty() {
             self.open = Vec::new();
+            self.frozen = Bytes::new();
             self.at = 0;
             self.offered = (0, 0);
             self.size = self.bounds.0;
         }
+    }
+
+    /// How many bytes of memory it holds, those of slices that are out not counted.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let retired = self.retired.iter().filter(|page| !page.is_empty()).count();
+        self.open.capacity() + self.frozen.len() + retired * self.size
     }
 
     fn spare(&self) -> usize {
