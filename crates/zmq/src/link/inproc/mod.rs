@@ -27,11 +27,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
-use chaski_zmtp::Frame;
+use chaski_zmtp::{Frame, Kind};
 use chaski_zmtp::pattern::{Attach, Peer, PeerInfo};
 
 use self::pipe::{Limit, Receiver, Sender, pipe};
-use super::Route;
+use super::{NearReceiver, NearSender, Route};
 use crate::endpoint::Endpoint;
 use crate::monitor::{HandshakeFailure, What};
 use crate::socket::shared::Shared;
@@ -41,6 +41,15 @@ use crate::socket::shared::Shared;
 pub(crate) struct Names {
     names: Mutex<HashMap<String, Name>>,
 }
+
+/// The name of who authenticates peers (RFC 27).
+pub(crate) const NAME_OF_ZAP: &str = "zeromq.zap.01";
+
+/// How many requests wait in the pipe to that one.
+const REQUESTS_MAX: u32 = 1024;
+
+/// The two halves of a connection without a socket at this end.
+pub(crate) type Ends = (Box<dyn NearSender>, Box<dyn NearReceiver>);
 
 /// Somebody else is bound to the name.
 #[derive(Debug, PartialEq, Eq)]
@@ -145,6 +154,40 @@ impl Names {
                 entry.waiting.push(caller);
             }
         }
+    }
+
+    /// Whether a socket is bound to a name now.
+    pub(crate) fn is_bound(&self, name: &str) -> bool {
+        let bound = |entry: &Name| entry.bound.as_ref().map(|bound| bound.socket.strong_count());
+        self.lock().get(name).and_then(bound).is_some_and(|count| count > 0)
+    }
+
+    /// Connects to who is bound to a name now, as a REQ would that has no socket: `waker` tells of
+    /// what comes, under locks of the socket that sends it, so it must take none that is held when
+    /// this is called.
+    pub(crate) fn call(&self, name: &str, waker: Waker) -> Option<Ends> {
+        let kind = Kind::Req;
+        let identity = Frame::empty();
+        let info = PeerInfo { kind, identity, subscribes_by_command: true };
+        let party = Party { info, sndhwm: REQUESTS_MAX, rcvhwm: 0, conflate: false };
+        let (sender, far_receiver) = pipe(Limit::Messages(REQUESTS_MAX as usize));
+        let (far_sender, receiver) = pipe(Limit::Unlimited);
+        receiver.set_waker(waker);
+        // Declared before the lock, so dropped after it.
+        let socket;
+        let names = self.lock();
+        let bound = names.get(name)?.bound.as_ref()?;
+        socket = bound.socket.upgrade()?;
+        let caller = Caller {
+            socket: Weak::new(),
+            peer: Peer(0),
+            party,
+            endpoint: bound.route.endpoint.clone(),
+            sender: far_sender,
+            receiver: far_receiver,
+        };
+        meet(caller, &socket, &bound.route);
+        Some((Box::new(sender), Box::new(receiver)))
     }
 
     /// Waits no longer at a name for this peer. Comes before [`Shared::gone`] of a peer that was
