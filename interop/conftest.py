@@ -57,3 +57,14 @@ def name(request):
 def client(request):
     """Each of the three clients in turn."""
     return request.param
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Ends the run with the table of ZeroMQ sockets that talked to libzmq's."""
+    import zeromq
+
+    if not zeromq.MATRIX:
+        return
+    terminalreporter.section("ZeroMQ: who talked to whom (c: Chaski bound, z: libzmq bound)")
+    for line in zeromq.table():
+        terminalreporter.line(line)

@@ -145,16 +145,17 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "build",
-        about: "the binary that the interop suite drives",
-        hint: "again: cargo build --profile interop -p chaski-cli",
+        about: "the binaries that the interop suite drives",
+        hint: "again: cargo build --profile interop -p chaski-cli -p interop-agent",
         run: |_| {
-            let package = ["build", "--profile", "interop", "--package", "chaski-cli"];
-            checked(process::cargo(package))
+            let mut command = process::cargo(["build", "--profile", "interop"]);
+            command.args(["--package", "chaski-cli", "--package", "interop-agent"]);
+            checked(command)
         },
     },
     Step {
         name: "interop",
-        about: "real Kafka clients, hostile clients and kill -9 against the real binary",
+        about: "real Kafka and ZeroMQ programs, hostile clients and kill -9 against the real binary",
         hint: "one test alone: see `Testing` in CONTRIBUTING.md",
         run: interop,
     },

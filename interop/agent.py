@@ -1,0 +1,125 @@
+"""Chaski's ZeroMQ sockets from Python: drives the agent program, one line an order."""
+
+import json
+import os
+import subprocess
+
+
+class Refused(Exception):
+    """The agent answered with an error."""
+
+
+class Agent:
+    """A process with sockets of Chaski in it."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [binary()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.opened = 0
+
+    def socket(self, kind, **options):
+        """Opens a socket; options by libzmq's names in lower case, e.g. `sndhwm=10`."""
+        self.opened += 1
+        socket = Socket(self, f"{kind}-{self.opened}")
+        texts = {name: text(value) for name, value in options.items()}
+        socket.do("open", kind=kind, options=texts)
+        return socket
+
+    def order(self, order):
+        """Has one thing done, and waits for it."""
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, f"the agent is gone: status {self.process.wait()}"
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Refused(answer["error"])
+        return answer["ok"]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        """Ends it in good order: what lingers is still sent."""
+        self.process.stdin.close()
+        return self.process.wait()
+
+
+class Socket:
+    """A socket of the agent. Frames are bytes, times are milliseconds."""
+
+    def __init__(self, agent, name):
+        self.agent = agent
+        self.name = name
+
+    def do(self, what, **details):
+        return self.agent.order({"socket": self.name, "do": what, **details})
+
+    def bind(self, endpoint):
+        return self.do("bind", endpoint=endpoint)
+
+    def connect(self, endpoint):
+        self.do("connect", endpoint=endpoint)
+
+    def unbind(self, endpoint):
+        self.do("unbind", endpoint=endpoint)
+
+    def disconnect(self, endpoint):
+        self.do("disconnect", endpoint=endpoint)
+
+    def set(self, option, value):
+        self.do("set", option=option, value=text(value))
+
+    def subscribe(self, topic):
+        self.do("subscribe", topic=topic.hex())
+
+    def unsubscribe(self, topic):
+        self.do("unsubscribe", topic=topic.hex())
+
+    def send(self, *frames, routing_id=0, timeout=5000):
+        frames = [frame.hex() for frame in frames]
+        self.do("send", frames=frames, routing_id=routing_id, timeout_ms=timeout)
+
+    def send_many(self, count, size=8, timeout=10000):
+        self.do("send_many", count=count, bytes=size, timeout_ms=timeout)
+
+    def recv(self, timeout=5000):
+        return self.recv_with_id(timeout)[0]
+
+    def recv_with_id(self, timeout=5000):
+        answer = self.do("recv", timeout_ms=timeout)
+        return [bytes.fromhex(frame) for frame in answer["frames"]], answer["routing_id"]
+
+    def recv_many(self, count, timeout=5000):
+        """How many numbered messages came, at most `count`, and whether in order."""
+        answer = self.do("recv_many", count=count, timeout_ms=timeout)
+        return answer["received"], answer["ordered"]
+
+    def echo(self, quiet=500):
+        return self.do("echo", quiet_ms=quiet)
+
+    def flush(self):
+        self.do("flush")
+
+    def peers(self):
+        return self.do("peers")
+
+    def events(self):
+        return self.do("events")
+
+    def close(self, linger=None):
+        self.do("close", linger_ms=linger)
+
+
+def text(value):
+    """A value as the text that an option takes."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def binary():
+    """The agent, which lies beside the `chaski` to test."""
+    return os.path.join(os.path.dirname(os.environ["CHASKI_BIN"]), "interop-agent")

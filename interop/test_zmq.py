@@ -1,0 +1,197 @@
+"""ZeroMQ sockets of Chaski and of libzmq with each other: kinds, mechanisms, transports."""
+
+import pytest
+import zmq
+
+import zeromq
+from zeromq import SIZES, Libzmq, authenticator, endpoint, talked
+
+from agent import Agent, Refused
+
+
+@pytest.fixture
+def chaski():
+    agent = Agent()
+    yield agent
+    agent.kill()
+
+
+@pytest.fixture
+def libzmq():
+    peer = Libzmq()
+    yield peer
+    peer.close()
+
+
+TRANSPORTS = ["tcp", "tcp6", "ipc", "ipc-abstract"]
+
+# Who asks, who answers: (kind of the one that speaks first, kind of the other).
+CONVERSATIONS = [
+    ("REQ", "REP"),
+    ("REQ", "ROUTER"),
+    ("DEALER", "REP"),
+    ("DEALER", "ROUTER"),
+    ("DEALER", "DEALER"),
+    ("PAIR", "PAIR"),
+]
+ONE_WAY = [("PUSH", "PULL"), ("PUB", "SUB"), ("XPUB", "XSUB"), ("PUB", "XSUB"), ("XPUB", "SUB")]
+SECURED = [("REQ", "REP"), ("DEALER", "ROUTER"), ("PUSH", "PULL"), ("PUB", "SUB")]
+
+
+class Keys:
+    """Key pairs of both ends, in Z85."""
+
+    def __init__(self):
+        self.server_public, self.server_secret = zmq.curve_keypair()
+        self.client_public, self.client_secret = zmq.curve_keypair()
+
+
+def options(mechanism, server, keys):
+    """The options of one end."""
+    if mechanism == "PLAIN":
+        return {"plain_server": True} if server else {"plain_username": b"ada", "plain_password": b"x"}
+    if mechanism == "CURVE" and server:
+        return {"curve_server": True, "curve_secretkey": keys.server_secret}
+    if mechanism == "CURVE":
+        return {
+            "curve_serverkey": keys.server_public,
+            "curve_publickey": keys.client_public,
+            "curve_secretkey": keys.client_secret,
+        }
+    return {}
+
+
+def pair(binder, first, second, kinds, transport, mechanism, tmp_path):
+    """Two sockets that are connected: `kinds[0]` of `first`, `kinds[1]` of `second`.
+
+    `binder` says which of the two binds, 0 or 1. The binder is the server of the mechanism.
+    """
+    keys = Keys()
+    sides = (first, second)
+    auth = None
+    if mechanism != "NULL" and isinstance(sides[binder], Libzmq):
+        passwords = {"ada": "x"}
+        auth = authenticator(sides[binder].context, passwords=passwords, curve=AnyKey())
+    sockets = [
+        side.socket(kind, **options(mechanism, at == binder, keys))
+        for at, (side, kind) in enumerate(zip(sides, kinds))
+    ]
+    bound = sockets[binder].bind(endpoint(transport, tmp_path))
+    sockets[1 - binder].connect(bound)
+    return sockets, auth
+
+
+class AnyKey:
+    """Lets in whoever has a key."""
+
+    def callback(self, _domain, _key):
+        return True
+
+
+def combinations(pairs, mechanisms, transports):
+    """Each pair of kinds both ways round, with either side binding."""
+    for kinds in pairs:
+        for mechanism in mechanisms:
+            for transport in transports:
+                for chaski_first in (True, False):
+                    for chaski_binds in (True, False):
+                        name = "-".join(kinds) if chaski_first else "-".join(reversed(kinds))
+                        speaker = "chaski" if chaski_first else "libzmq"
+                        binder = "chaski" if chaski_binds else "libzmq"
+                        yield pytest.param(
+                            kinds,
+                            mechanism,
+                            transport,
+                            chaski_first,
+                            chaski_binds,
+                            id=f"{name}-{mechanism}-{transport}-{speaker} speaks-{binder} binds",
+                        )
+
+
+PARAMETERS = "kinds, mechanism, transport, chaski_first, chaski_binds"
+
+
+def meet(chaski, libzmq, kinds, mechanism, transport, chaski_first, chaski_binds, tmp_path):
+    sides = (chaski, libzmq) if chaski_first else (libzmq, chaski)
+    binder = 0 if chaski_first == chaski_binds else 1
+    return pair(binder, *sides, kinds, transport, mechanism, tmp_path)
+
+
+def note(kinds, mechanism, transport, chaski_first, chaski_binds):
+    ours, theirs = kinds if chaski_first else reversed(kinds)
+    talked(f"{ours} to {theirs}", mechanism, transport, "c" if chaski_binds else "z")
+
+
+@pytest.mark.parametrize(PARAMETERS, [
+    *combinations(CONVERSATIONS, ["NULL"], TRANSPORTS),
+    *combinations(SECURED[:2], ["PLAIN", "CURVE"], ["tcp", "ipc"]),
+])
+def test_conversation(
+    chaski, libzmq, kinds, mechanism, transport, chaski_first, chaski_binds, tmp_path
+):
+    (asker, answerer), auth = meet(
+        chaski, libzmq, kinds, mechanism, transport, chaski_first, chaski_binds, tmp_path
+    )
+    try:
+        # A DEALER before a REP speaks as a REQ does, with an empty delimiter.
+        envelope = [b""] if kinds == ("DEALER", "REP") else []
+        for size in SIZES:
+            body = [bytes([size % 251]) * size, b"tail"]
+            asker.send(*envelope, *body)
+            question = answerer.recv()
+            assert question[-2:] == body
+            answerer.send(*question)
+            assert asker.recv() == envelope + body
+    finally:
+        if auth:
+            auth.stop()
+    note(kinds, mechanism, transport, chaski_first, chaski_binds)
+
+
+@pytest.mark.parametrize(PARAMETERS, [
+    *combinations(ONE_WAY, ["NULL"], TRANSPORTS),
+    *combinations(SECURED[2:], ["PLAIN", "CURVE"], ["tcp", "ipc"]),
+])
+def test_one_way(
+    chaski, libzmq, kinds, mechanism, transport, chaski_first, chaski_binds, tmp_path
+):
+    (sender, receiver), auth = meet(
+        chaski, libzmq, kinds, mechanism, transport, chaski_first, chaski_binds, tmp_path
+    )
+    try:
+        if kinds != ("PUSH", "PULL"):
+            await_subscription(sender, receiver, kinds)
+        for size in SIZES:
+            message = [b"topic", bytes([size % 251]) * size, b""]
+            sender.send(*message)
+            assert receiver.recv() == message
+        count = 500
+        sender.send_many(count)
+        assert receiver.recv_many(count) == (count, True)
+    finally:
+        if auth:
+            auth.stop()
+    note(kinds, mechanism, transport, chaski_first, chaski_binds)
+
+
+def await_subscription(sender, receiver, kinds):
+    """Subscribes to everything, and waits until the sender knows."""
+    if kinds[1] == "XSUB":
+        receiver.send(b"\x01")
+    else:
+        receiver.subscribe(b"")
+    if kinds[0] == "XPUB":
+        assert sender.recv() == [b"\x01"]
+        return
+    for _ in range(200):
+        sender.send(b"are you there?")
+        try:
+            receiver.recv(timeout=50)
+            break
+        except (TimeoutError, Refused):
+            continue
+    while True:
+        try:
+            receiver.recv(timeout=100)
+        except (TimeoutError, Refused):
+            return
