@@ -306,6 +306,16 @@ pub enum Delivery {
     Close(&'static str),
 }
 
+impl From<Result<(), &'static str>> for Delivery {
+    /// Of what concerns the pattern alone: ignored by the user, or a reason to close.
+    fn from(dealt_with: Result<(), &'static str>) -> Self {
+        match dealt_with {
+            Ok(()) => Delivery::Ignore,
+            Err(why) => Delivery::Close(why),
+        }
+    }
+}
+
 impl Delivery {
     /// Of a message that the user gets as it came, unless it has frames that its kind of socket
     /// must not have (RFC 37, "Thread Safe Sockets").
@@ -364,7 +374,8 @@ pub trait Pattern: Send {
     /// The connection to `peer` is lost; it may come again.
     fn hang_up(&mut self, peer: Peer, errands: &mut Vec<Errand>);
 
-    /// The peer is gone for good and its number will be used again.
+    /// The peer is gone for good and its number will be used again. Nothing that it sent will be
+    /// delivered any more: only now does a STREAM tell its user that an accepted connection went.
     fn detach(&mut self, peer: Peer, errands: &mut Vec<Errand>);
 
     /// Decides where `message` goes and writes its envelope. Peers to send to are added to `to`,

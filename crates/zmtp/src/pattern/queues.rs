@@ -55,9 +55,4 @@ impl Queues {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Peer> {
         self.0.iter().filter(|(_, queue)| queue.early || queue.up).map(|(peer, _)| peer)
     }
-
-    /// Whether a connection to `peer` is up.
-    pub(crate) fn is_up(&self, peer: Peer) -> bool {
-        self.0.get(peer).is_some_and(|queue| queue.up)
-    }
 }

@@ -131,10 +131,7 @@ impl Pattern for Radio {
 
     fn command(&mut self, from: Peer, command: Command, _: &mut Vec<Errand>) -> Delivery {
         match command {
-            Command::Join(group) => match self.join(from, &group) {
-                Ok(()) => Delivery::Ignore,
-                Err(why) => Delivery::Close(why),
-            },
+            Command::Join(group) => self.join(from, &group).into(),
             Command::Leave(group) => {
                 self.groups.remove(&group, from);
                 Delivery::Ignore

@@ -18,8 +18,8 @@
 //! A peer that we connect to keeps its identity over reconnections. With `router_mandatory` a
 //! message to an unknown peer is an error, and one to a full peer waits. With `router_handover` a
 //! newcomer takes an identity over; without, the newcomer is refused (libzmq leaves it connected
-//! and deaf; here it is closed and may come again). With `router_raw` peers are plain connections, told
-//! to the user and closed by it as by a STREAM.
+//! and deaf; here it is closed and may come again). With `router_raw` peers are plain connections,
+//! told to the user and closed by it as by a STREAM.
 
 use super::arrivals::Arrivals;
 use super::drops::Drops;
@@ -58,6 +58,9 @@ impl Router {
 
     /// Gives `peer` the identity that it asks for; says from whom it was taken.
     fn claim(&mut self, peer: Peer, identity: &Frame) -> Result<Greeted, &'static str> {
+        if identity.first() == Some(&0) {
+            return Err("an identity that begins with a zero byte is reserved");
+        }
         let holder = self.identities.holder(identity);
         let holder = holder.filter(|&other| other != peer && self.queues.has(other));
         if holder.is_some() && !self.handover {
@@ -65,13 +68,6 @@ impl Router {
         }
         self.identities.give(peer, identity.clone());
         Ok(holder.map_or(Greeted::Welcome, Greeted::Replaces))
-    }
-
-    /// A raw connection came or went.
-    fn tell(&mut self, peer: Peer) {
-        if let (Some(arrivals), Some(identity)) = (&mut self.raw, self.identities.name(peer)) {
-            arrivals.push(identity);
-        }
     }
 }
 
@@ -89,6 +85,9 @@ impl Pattern for Router {
             }
             self.identities.give(peer, identity.clone());
         }
+        if let Some(arrivals) = &mut self.raw {
+            arrivals.attach(peer, &how);
+        }
         self.queues.attach(peer, &how);
         Ok(())
     }
@@ -99,9 +98,6 @@ impl Pattern for Router {
         info: &PeerInfo,
         errands: &mut Vec<Errand>,
     ) -> Result<Greeted, &'static str> {
-        if let Some(arrivals) = &self.raw {
-            arrivals.check_room()?;
-        }
         let mut greeted = Greeted::Welcome;
         if !self.identities.is_known(peer) {
             if info.identity.is_empty() || self.raw.is_some() {
@@ -110,21 +106,25 @@ impl Pattern for Router {
                 greeted = self.claim(peer, &info.identity)?;
             }
         }
+        if let (Some(arrivals), Some(identity)) = (&mut self.raw, self.identities.name(peer)) {
+            arrivals.greet(peer, identity)?;
+        }
         self.queues.greet(peer);
-        self.tell(peer);
         errands.extend(self.probe.then(|| Errand::probe(peer)));
         Ok(greeted)
     }
 
     fn hang_up(&mut self, peer: Peer, _: &mut Vec<Errand>) {
-        if self.queues.is_up(peer) {
-            self.tell(peer);
+        if let (Some(arrivals), Some(identity)) = (&mut self.raw, self.identities.name(peer)) {
+            arrivals.hang_up(peer, identity);
         }
         self.queues.hang_up(peer);
     }
 
-    fn detach(&mut self, peer: Peer, errands: &mut Vec<Errand>) {
-        self.hang_up(peer, errands);
+    fn detach(&mut self, peer: Peer, _: &mut Vec<Errand>) {
+        if let (Some(arrivals), Some(identity)) = (&mut self.raw, self.identities.name(peer)) {
+            arrivals.detach(peer, identity);
+        }
         self.queues.detach(peer);
         self.drops.forget(peer);
         self.identities.withdraw(peer);
@@ -272,6 +272,14 @@ mod tests {
         assert_eq!(router.deliver(0, &["late"]), Some(frames(&["ann", "late"])));
         router.leave(0);
         assert_eq!(router.sent_to(&["ann", "x"]), [2]);
+    }
+
+    #[test]
+    fn nobody_chooses_a_name_like_those_that_are_generated() {
+        let mut router = Bench::with(Kind::Router, [Setting::RouterHandover(true)]);
+        router.accept(0, "").unwrap();
+        assert!(router.accept(1, "\0\x01\x02\x03\x04").is_err());
+        assert_eq!(router.sent_to(&["\0\x01\x02\x03\x04", "x"]), [0]);
     }
 
     #[test]

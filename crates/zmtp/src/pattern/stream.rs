@@ -51,6 +51,7 @@ impl Pattern for Stream {
             }
             _ => self.identities.generate(peer),
         }
+        self.arrivals.attach(peer, &how);
         self.queues.attach(peer, &how);
         Ok(())
     }
@@ -61,25 +62,24 @@ impl Pattern for Stream {
         _: &PeerInfo,
         _: &mut Vec<Errand>,
     ) -> Result<Greeted, &'static str> {
-        self.arrivals.check_room()?;
-        self.queues.greet(peer);
         if let Some(identity) = self.identities.name(peer) {
-            self.arrivals.push(identity);
+            self.arrivals.greet(peer, identity)?;
         }
+        self.queues.greet(peer);
         Ok(Greeted::Welcome)
     }
 
     fn hang_up(&mut self, peer: Peer, _: &mut Vec<Errand>) {
-        if self.queues.is_up(peer)
-            && let Some(identity) = self.identities.name(peer)
-        {
-            self.arrivals.push(identity);
+        if let Some(identity) = self.identities.name(peer) {
+            self.arrivals.hang_up(peer, identity);
         }
         self.queues.hang_up(peer);
     }
 
-    fn detach(&mut self, peer: Peer, errands: &mut Vec<Errand>) {
-        self.hang_up(peer, errands);
+    fn detach(&mut self, peer: Peer, _: &mut Vec<Errand>) {
+        if let Some(identity) = self.identities.name(peer) {
+            self.arrivals.detach(peer, identity);
+        }
         self.queues.detach(peer);
         self.identities.withdraw(peer);
     }
@@ -150,7 +150,10 @@ mod tests {
         assert_eq!(stream.pattern.notice(), Some(frames(&[FIRST, b""])));
         assert!(!stream.pattern.has_notice());
         assert_eq!(stream.deliver(0, &["bytes"]), Some(frames(&[FIRST, b"bytes"])));
-        stream.leave(0);
+        stream.hang_up(0);
+        assert_eq!(stream.pattern.notice(), None);
+        assert_eq!(stream.deliver(0, &["last bytes"]), Some(frames(&[FIRST, b"last bytes"])));
+        stream.pattern.detach(Peer(0), &mut stream.errands);
         assert_eq!(stream.pattern.notice(), Some(frames(&[FIRST, b""])));
         assert_eq!(stream.pattern.notice(), None);
     }
@@ -193,6 +196,10 @@ mod tests {
         stream.pattern.attach(Peer(0), named()).unwrap();
         assert_eq!(stream.sent_to(&["web", "bytes"]), [0]);
         assert!(stream.pattern.attach(Peer(1), named()).is_err());
+        stream.greet(0, "").unwrap();
+        assert_eq!(stream.pattern.notice(), Some(frames(&["web", ""])));
+        stream.hang_up(0);
+        assert_eq!(stream.pattern.notice(), Some(frames(&["web", ""])));
         stream.greet(0, "").unwrap();
         assert_eq!(stream.pattern.notice(), Some(frames(&["web", ""])));
     }

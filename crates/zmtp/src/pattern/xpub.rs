@@ -135,11 +135,11 @@ impl Xpub {
     }
 
     /// A peer wants a topic, or takes that back.
-    fn changed(&mut self, from: Peer, topic: &[u8], wanted: bool) -> Delivery {
+    fn changed(&mut self, from: Peer, topic: &[u8], wanted: bool) -> Result<(), &'static str> {
         let trie = if self.rules.manual { &mut self.asked } else { &mut self.topics };
         let rules = &self.rules;
         let tell = if wanted {
-            let Ok(inserted) = trie.insert(topic, from) else { return Delivery::Close(TOO_MUCH) };
+            let inserted = trie.insert(topic, from).map_err(|_| TOO_MUCH)?;
             rules.manual || rules.verbose || inserted == Inserted::New
         } else {
             match trie.remove(topic, from) {
@@ -153,35 +153,52 @@ impl Xpub {
         if tell && self.kind == Kind::Xpub {
             self.notices.push_change(Some(from), topic, wanted);
         }
-        Delivery::Ignore
+        Ok(())
     }
 
-    /// A frame that came: takes it if it is a subscription.
-    fn take_subscription(&mut self, from: Peer, frame: &[u8]) -> Option<Delivery> {
+    /// A frame that came: takes it and says so, if it is a subscription.
+    fn take_subscription(&mut self, from: Peer, frame: &[u8]) -> Result<bool, &'static str> {
         match frame {
-            [1, topic @ ..] => Some(self.changed(from, topic, true)),
-            [0, topic @ ..] => Some(self.changed(from, topic, false)),
-            _ => None,
+            [1, topic @ ..] => self.changed(from, topic, true)?,
+            [0, topic @ ..] => self.changed(from, topic, false)?,
+            _ => return Ok(false),
         }
+        Ok(true)
     }
 
     /// The frames of a message that are no subscriptions. As in libzmq every frame may be one, or
     /// with `only_first_subscribe` only the first; then the others are if the first was.
-    fn take_subscriptions(&mut self, from: Peer, message: Message) -> Result<Message, Delivery> {
+    fn take_subscriptions(
+        &mut self,
+        from: Peer,
+        message: Message,
+    ) -> Result<Message, &'static str> {
         let mut rest = Message::new();
         let mut look = true;
         for (at, frame) in message.into_iter().enumerate() {
-            let taken = if look { self.take_subscription(from, &frame) } else { None };
+            let taken = look && self.take_subscription(from, &frame)?;
             if at == 0 {
-                look = !self.rules.only_first || taken.is_some();
+                look = !self.rules.only_first || taken;
             }
-            match taken {
-                Some(Delivery::Close(why)) => return Err(Delivery::Close(why)),
-                Some(_) => {}
-                None => rest.push(frame),
+            if !taken {
+                rest.push(frame);
             }
         }
         Ok(rest)
+    }
+
+    /// A message that came: subscriptions, or one for the user of an XPUB, or both.
+    fn take(&mut self, from: Peer, message: Message) -> Result<(), &'static str> {
+        if let [only] = message.as_slice()
+            && self.take_subscription(from, only)?
+        {
+            return Ok(());
+        }
+        let message = self.take_subscriptions(from, message)?;
+        if self.kind == Kind::Pub || message.is_empty() {
+            return Ok(());
+        }
+        self.notices.push_message(from, message)
     }
 
     /// A peer wants nothing any more, as it is no longer there.
@@ -310,28 +327,13 @@ impl Pattern for Xpub {
     }
 
     fn deliver(&mut self, from: Peer, message: Message, _: &mut Vec<Errand>) -> Delivery {
-        if let [only] = message.as_slice()
-            && let Some(delivery) = self.take_subscription(from, only)
-        {
-            return delivery;
-        }
-        let message = match self.take_subscriptions(from, message) {
-            Ok(message) => message,
-            Err(close) => return close,
-        };
-        if self.kind == Kind::Pub || message.is_empty() {
-            return Delivery::Ignore;
-        }
-        match self.notices.push_message(from, message) {
-            Ok(()) => Delivery::Ignore,
-            Err(why) => Delivery::Close(why),
-        }
+        self.take(from, message).into()
     }
 
     fn command(&mut self, from: Peer, command: Command, _: &mut Vec<Errand>) -> Delivery {
         match command {
-            Command::Subscribe(topic) => self.changed(from, &topic, true),
-            Command::Cancel(topic) => self.changed(from, &topic, false),
+            Command::Subscribe(topic) => self.changed(from, &topic, true).into(),
+            Command::Cancel(topic) => self.changed(from, &topic, false).into(),
             _ => Delivery::Ignore,
         }
     }
