@@ -1,7 +1,8 @@
 //! The long-term keys of CURVE: 32 bytes each, written as 40 characters of Z85 (RFC 32).
 //!
 //! A server has a pair and publishes the public half; a client knows that half beforehand and has
-//! a pair of its own. Secret halves are wiped when they are dropped, and `Debug` does not show them.
+//! a pair of its own. Secret halves are wiped when they are dropped, and `Debug` does not show
+//! them.
 //!
 //! ```
 //! use chaski_zmtp::keys::{KeyPair, PublicKey};

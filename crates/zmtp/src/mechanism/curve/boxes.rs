@@ -73,8 +73,8 @@ impl BoxKey {
         crypto_box_detached_afternm_inplace(text, tag, &nonce.0, &self.0);
     }
 
-    /// Opens a box in its place; `None` if it was not sealed with this key and nonce. Then `text` is
-    /// as it was.
+    /// Opens a box in its place; `None` if it was not sealed with this key and nonce. Then `text`
+    /// is as it was.
     #[inline]
     pub(super) fn open(&self, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Option<()> {
         crypto_box_open_detached_afternm_inplace(text, tag, &nonce.0, &self.0).ok()

@@ -29,7 +29,7 @@ impl mechanism::Sealer for Sealer {
     fn seal(&mut self, flags: Flags, body: &[&[u8]], out: &mut Vec<u8>) {
         let len = OVERHEAD_BYTES + body.iter().map(|part| part.len()).sum::<usize>();
         out.reserve(HEADER_BYTES_MAX + len);
-        // The frame itself has no flags, and is no command: libzmq would take it for one of its own.
+        // The frame itself has no flags, and is no command: libzmq would take it for its own.
         encode_head(Flags::LAST, len, out);
         out.extend_from_slice(message::NAME);
         out.extend_from_slice(&self.next.to_be_bytes());
