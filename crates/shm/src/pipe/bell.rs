@@ -85,6 +85,14 @@ impl Bell {
         self.0.session.close();
     }
 
+    /// A descriptor for nothing but the end: it polls as hung up (`EPOLLRDHUP`, `EPOLLHUP`) when
+    /// the peer is gone or the pipe was closed. For who looks after many pipes, and reads none.
+    ///
+    /// It must not be read or written.
+    pub fn lifeline(&self) -> BorrowedFd<'_> {
+        self.0.session.as_fd()
+    }
+
     /// The process at the other end.
     pub fn peer(&self) -> &Peer {
         self.0.session.peer()

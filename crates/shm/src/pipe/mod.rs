@@ -153,12 +153,13 @@ impl Pipe {
     ) -> Result<(Pipe, Option<Seen>), AttachError> {
         let (lender, borrower) = large(options);
         let seen = Seen::of(ends, lender.gauge());
+        let (ring, _) = ends.observe()?;
         let (outgoing, incoming) = both_ways(ends, lender, borrower, side.session())?;
         let side = Arc::new(side);
         let bell = || Doorbell::Bell(button.clone());
         let heavy = ends.fences;
         let pipe = Pipe {
-            sender: PipeSender::new(outgoing, bell(), heavy, Arc::clone(&side)),
+            sender: PipeSender::new(outgoing, bell(), heavy, ring, Arc::clone(&side)),
             receiver: PipeReceiver::new(incoming, bell(), heavy, side),
             waiter: Waiter::new(options.wait),
         };

@@ -4,10 +4,13 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use chaski_ring::region::Observer;
+
 use super::bell::{Bell, Side};
 use crate::admit::Peer;
 use crate::error::Error;
 use crate::link::{Doorbell, Outgoing};
+use crate::memory::RingMemory;
 use crate::porch::Porch;
 use crate::step::step;
 use crate::wait::{self, Sleeper};
@@ -23,6 +26,8 @@ pub struct PipeSender {
     heavy: bool,
     /// It has said that it waits for room, when the bell had been cleared so often.
     armed: Option<u64>,
+    /// What can be seen of the ring.
+    ring: Observer<RingMemory>,
     side: Arc<Side>,
 }
 
@@ -31,9 +36,10 @@ impl PipeSender {
         outgoing: Outgoing,
         doorbell: Doorbell,
         heavy: bool,
+        ring: Observer<RingMemory>,
         side: Arc<Side>,
     ) -> PipeSender {
-        PipeSender { outgoing, doorbell, heavy, armed: None, side }
+        PipeSender { outgoing, doorbell, heavy, armed: None, ring, side }
     }
 
     /// Sends a record of several parts, one behind the other, with the tag 0.
@@ -82,6 +88,12 @@ impl PipeSender {
         self.side.is_closed() || self.outgoing.has_room(len)
     }
 
+    /// How many records the peer has taken, of all that were sent through this pipe. It is the
+    /// peer's own word, and costs a look at its memory.
+    pub fn taken(&self) -> u64 {
+        self.ring.stats().received
+    }
+
     /// The longest record that can be sent, in bytes.
     pub fn payload_max(&self) -> usize {
         self.outgoing.payload_max()
@@ -93,6 +105,13 @@ impl PipeSender {
     /// What was staged is published before: the peer makes room by taking it.
     #[must_use]
     pub fn arm(&mut self, len: usize) -> bool {
+        self.arm_until(|sender| sender.has_room(len))
+    }
+
+    /// As [`PipeSender::arm`], but it is the caller who looks: `found` says that there is no need to
+    /// sleep. The descriptor becomes readable when the peer has taken something.
+    #[must_use]
+    pub fn arm_until(&mut self, found: impl FnOnce(&mut PipeSender) -> bool) -> bool {
         self.publish();
         let cleared = self.side.cleared();
         if self.armed != Some(cleared) {
@@ -104,7 +123,7 @@ impl PipeSender {
                 wait::heavy_fence();
             }
         }
-        let may_sleep = !self.has_room(len);
+        let may_sleep = !(self.is_closed() || found(self));
         if !may_sleep {
             self.disarm();
         }
