@@ -1,0 +1,225 @@
+//! `shm://`: a peer on this machine, reached through shared memory.
+//!
+//! ```text
+//!   socket           link                    pipe (crate chaski-shm)              other process
+//!   send  --rules--> Sender --> Outgoing --> ring ------------------------------> Incoming
+//!   recv  <--inbox-- Receiver <- Incoming <- ring <------------------------------ Outgoing
+//!                        \___ Line ___/          bell: one descriptor in the socket's own poll
+//! ```
+//!
+//! There is no ZMTP here: both ends are sockets of this crate. In the first record each says what
+//! kind of socket it is and by what identity it goes ([`record`]); from then on records are messages
+//! and commands. Who may connect is decided by credentials, see `chaski_shm::Admit`: the same user
+//! and root. Mechanisms are not asked for.
+//!
+//! # Who is woken
+//!
+//! A pipe's descriptor is watched by the socket's own poll, so whoever sleeps there is woken by the
+//! peer's ring directly. It is one descriptor for both ways, and forgets all its rings at once. So
+//! whoever clears it looks after both halves:
+//!
+//! | cleared by | sees to |
+//! |---|---|
+//! | a receive that finds nothing | its own half; then the sending half, if that waits for room |
+//! | a send that waits for room | its own half; then lists the peer for a receive, or tells the desk |
+//! | the desk, for a queue that nobody else empties | the same |
+//!
+//! The [`desk`], a thread in the background, listens, dials, greets and notices hang-ups for the
+//! sockets of the process, empties queues when no caller is there, and reads what sockets like PUB
+//! never receive. It is started at first need.
+
+mod desk;
+mod receiver;
+mod record;
+mod sender;
+mod tie;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use chaski_zmtp::pattern::Peer;
+use chaski_zmtp::{Command, Limits, Message};
+
+use super::{Arrival, Gone, NearReceiver, NearSender};
+use crate::socket::shared::Shared;
+
+pub(crate) use desk::{close, dial, lingers, listen, lost, undial, unlisten};
+use desk::{Desk, Order};
+use receiver::{Found, Incoming};
+use sender::Outgoing;
+
+/// Bytes of each ring.
+const RING_BYTES: usize = 256 * 1024;
+
+/// Bytes of long messages under way at once, in each direction.
+const LARGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A message that takes more goes in parts of this length.
+const PART_BYTES: usize = 4 * 1024 * 1024;
+
+/// The limits of a connection that follow from options.
+fn limits(socket: &Shared) -> Limits {
+    let mut limits = Limits::default();
+    limits.frame_bytes_max = socket.options().maxmsgsize;
+    limits
+}
+
+/// The way to a peer in shared memory, across any number of connections.
+struct Line {
+    /// By which the desk knows it.
+    id: u64,
+    desk: Arc<Desk>,
+    socket: Weak<Shared>,
+    peer: Peer,
+    outgoing: Mutex<Outgoing>,
+    incoming: Mutex<Incoming>,
+    /// Messages are received by the user, and not in the background.
+    receives: bool,
+    /// Senders wait for room, and do not drop what there is no room for.
+    waits: bool,
+    /// The desk has been asked to empty the queue.
+    watched: AtomicBool,
+}
+
+impl Line {
+    fn new(id: u64, desk: Arc<Desk>, socket: &Arc<Shared>, peer: Peer, limits: Limits) -> Arc<Line> {
+        let options = socket.options();
+        Arc::new(Line {
+            id,
+            desk,
+            socket: Arc::downgrade(socket),
+            peer,
+            outgoing: Mutex::new(Outgoing::new(options.sndhwm, options.conflate)),
+            incoming: Mutex::new(Incoming::new(limits)),
+            receives: socket.kind.receives(),
+            waits: !socket.kind.publishes() || options.xpub_nodrop,
+            watched: AtomicBool::new(false),
+        })
+    }
+
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        lock(&self.outgoing)
+    }
+
+    fn incoming(&self) -> MutexGuard<'_, Incoming> {
+        lock(&self.incoming)
+    }
+
+    /// Something was put into the queue behind the ring: if no caller empties it, the desk does.
+    fn watch(&self) {
+        if !self.watched.swap(true, Ordering::AcqRel) {
+            self.desk.order(Order::Empty(self.id));
+        }
+    }
+
+    /// The receiving half has cleared the bell: sees to the sending half.
+    fn cleared_by_receiver(&self) {
+        let mut outgoing = self.outgoing();
+        if !outgoing.was_waiting() {
+            return;
+        }
+        if !outgoing.pump() {
+            outgoing.wait();
+        }
+        drop(outgoing);
+        if let Some(socket) = self.socket.upgrade() {
+            socket.room();
+        }
+    }
+
+    /// The sending half has cleared the bell: sees to it that the receiving half is looked at.
+    fn cleared_by_sender(&self) {
+        if !self.receives {
+            return self.desk.order(Order::Read(self.id));
+        }
+        if let Some(socket) = self.socket.upgrade() {
+            socket.rouse(self.peer);
+        }
+    }
+}
+
+/// The end of a line that messages go into.
+struct Sender(Arc<Line>);
+
+impl NearSender for Sender {
+    #[inline]
+    fn has_room(&self) -> bool {
+        let mut outgoing = self.0.outgoing();
+        if outgoing.has_room() {
+            return true;
+        }
+        if !self.0.waits {
+            return outgoing.finds_room();
+        }
+        let cleared = outgoing.clear();
+        let room = outgoing.finds_room_or_waits();
+        drop(outgoing);
+        if cleared {
+            self.0.cleared_by_sender();
+        }
+        room
+    }
+
+    #[inline]
+    fn push(&mut self, message: Message) -> Result<(), Message> {
+        let mut outgoing = self.0.outgoing();
+        outgoing.push(message)?;
+        let spilled = outgoing.spills();
+        drop(outgoing);
+        if spilled {
+            self.0.watch();
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, command: Command) {
+        let mut outgoing = self.0.outgoing();
+        outgoing.tell(command);
+        let spilled = outgoing.spills();
+        drop(outgoing);
+        if spilled {
+            self.0.watch();
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.0.outgoing().queued()
+    }
+
+    fn close(&mut self) {
+        self.0.outgoing().close();
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.0.outgoing().close();
+    }
+}
+
+/// The end of a line that messages come out of.
+struct Receiver(Arc<Line>);
+
+impl NearReceiver for Receiver {
+    /// It never says that the other end is gone: the desk does, by `down` or `gone`.
+    #[inline]
+    fn pop(&mut self) -> Result<Option<Arrival>, Gone> {
+        let found = self.0.incoming().next();
+        match found {
+            Found::Arrival(arrival) => Ok(Some(arrival)),
+            Found::Nothing => {
+                self.0.cleared_by_receiver();
+                Ok(None)
+            }
+            Found::End(why) => {
+                self.0.desk.order(Order::Ended(self.0.id, why));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Nothing is left half done under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
