@@ -3,22 +3,39 @@
 //! A [`Link`] lives as long as the pattern knows the peer: for one that we connect to, across any
 //! number of connections. What it leads through is either
 //!
-//! - a *wire*: a stream of the kernel's, with an outbox of encoded messages before it and a decoder
-//!   behind it; or
+//! - a *wire*: a stream of the kernel's, with an [`Outbox`] of encoded messages before it and an
+//!   [`Inbox`] with a decoder behind it; or
 //! - something *near*: memory shared with another socket of this process or machine. [`NearSender`]
 //!   and [`NearReceiver`] are all that a socket asks of it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `outbox` | when messages are written: adaptive flush |
+//! | `queue`, `flight`, `pace` | encoded messages; what is being written; what a burst is |
+//! | `inbox` | what came and was not taken |
+//! | `stream` | bytes of the kernel's |
 
+mod flight;
+mod inbox;
+pub(crate) mod inproc;
+mod outbox;
+mod pace;
+mod queue;
 mod stream;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use chaski_zmtp::Command;
-use chaski_zmtp::Message;
 use chaski_zmtp::pattern::{Peer, PeerInfo};
+use chaski_zmtp::{Command, Message};
 
+pub(crate) use inbox::{Codec, Inbox, Next};
+pub(crate) use outbox::{After, Clock, End, Flushed, Outbox, Tick};
+pub(crate) use queue::Framing;
 pub(crate) use stream::{Read, Stream};
 
 use crate::endpoint::Endpoint;
+use crate::socket::shared::Shared;
 
 /// How a link came to be, for those who look at it.
 #[derive(Clone, Debug)]
@@ -29,12 +46,81 @@ pub(crate) struct Route {
     pub(crate) dialled: bool,
 }
 
-/// A peer of a socket, and the way to it.
+/// A peer of a socket, and the way to it by wire.
 pub(crate) struct Link {
     /// Its number in the pattern.
     pub(crate) peer: Peer,
     /// Where it leads.
     pub(crate) route: Arc<Route>,
+    pub(crate) outbox: Outbox,
+    /// Stands in the socket's list of outboxes to be flushed.
+    pub(crate) armed: AtomicBool,
+    /// The driver knows that the connection is lost.
+    pub(crate) lost: AtomicBool,
+    /// Copies of messages that were not sent because too many waited.
+    pub(crate) dropped: AtomicU64,
+    /// How many times a connection came up.
+    pub(crate) connections: AtomicU64,
+    /// What is known of the peer, while a connection is up.
+    about: Mutex<Option<About>>,
+    socket: Weak<Shared>,
+}
+
+/// What the handshake told about a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) info: PeerInfo,
+    pub(crate) mechanism: &'static str,
+    pub(crate) stream: Option<Arc<Stream>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        peer: Peer,
+        route: Arc<Route>,
+        hwm: u32,
+        framing: Framing,
+        socket: Weak<Shared>,
+    ) -> Self {
+        Link {
+            peer,
+            route,
+            outbox: Outbox::new(hwm, framing),
+            armed: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            about: Mutex::new(None),
+            socket,
+        }
+    }
+
+    /// The socket it belongs to, unless that is gone.
+    pub(crate) fn socket(&self) -> Option<Arc<Shared>> {
+        self.socket.upgrade()
+    }
+
+    /// What is known of the peer now.
+    pub(crate) fn about(&self) -> Option<About> {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what is known of the peer; what was known before.
+    pub(crate) fn set_about(&self, about: Option<About>) -> Option<About> {
+        if about.is_some() {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            self.lost.store(false, Ordering::Release);
+        }
+        std::mem::replace(&mut self.about.lock().unwrap_or_else(PoisonError::into_inner), about)
+    }
+
+    /// The driver's tick for an armed link. `retire` asks to be rid of it if nothing is gathered.
+    pub(crate) fn tick(self: &Arc<Self>, retire: bool) -> Tick {
+        let Some(socket) = self.socket() else { return Tick::Retired };
+        let (tick, flushed) = self.outbox.tick(retire, socket.is_led());
+        socket.flushed(self, flushed);
+        tick
+    }
 }
 
 /// What arrives from a near peer.
@@ -78,9 +164,3 @@ pub(crate) trait NearReceiver: Send {
 
 /// The other end has closed.
 pub(crate) struct Gone;
-
-/// A handshake that came to its end.
-pub(crate) struct Established {
-    /// What the peer said about itself.
-    pub(crate) info: PeerInfo,
-}

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
 /// A connected stream in non-blocking mode.
 #[derive(Debug)]
@@ -49,8 +50,14 @@ impl Stream {
 
     /// Writes what the kernel takes now; 0 means that it takes nothing until it says so.
     pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // A peer that is gone is an error, not a signal to the process.
+        let flags = SendFlags::NOSIGNAL;
         loop {
-            return match rustix::io::writev(self, slices) {
+            let written = match slices {
+                [one] => send(self, one, flags),
+                many => sendmsg(self, many, &mut SendAncillaryBuffer::default(), flags),
+            };
+            return match written {
                 Ok(count) => Ok(count),
                 Err(Errno::AGAIN) => Ok(0),
                 Err(Errno::INTR) => continue,
@@ -66,6 +73,14 @@ impl Stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
         };
+    }
+
+    /// The other side's address, if it has one that says something.
+    pub(crate) fn peer_address(&self) -> Option<String> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().ok().map(|address| address.to_string()),
+            Stream::Unix(_) => None,
+        }
     }
 
     /// Whether the kernel raises an edge each time the peer has read something, though nobody was

@@ -1,80 +1,299 @@
 //! What all handles of a socket, its links and the driver share.
+//!
+//! # Locks
+//!
+//! | lock | held while | inside it may be taken |
+//! |---|---|---|
+//! | `receiving` | messages are popped, and a page is read from the kernel | `rules` |
+//! | `rules` | the pattern decides and a message is appended | an outbox's, a near link's |
+//! | `turn`, `doorbell`, `armed`, an outbox's | a few stores | none |
+//!
+//! None is held while anybody sleeps, but the poll's own by the leader ([`super::turn`]).
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chaski_zmtp::Kind;
-use chaski_zmtp::pattern::{Attach, Peer, PeerInfo};
+use chaski_zmtp::pattern::{self, Setting};
 
-use crate::link::{Established, NearReceiver, NearSender, Route, Stream};
+use super::poller::{Doorbell, Poller};
+use super::receiving::Receiving;
+use super::rules::{Chores, Rules};
+use super::turn::{Call, Turn, Want};
+use crate::context::Context;
+use crate::driver::{Driver, Forked};
+use crate::link::{After, End, Flushed, Link};
+use crate::monitor::{Announcer, Lost};
+use crate::options::{OptionError, Options, SocketOption};
 
 /// A socket.
 pub(crate) struct Shared {
     /// What kind it is.
     pub(crate) kind: Kind,
+    /// Where it lives.
+    pub(crate) context: Context,
+    /// Who hears what happens to it.
+    pub(crate) announcer: Announcer,
+    options: Mutex<Arc<Options>>,
+    pub(super) poller: Poller,
+    pub(super) doorbell: Doorbell,
+    pub(super) turn: Turn,
+    pub(super) rules: Mutex<Rules>,
+    pub(super) receiving: Mutex<Receiving>,
+    /// Outboxes with something gathered, to be flushed before the socket sleeps or reads.
+    armed: Mutex<Vec<Arc<Link>>>,
+    any_armed: AtomicBool,
+    /// Some outbox was stuck when last looked at.
+    pub(super) any_stuck: AtomicBool,
+    /// Received messages wait for the user, who will be back for them.
+    pub(super) backlog: AtomicBool,
+    /// Every message is delivered as it came.
+    pub(super) unchanged: bool,
+    /// Only the newest message is kept.
+    pub(super) conflate: bool,
+    #[cfg(feature = "tokio")]
+    pub(super) watcher: super::task::Watcher,
 }
 
 impl Shared {
-    /// A peer exists. `Err` says why the pattern refuses it.
-    pub(crate) fn attach(
-        self: &Arc<Self>,
-        _how: Attach,
-        _about: Arc<Route>,
-    ) -> Result<Peer, &'static str> {
-        Err("not yet")
+    /// A socket without peers.
+    pub(crate) fn new(
+        kind: Kind,
+        context: Context,
+        options: Options,
+    ) -> std::io::Result<Arc<Self>> {
+        let mut pattern = pattern::new(kind, seed());
+        for setting in settings(kind, &options) {
+            // Options that a kind does not have were refused before.
+            let _ = pattern.set(setting);
+        }
+        Ok(Arc::new(Shared {
+            kind,
+            context,
+            announcer: Announcer::default(),
+            unchanged: pattern.delivers_unchanged(),
+            conflate: options.conflate,
+            options: Mutex::new(Arc::new(options)),
+            poller: Poller::new()?,
+            doorbell: Doorbell::default(),
+            turn: Turn::default(),
+            rules: Mutex::new(Rules::new(pattern)),
+            receiving: Mutex::default(),
+            armed: Mutex::default(),
+            any_armed: AtomicBool::new(false),
+            any_stuck: AtomicBool::new(false),
+            backlog: AtomicBool::new(false),
+            #[cfg(feature = "tokio")]
+            watcher: super::task::Watcher::default(),
+        }))
     }
 
-    /// The handshake with `peer` is done: from here on its stream belongs to the socket. `leftover`
-    /// is what was read behind the handshake. `Err` says why the pattern refuses it; the peer is
-    /// then as it was.
-    pub(crate) fn up(
-        self: &Arc<Self>,
-        _peer: Peer,
-        _established: Established,
-        _stream: Stream,
-        _leftover: &[u8],
-    ) -> Result<(), &'static str> {
-        Err("not yet")
+    /// What it is set to now.
+    pub(crate) fn options(&self) -> Arc<Options> {
+        Arc::clone(&lock(&self.options))
     }
 
-    /// After `attach`, for a peer that is reached through memory: what is sent to it goes this way
-    /// from now on, though nobody may be at the other end yet.
-    pub(crate) fn lay(
-        self: &Arc<Self>,
-        _peer: Peer,
-        _sender: Box<dyn NearSender>,
-        _receiver: Box<dyn NearReceiver>,
-    ) {
+    /// Sets an option of a socket that lives.
+    pub(crate) fn set(&self, option: SocketOption) -> Result<(), OptionError> {
+        let mut options = lock(&self.options);
+        let mut changed = Options::clone(&options);
+        changed.set(self.kind, option)?;
+        let mut rules = lock(&self.rules);
+        for setting in settings(self.kind, &changed) {
+            let _ = rules.pattern.set(setting);
+        }
+        drop(rules);
+        *options = Arc::new(changed);
+        Ok(())
     }
 
-    /// After `lay`: who is at the other end is known now. `Err` says why the pattern refuses it.
-    pub(crate) fn up_near(
-        self: &Arc<Self>,
-        _peer: Peer,
-        _info: PeerInfo,
-    ) -> Result<(), &'static str> {
-        Err("not yet")
+    pub(crate) fn driver(&self) -> &Driver {
+        self.context.driver()
     }
 
-    /// The connection to `peer` is lost; it may come again.
-    pub(crate) fn down(self: &Arc<Self>, _peer: Peer) {}
+    /// Whether this is still the process that made the socket.
+    pub(crate) fn check_origin(&self) -> Result<(), Forked> {
+        self.context.check()
+    }
 
-    /// The peer is gone for good. Messages that came from it are still received.
-    pub(crate) fn gone(self: &Arc<Self>, _peer: Peer) {}
+    pub(super) fn rules(&self) -> MutexGuard<'_, Rules> {
+        lock(&self.rules)
+    }
 
-    /// The driver's turn: called when a heartbeat is due, when stuck output can be written, when
-    /// the peer hung up or when input came that nobody reads.
-    pub(crate) fn service(self: &Arc<Self>, _peer: Peer, _now: Instant) {}
+    pub(super) fn receiving(&self) -> MutexGuard<'_, Receiving> {
+        lock(&self.receiving)
+    }
 
-    /// There may be something to receive from `peer`: lists it and wakes a receiver, if one sleeps.
-    pub(crate) fn rouse(&self, _peer: Peer) {}
+    /// Whether a thread sleeps in the poll, and so sees when a stuck stream is writable.
+    pub(crate) fn is_led(&self) -> bool {
+        self.turn.is_led()
+    }
+
+    /// There may be something to receive from `peer`: notes it and wakes a receiver, if one sleeps.
+    pub(crate) fn rouse(&self, peer: pattern::Peer) {
+        self.doorbell.ring(peer, false);
+        self.notify(Want::Recv);
+    }
 
     /// There may be room for messages: wakes senders, if any sleep.
-    pub(crate) fn room(&self) {}
-
-    /// The socket's descriptor is readable: takes its events and wakes who waits for them. Whether
-    /// anybody still waits as a task, so that the descriptor is to be watched on.
-    pub(crate) fn readable(self: &Arc<Self>) -> bool {
-        false
+    pub(crate) fn room(&self) {
+        self.notify(Want::Send);
     }
+
+    pub(super) fn notify(&self, want: Want) {
+        self.answer(self.turn.notify(want));
+    }
+
+    /// Does what waking others asks for.
+    pub(super) fn answer(&self, call: Call) {
+        if call == Call::Leader {
+            self.poller.call();
+        }
+    }
+
+    /// Does what appending to outboxes left to do. No lock is held.
+    pub(super) fn run_chores(self: &Arc<Self>, chores: Chores) {
+        for (link, after) in chores {
+            match after {
+                After::Rest | After::Through => {}
+                After::Arm { driver } => self.arm(&link, driver),
+                After::Flush => self.flush_link(&link),
+                After::Close => {
+                    self.flush_link(&link);
+                    self.lost(&link, Lost::Closed);
+                }
+            }
+        }
+    }
+
+    /// Remembers that this outbox is to be flushed soon.
+    fn arm(&self, link: &Arc<Link>, driver: bool) {
+        if !link.armed.swap(true, Ordering::Relaxed) {
+            lock(&self.armed).push(Arc::clone(link));
+        }
+        // ORDERING: the list is read under its lock by who sees this, on any thread; a miss is
+        // made up for by the driver's tick.
+        self.any_armed.store(true, Ordering::Release);
+        if driver {
+            self.driver().arm(link);
+        }
+    }
+
+    /// Flushes what is gathered, before the socket sleeps or reads from the kernel.
+    #[inline]
+    pub(super) fn flush_armed(self: &Arc<Self>) {
+        if self.any_armed.load(Ordering::Acquire) {
+            self.flush_all_armed();
+        }
+    }
+
+    #[cold]
+    fn flush_all_armed(self: &Arc<Self>) {
+        self.any_armed.store(false, Ordering::Relaxed);
+        let links = std::mem::take(&mut *lock(&self.armed));
+        for link in &links {
+            link.armed.store(false, Ordering::Relaxed);
+            self.flushed(link, link.outbox.flush());
+        }
+    }
+
+    /// Writes what is queued for one peer.
+    pub(super) fn flush_link(self: &Arc<Self>, link: &Arc<Link>) {
+        self.flushed(link, link.outbox.flush());
+    }
+
+    /// Takes notice of what a flush came to.
+    pub(crate) fn flushed(self: &Arc<Self>, link: &Arc<Link>, flushed: Flushed) {
+        if flushed.messages > 0 {
+            self.room();
+        }
+        match flushed.end {
+            End::Done => {}
+            End::Stuck => self.stuck(link),
+            End::Broken(error) => self.lost(link, Lost::Io(error.kind())),
+        }
+    }
+
+    fn stuck(self: &Arc<Self>, link: &Arc<Link>) {
+        self.any_stuck.store(true, Ordering::Release);
+        self.watch_writable(link);
+        if link.outbox.begins_ticking() {
+            self.driver().arm(link);
+        }
+    }
+
+    /// Tells the driver, once per connection, that it is over.
+    pub(super) fn lost(self: &Arc<Self>, link: &Arc<Link>, why: Lost) {
+        if !link.lost.swap(true, Ordering::AcqRel) {
+            self.driver().lost(self, link.peer, why);
+        }
+    }
+
+    /// How long a call without a time of its own waits to send.
+    pub(super) fn sndtimeo(&self) -> Option<Duration> {
+        lock(&self.options).sndtimeo
+    }
+
+    /// The same for receiving.
+    pub(super) fn rcvtimeo(&self) -> Option<Duration> {
+        lock(&self.options).rcvtimeo
+    }
+}
+
+impl AsFd for Shared {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+}
+
+/// The rules that follow from options.
+fn settings(kind: Kind, options: &Options) -> Vec<Setting> {
+    let welcome = &options.xpub_welcome_msg;
+    match kind {
+        Kind::Req => vec![
+            Setting::ReqRelaxed(options.req_relaxed),
+            Setting::ReqCorrelate(options.req_correlate),
+            Setting::ProbeRouter(options.probe_router),
+        ],
+        Kind::Dealer => vec![Setting::ProbeRouter(options.probe_router)],
+        Kind::Router => vec![
+            Setting::RouterMandatory(options.router_mandatory),
+            Setting::RouterHandover(options.router_handover),
+            Setting::ProbeRouter(options.probe_router),
+        ],
+        Kind::Pub => vec![
+            Setting::XpubNodrop(options.xpub_nodrop),
+            Setting::InvertMatching(options.invert_matching),
+        ],
+        Kind::Xpub => vec![
+            Setting::XpubVerbose(options.xpub_verbose),
+            Setting::XpubVerboser(options.xpub_verboser),
+            Setting::XpubManual(options.xpub_manual),
+            Setting::XpubManualLastValue(options.xpub_manual_last_value),
+            Setting::XpubNodrop(options.xpub_nodrop),
+            Setting::XpubWelcome((!welcome.is_empty()).then(|| welcome.clone())),
+            Setting::OnlyFirstSubscribe(options.only_first_subscribe),
+            Setting::InvertMatching(options.invert_matching),
+        ],
+        Kind::Sub => vec![Setting::InvertMatching(options.invert_matching)],
+        Kind::Xsub => vec![
+            Setting::XsubVerboseUnsubscribe(options.xsub_verbose_unsubscribe),
+            Setting::OnlyFirstSubscribe(options.only_first_subscribe),
+        ],
+        Kind::Stream => vec![Setting::StreamNotify(options.stream_notify)],
+        _ => Vec::new(),
+    }
+}
+
+/// Where generated identities and request numbers begin.
+fn seed() -> u32 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    // The standard library's hashers are keyed at random.
+    RandomState::new().build_hasher().finish() as u32
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

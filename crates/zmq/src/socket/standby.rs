@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::shared::Shared;
-use super::turn::{Seat, Who};
 pub(crate) use super::turn::Want;
+use super::turn::{Seat, Who};
 use crate::driver::Forked;
 
 /// A place among those who wait. Dropped, it is given back, and a wake-up that came is passed on:

@@ -1,0 +1,202 @@
+//! The pattern of a socket and the peers it chooses among.
+
+use std::sync::Arc;
+
+use chaski_zmtp::Command;
+use chaski_zmtp::pattern::{Body, Errand, Outgoing, Pattern, Peer, Room, Said};
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::link::{After, Clock, Link, NearSender};
+
+/// What is locked to decide where a message goes or whether the user gets it. Held for tens of
+/// nanoseconds, never in a system call.
+pub(crate) struct Rules {
+    pub(crate) pattern: Box<dyn Pattern>,
+    pub(crate) seats: Seats,
+    /// Scratch: who gets a message.
+    pub(crate) to: Vec<Peer>,
+    /// Scratch: what the pattern wants said.
+    pub(crate) errands: Vec<Errand>,
+    /// The socket is closed: nothing more is sent or received.
+    pub(crate) closed: bool,
+}
+
+/// The peers, by number.
+#[derive(Default)]
+pub(crate) struct Seats(pub(crate) Slab<Seat>);
+
+/// A peer's place.
+pub(crate) struct Seat {
+    pub(crate) link: Arc<Link>,
+    pub(crate) near: Option<Box<dyn NearSender>>,
+    /// Is given nothing more: it is gone, and kept only until what it sent has been received.
+    pub(crate) leaving: bool,
+}
+
+/// What is to be done once the lock is released.
+pub(crate) type Chores = SmallVec<[(Arc<Link>, After); 2]>;
+
+impl Room for Seats {
+    fn has_room(&self, peer: Peer) -> bool {
+        self.get(peer).is_some_and(|seat| {
+            !seat.leaving
+                && match &seat.near {
+                    None => seat.link.outbox.has_room(),
+                    Some(near) => near.has_room(),
+                }
+        })
+    }
+}
+
+impl Seats {
+    #[inline]
+    pub(crate) fn get(&self, peer: Peer) -> Option<&Seat> {
+        self.0.get(peer.0 as usize)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, peer: Peer) -> Option<&mut Seat> {
+        self.0.get_mut(peer.0 as usize)
+    }
+}
+
+impl Rules {
+    pub(crate) fn new(pattern: Box<dyn Pattern>) -> Self {
+        Rules {
+            pattern,
+            seats: Seats::default(),
+            to: Vec::new(),
+            errands: Vec::new(),
+            closed: false,
+        }
+    }
+
+    /// Queues copies of a message to all of `to`, which the pattern chose. If the one peer of a
+    /// message is to be written to at once, says which; the rest of the duties goes to `chores`.
+    pub(crate) fn post<'a>(
+        &mut self,
+        message: Outgoing<'a>,
+        how: How,
+        chores: &mut Chores,
+    ) -> Option<(Arc<Link>, Outgoing<'a>)> {
+        let mut now = Clock::default();
+        if let [peer] = self.to[..] {
+            return self.post_one(peer, message, how, &mut now, chores);
+        }
+        let message = shareable(message);
+        for peer in &self.to {
+            let Some(seat) = self.seats.get_mut(*peer) else { continue };
+            if let Some(near) = &mut seat.near {
+                // There was room; if the other end has just closed, the copy is lost with it.
+                let _ = near.push(copy(&message));
+                continue;
+            }
+            if how.conflate {
+                seat.link.outbox.conflate();
+            }
+            match seat.link.outbox.push(&message, how.hold, &mut now) {
+                After::Rest => {}
+                after => chores.push((Arc::clone(&seat.link), after)),
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn post_one<'a>(
+        &mut self,
+        peer: Peer,
+        message: Outgoing<'a>,
+        how: How,
+        now: &mut Clock,
+        chores: &mut Chores,
+    ) -> Option<(Arc<Link>, Outgoing<'a>)> {
+        let seat = self.seats.get_mut(peer)?;
+        if let Some(near) = &mut seat.near {
+            let _ = near.push(message.into_message());
+            return None;
+        }
+        if how.conflate {
+            seat.link.outbox.conflate();
+        }
+        match seat.link.outbox.push(&message, how.hold, now) {
+            After::Rest => None,
+            After::Through => Some((Arc::clone(&seat.link), message)),
+            after => {
+                chores.push((Arc::clone(&seat.link), after));
+                None
+            }
+        }
+    }
+
+    /// Queues what the pattern wants said.
+    pub(crate) fn run_errands(&mut self, chores: &mut Chores) {
+        if self.errands.is_empty() {
+            return;
+        }
+        let mut now = Clock::default();
+        for Errand { to, what } in self.errands.drain(..) {
+            let Some(seat) = self.seats.get_mut(to) else { continue };
+            let after = match (what, &mut seat.near) {
+                (Said::Goodbye, _) => After::Close,
+                (Said::Message(message), None) => {
+                    seat.link.outbox.push(&Outgoing::from(message), false, &mut now)
+                }
+                (Said::Command(command), None) => seat.link.outbox.tell(&command, &mut now),
+                (Said::Message(message), Some(near)) => {
+                    let _ = near.push(message);
+                    continue;
+                }
+                (Said::Command(command), Some(near)) => {
+                    near.tell(command);
+                    continue;
+                }
+            };
+            if after != After::Rest {
+                chores.push((Arc::clone(&seat.link), after));
+            }
+        }
+    }
+
+    /// Answers a PING, or passes a command to the pattern.
+    pub(crate) fn command(&mut self, from: Peer, command: Command, chores: &mut Chores) {
+        let Rules { pattern, errands, .. } = self;
+        match command {
+            Command::Ping { context, .. } => {
+                let what = Said::Command(Command::Pong { context });
+                errands.push(Errand { to: from, what });
+            }
+            Command::Pong { .. } | Command::Unknown(_) => {}
+            // SUBSCRIBE and the like are never refused.
+            command => drop(pattern.command(from, command, errands)),
+        }
+        self.run_errands(chores);
+    }
+}
+
+/// How a message is queued.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    /// The user has received messages left to take, and will be back.
+    pub(crate) hold: bool,
+    /// Only the newest message is kept.
+    pub(crate) conflate: bool,
+}
+
+/// A message of which each peer's queue holds a reference to large frames, not a copy.
+fn shareable(message: Outgoing<'_>) -> Outgoing<'_> {
+    match message.body {
+        Body::Slice(slice) if slice.len() > 1024 => Outgoing::from(message.into_message()),
+        _ => message,
+    }
+}
+
+/// One peer's copy.
+fn copy(message: &Outgoing<'_>) -> chaski_zmtp::Message {
+    let body = match &message.body {
+        Body::Slice(slice) => Body::Slice(slice),
+        Body::Message(message) => Body::Message(message.clone()),
+    };
+    Outgoing { envelope: message.envelope.clone(), body }.into_message()
+}

@@ -1,0 +1,68 @@
+//! What a socket can tell about its peers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chaski_zmtp::pattern::{Peer, Room};
+
+use super::Socket;
+use super::shared::Shared;
+use crate::link::Link;
+use crate::stats::PeerStats;
+
+impl Socket {
+    /// What is known and counted of each peer, those included that are being connected to.
+    pub fn peers(&self) -> Vec<PeerStats> {
+        self.shared.peers()
+    }
+}
+
+impl Shared {
+    fn peers(self: &Arc<Self>) -> Vec<PeerStats> {
+        let mut dropped = Vec::new();
+        let links: Vec<(Arc<Link>, Option<usize>)> = {
+            let mut rules = self.rules();
+            rules.pattern.take_dropped(&mut dropped);
+            for (peer, count) in dropped {
+                if let Some(seat) = rules.seats.get(peer) {
+                    seat.link.dropped.fetch_add(count, Ordering::Relaxed);
+                }
+            }
+            let seats = rules.seats.0.iter().map(|(_, seat)| seat);
+            seats
+                .map(|seat| (Arc::clone(&seat.link), seat.near.as_ref().map(|near| near.queued())))
+                .collect()
+        };
+        links.iter().map(|(link, near)| self.peer_stats(link, *near)).collect()
+    }
+
+    fn peer_stats(&self, link: &Link, near: Option<usize>) -> PeerStats {
+        let mut stats = PeerStats::new(link.route.endpoint.clone());
+        if let Some(about) = link.about() {
+            stats.connected = true;
+            stats.kind = Some(about.info.kind.name());
+            stats.identity = about.info.identity.to_vec();
+            stats.mechanism = about.mechanism;
+            stats.address = about.stream.and_then(|stream| stream.peer_address());
+        }
+        let (sent, sent_bytes) = link.outbox.sent();
+        let (received, received_bytes) = self.receiving().counts(link.peer);
+        stats.queued = near.unwrap_or_else(|| link.outbox.queued()) as u64;
+        stats.dropped = link.dropped.load(Ordering::Relaxed);
+        (stats.sent, stats.sent_bytes) = (sent, sent_bytes);
+        (stats.received, stats.received_bytes) = (received, received_bytes);
+        stats.connections = link.connections.load(Ordering::Relaxed);
+        stats
+    }
+
+    /// How many messages wait to be sent, to all peers.
+    pub(crate) fn unsent(&self) -> usize {
+        let rules = self.rules();
+        rules.seats.0.iter().map(|(_, seat)| seat.link.outbox.queued()).sum()
+    }
+
+    /// Whether a message could be queued for this peer.
+    pub(crate) fn has_room(&self, peer: Peer) -> bool {
+        self.rules().seats.has_room(peer)
+    }
+}
