@@ -12,6 +12,7 @@
 //! put them.
 
 pub mod bare;
+pub mod chaski;
 pub mod dealers;
 mod keys;
 pub mod libzmq;
@@ -28,16 +29,18 @@ pub mod rzmq;
 pub mod zeromq;
 
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, bail};
+use tokio::runtime::Runtime;
 
 pub use crate::rivals::processes::Read;
 use crate::workloads::side::turn_dir;
 use keys::{CLIENT_KEYS, Keys, SERVER_KEYS};
 
 /// Those who take part, by the names of their packages; libzmq is found at run time.
-pub const PACKAGES: [&str; 4] = ["monocoque-rs", "omq-tokio", "rzmq", "zeromq"];
+pub const PACKAGES: [&str; 5] = ["chaski-zmq", "monocoque-rs", "omq-tokio", "rzmq", "zeromq"];
 
 /// Topics that are published where subscribers want some of them.
 pub const TOPICS: usize = 10_000;
@@ -90,6 +93,8 @@ pub trait Socket {
 /// What a library may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lacks {
+    /// It is a way to stream: messages wait for others, or are taken together.
+    Conversations,
     Curve,
     Inproc,
     Ipc,
@@ -97,8 +102,6 @@ pub enum Lacks {
     Lossless,
     /// More than one peer of a socket.
     ManyPeers,
-    /// A message goes only when there are enough of them, or a flush was asked for.
-    SendingAtOnce,
 }
 
 /// What a socket is for.
@@ -196,10 +199,7 @@ fn run_at_once<T>(side: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// What tokio's users get from `#[tokio::main]`, shared by all threads of a side.
-#[cfg(feature = "zmq-rivals")]
 fn run_on_tokio<T>(side: impl Future<Output = Result<T>>) -> Result<T> {
-    use std::sync::OnceLock;
-    use tokio::runtime::Runtime;
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().expect("threads")).block_on(side)
 }

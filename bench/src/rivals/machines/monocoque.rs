@@ -60,7 +60,7 @@ impl<const COALESCING: bool> Library for With<COALESCING> {
     type Socket = Any;
 
     const LACKS: &'static [Lacks] = if COALESCING {
-        &[Lacks::Inproc, Lacks::Lossless, Lacks::ManyPeers, Lacks::SendingAtOnce]
+        &[Lacks::Conversations, Lacks::Inproc, Lacks::Lossless, Lacks::ManyPeers]
     } else {
         &[Lacks::Inproc, Lacks::Lossless, Lacks::ManyPeers]
     };

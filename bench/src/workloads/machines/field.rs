@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::rivals::machines::chaski::{Chaski, ChaskiAsync, Many, Spinning};
 use crate::rivals::machines::libzmq::Libzmq;
 use crate::rivals::machines::{Lacks, Library};
 #[cfg(feature = "zmq-rivals")]
@@ -37,7 +38,14 @@ pub trait Enter {
 
 /// The contestants of a case that are libraries of sockets.
 pub fn everyone(case: &impl Enter) -> Vec<Contestant> {
-    entered::<Libzmq>(case, "libzmq").into_iter().chain(built_in(case)).collect()
+    let all = [
+        entered::<Chaski>(case, "chaski"),
+        entered::<Spinning>(case, "chaski spin"),
+        entered::<ChaskiAsync>(case, "chaski async"),
+        entered::<Many>(case, "chaski recv_many"),
+        entered::<Libzmq>(case, "libzmq"),
+    ];
+    all.into_iter().flatten().chain(built_in(case)).collect()
 }
 
 #[cfg(feature = "zmq-rivals")]

@@ -53,7 +53,7 @@ pub(super) fn contest() -> Contest {
 
 impl Enter for Peers {
     fn needs(&self) -> &[Lacks] {
-        &[Lacks::ManyPeers, Lacks::SendingAtOnce]
+        &[Lacks::ManyPeers, Lacks::Conversations]
     }
 
     fn enter<L: Library>(&self, who: &'static str) -> Contestant {

@@ -76,7 +76,7 @@ fn contest(name: &'static str, case: Publish) -> Contest {
 
 impl Enter for Publish {
     fn needs(&self) -> &[Lacks] {
-        &[Lacks::SendingAtOnce]
+        &[Lacks::Conversations]
     }
 
     fn enter<L: Library>(&self, who: &'static str) -> Contestant {

@@ -65,9 +65,9 @@ fn contest(name: &'static str, case: RoundTrip) -> Contest {
 impl Enter for RoundTrip {
     fn needs(&self) -> &[Lacks] {
         match self.spec.transport {
-            Transport::Tcp => &[Lacks::SendingAtOnce],
-            Transport::Ipc => &[Lacks::SendingAtOnce, Lacks::Ipc],
-            Transport::Inproc => &[Lacks::SendingAtOnce, Lacks::Inproc],
+            Transport::Tcp => &[Lacks::Conversations],
+            Transport::Ipc => &[Lacks::Conversations, Lacks::Ipc],
+            Transport::Inproc => &[Lacks::Conversations, Lacks::Inproc],
         }
     }
 

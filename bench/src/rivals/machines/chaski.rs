@@ -1,0 +1,194 @@
+//! `chaski-zmq`: the product's own sockets with their defaults. By their blocking calls, which sleep
+//! at once ([`Chaski`]) or spin for a while first ([`Spinning`]); by the call that takes all that is
+//! there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]).
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use ::chaski_zmq::{Kind, Message, Socket as Zmq};
+use anyhow::{Context as _, Result};
+
+use super::{
+    CLIENT_KEYS, Lacks, Library, Read, Role, SERVER_KEYS, Socket, Spec, run_at_once, run_on_tokio,
+};
+
+/// Most messages that are taken at once.
+const TAKEN_MAX: usize = 256;
+
+/// How calls that block do so.
+pub trait Manner: 'static {
+    /// How long they spin before they sleep.
+    const SPIN: Duration = Duration::ZERO;
+    /// Whether all messages that are there are taken with one call.
+    const MANY: bool = false;
+}
+
+#[derive(Debug)]
+pub struct AsItIs;
+
+#[derive(Debug)]
+pub struct SpinsFirst;
+
+#[derive(Debug)]
+pub struct TakesAll;
+
+impl Manner for AsItIs {}
+
+impl Manner for SpinsFirst {
+    const SPIN: Duration = Duration::from_micros(100);
+}
+
+impl Manner for TakesAll {
+    const MANY: bool = true;
+}
+
+pub type Chaski = Blocking<AsItIs>;
+pub type Spinning = Blocking<SpinsFirst>;
+pub type Many = Blocking<TakesAll>;
+
+#[derive(Debug)]
+pub struct Blocking<M>(PhantomData<M>);
+
+pub struct Calls<M> {
+    socket: Zmq,
+    taken: Vec<Message>,
+    manner: PhantomData<M>,
+}
+
+impl<M: Manner> Library for Blocking<M> {
+    type Bound = Calls<M>;
+    type Socket = Calls<M>;
+
+    const LACKS: &'static [Lacks] = if M::MANY { &[Lacks::Conversations] } else { &[] };
+
+    fn run<T>(side: impl Future<Output = Result<T>>) -> Result<T> {
+        run_at_once(side)
+    }
+
+    async fn bind(role: Role, spec: &Spec) -> Result<(Calls<M>, String)> {
+        let (socket, endpoint) = bound(role, spec, M::SPIN)?;
+        Ok((Calls::of(socket), endpoint))
+    }
+
+    async fn accept(bound: Calls<M>, _: usize) -> Result<Calls<M>> {
+        Ok(bound)
+    }
+
+    async fn connect(role: Role, endpoint: &str, spec: &Spec) -> Result<Calls<M>> {
+        Ok(Calls::of(connected(role, endpoint, spec, M::SPIN)?))
+    }
+}
+
+fn bound(role: Role, spec: &Spec, spin: Duration) -> Result<(Zmq, String)> {
+    let mut builder = Zmq::builder(kind(role)).spin(spin);
+    if role == Role::Pub {
+        builder = builder.xpub_nodrop(spec.lossless);
+    }
+    if spec.curve {
+        builder = builder.curve_server(true).curve_secretkey(Some(SERVER_KEYS.secret));
+    }
+    let socket = builder.build()?;
+    let endpoint = socket.bind(&spec.endpoint())?.as_str().to_owned();
+    Ok((socket, endpoint))
+}
+
+fn connected(role: Role, endpoint: &str, spec: &Spec, spin: Duration) -> Result<Zmq> {
+    let mut builder = Zmq::builder(kind(role)).spin(spin);
+    if spec.curve {
+        builder =
+            builder.curve_serverkey(SERVER_KEYS.public).curve_secretkey(Some(CLIENT_KEYS.secret));
+    }
+    let socket = builder.build()?;
+    if role == Role::Sub {
+        spec.subscriptions().iter().try_for_each(|topic| socket.subscribe(topic.as_slice()))?;
+    }
+    socket.connect(endpoint)?;
+    Ok(socket)
+}
+
+impl<M> Calls<M> {
+    fn of(socket: Zmq) -> Calls<M> {
+        Calls { socket, taken: Vec::with_capacity(TAKEN_MAX), manner: PhantomData }
+    }
+}
+
+fn show_last(message: &Message, mut read: impl Read) -> Result<()> {
+    read(message.last().context("no frame")?.as_slice())
+}
+
+impl<M: Manner> Socket for Calls<M> {
+    async fn send(&mut self, message: &[u8]) -> Result<()> {
+        Ok(self.socket.send(message)?)
+    }
+
+    async fn recv(&mut self, mut read: impl Read) -> Result<()> {
+        if !M::MANY {
+            return show_last(&self.socket.recv()?, read);
+        }
+        self.taken.clear();
+        self.socket.recv_many(&mut self.taken, TAKEN_MAX)?;
+        self.taken.iter().try_for_each(|message| show_last(message, &mut read))
+    }
+
+    async fn echo(&mut self) -> Result<()> {
+        let request = self.socket.recv()?;
+        Ok(self.socket.send(request)?)
+    }
+}
+
+#[derive(Debug)]
+pub struct ChaskiAsync;
+
+pub struct Futures(Zmq);
+
+impl Library for ChaskiAsync {
+    type Bound = Futures;
+    type Socket = Futures;
+
+    const LACKS: &'static [Lacks] = &[];
+
+    fn run<T>(side: impl Future<Output = Result<T>>) -> Result<T> {
+        run_on_tokio(side)
+    }
+
+    async fn bind(role: Role, spec: &Spec) -> Result<(Futures, String)> {
+        let (socket, endpoint) = bound(role, spec, Duration::ZERO)?;
+        Ok((Futures(socket), endpoint))
+    }
+
+    async fn accept(bound: Futures, _: usize) -> Result<Futures> {
+        Ok(bound)
+    }
+
+    async fn connect(role: Role, endpoint: &str, spec: &Spec) -> Result<Futures> {
+        Ok(Futures(connected(role, endpoint, spec, Duration::ZERO)?))
+    }
+}
+
+impl Socket for Futures {
+    async fn send(&mut self, message: &[u8]) -> Result<()> {
+        Ok(self.0.send_async(message).await?)
+    }
+
+    async fn recv(&mut self, read: impl Read) -> Result<()> {
+        show_last(&self.0.recv_async().await?, read)
+    }
+
+    async fn echo(&mut self) -> Result<()> {
+        let request = self.0.recv_async().await?;
+        Ok(self.0.send_async(request).await?)
+    }
+}
+
+fn kind(role: Role) -> Kind {
+    match role {
+        Role::Req => Kind::Req,
+        Role::Rep => Kind::Rep,
+        Role::Push => Kind::Push,
+        Role::Pull => Kind::Pull,
+        Role::Dealer => Kind::Dealer,
+        Role::Router => Kind::Router,
+        Role::Pub => Kind::Pub,
+        Role::Sub => Kind::Sub,
+    }
+}
