@@ -81,8 +81,4 @@ impl Arrivals {
     pub(super) fn pop(&mut self) -> Option<Message> {
         self.unread.pop_front()
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.unread.is_empty()
-    }
 }

@@ -6,8 +6,9 @@
 //! goes, and passes what arrives through [`Pattern::deliver`]. Only what the pattern itself has to
 //! say to the user (a subscription came, a connection went) waits in it, for [`Pattern::notice`].
 //!
-//! | file | kinds | source |
+//! | file | what it keeps | source |
 //! |---|---|---|
+//! | `attach`, `outgoing`, `outcome`, `setting` | the words in which a pattern is spoken to | |
 //! | `push`, `pull` | PUSH, SCATTER; PULL, GATHER | RFC 30, RFC 49 |
 //! | `pair` | PAIR, CHANNEL | RFC 31, RFC 52 |
 //! | `dealer`, `router`, `req`, `rep` | DEALER, CLIENT; ROUTER; REQ; REP | RFC 28, RFC 41 |
@@ -52,6 +53,7 @@
 //! ```
 
 mod arrivals;
+mod attach;
 mod balance;
 mod dealer;
 mod dish;
@@ -59,6 +61,8 @@ mod drops;
 mod identities;
 pub mod limits;
 mod notices;
+mod outcome;
+mod outgoing;
 mod pair;
 mod peers;
 mod pull;
@@ -69,6 +73,7 @@ mod rep;
 mod req;
 mod router;
 mod server;
+mod setting;
 mod stream;
 mod trie;
 mod xpub;
@@ -77,9 +82,14 @@ mod xsub;
 #[cfg(test)]
 mod exercise;
 
+pub use self::attach::{Attach, Greeted, Peer, PeerInfo};
+pub use self::outcome::{Delivery, Errand, Misuse, Room, Said, Verdict};
+pub use self::outgoing::{Body, Outgoing};
+pub use self::setting::Setting;
+
 use crate::command::Command;
 use crate::kind::Kind;
-use crate::message::{Frame, Message};
+use crate::message::Message;
 
 /// The rules of a socket of that kind, as yet without peers and with every [`Setting`] as libzmq
 /// has it when nothing is said.
@@ -102,252 +112,6 @@ pub fn new(kind: Kind, seed: u32) -> Box<dyn Pattern> {
         Kind::Dish => Box::new(dish::Dish::new()),
         Kind::Stream => Box::new(stream::Stream::new(seed)),
     }
-}
-
-/// A peer, as numbered by who drives the pattern; a number is not given to another peer before
-/// [`Pattern::detach`]. Numbers are places in tables: the smallest free one is given next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Peer(pub u32);
-
-/// A message on its way out: an envelope that the pattern writes, then what the user gave.
-///
-/// What the user gave as a slice stays one until it is encoded, so that the common send neither
-/// copies nor allocates.
-#[derive(Debug)]
-pub struct Outgoing<'a> {
-    /// Frames that go before the body.
-    pub envelope: Message,
-    /// What the user gave, less what the pattern took off it.
-    pub body: Body<'a>,
-}
-
-/// What the user gave to send.
-#[derive(Debug)]
-pub enum Body<'a> {
-    /// A message of one frame, borrowed.
-    Slice(&'a [u8]),
-    /// A message that is ours.
-    Message(Message),
-}
-
-impl Body<'_> {
-    /// How many frames there are.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Body::Slice(_) => 1,
-            Body::Message(message) => message.len(),
-        }
-    }
-}
-
-impl<'a> Outgoing<'a> {
-    /// A message without an envelope.
-    pub const fn new(body: Body<'a>) -> Self {
-        Outgoing { envelope: Message::new(), body }
-    }
-
-    /// The frames in the order of the wire, each with whether another follows.
-    pub fn frames(&self) -> impl Iterator<Item = (&[u8], bool)> {
-        let (slice, rest): (Option<&[u8]>, &[Frame]) = match &self.body {
-            Body::Slice(slice) => (Some(slice), &[]),
-            Body::Message(message) => (None, message.as_slice()),
-        };
-        let count = self.envelope.len() + usize::from(slice.is_some()) + rest.len();
-        let envelope = self.envelope.iter().map(Frame::as_slice);
-        let body = slice.into_iter().chain(rest.iter().map(Frame::as_slice));
-        envelope.chain(body).enumerate().map(move |(at, frame)| (frame, at + 1 < count))
-    }
-
-    /// The first frame of the body: a topic, an identity.
-    pub fn first(&self) -> Option<&[u8]> {
-        match &self.body {
-            Body::Slice(slice) => Some(slice),
-            Body::Message(message) => message.first().map(Frame::as_slice),
-        }
-    }
-
-    /// What a message of that kind of socket must be: of one frame at least, and of one only if
-    /// the kind is one of the thread-safe ones (RFC 37, "Thread Safe Sockets").
-    pub(crate) fn check_shape(&self, kind: Kind) -> Result<(), Misuse> {
-        match self.body.len() {
-            0 => Err(Misuse::Shape("a message has at least one frame")),
-            1 => Ok(()),
-            _ if kind.multipart() => Ok(()),
-            _ => Err(Misuse::Shape("this kind of socket sends messages of one frame only")),
-        }
-    }
-
-    /// The whole as an owned message, envelope first.
-    pub fn into_message(self) -> Message {
-        let Outgoing { mut envelope, body } = self;
-        match body {
-            Body::Slice(slice) => envelope.push(slice),
-            Body::Message(message) if envelope.is_empty() => return message,
-            Body::Message(message) => {
-                envelope.set_routing_id(message.routing_id());
-                envelope.extend(message);
-            }
-        }
-        envelope
-    }
-}
-
-impl<'a> From<&'a [u8]> for Outgoing<'a> {
-    fn from(slice: &'a [u8]) -> Self {
-        Outgoing::new(Body::Slice(slice))
-    }
-}
-
-impl<'a, const N: usize> From<&'a [u8; N]> for Outgoing<'a> {
-    fn from(slice: &'a [u8; N]) -> Self {
-        Outgoing::new(Body::Slice(slice))
-    }
-}
-
-impl<'a> From<&'a str> for Outgoing<'a> {
-    fn from(text: &'a str) -> Self {
-        Outgoing::new(Body::Slice(text.as_bytes()))
-    }
-}
-
-impl From<Message> for Outgoing<'_> {
-    fn from(message: Message) -> Self {
-        Outgoing::new(Body::Message(message))
-    }
-}
-
-impl From<Frame> for Outgoing<'_> {
-    fn from(frame: Frame) -> Self {
-        Outgoing::from(Message::from(frame))
-    }
-}
-
-impl From<Vec<u8>> for Outgoing<'_> {
-    fn from(bytes: Vec<u8>) -> Self {
-        Outgoing::from(Message::from(bytes))
-    }
-}
-
-impl From<bytes::Bytes> for Outgoing<'_> {
-    fn from(bytes: bytes::Bytes) -> Self {
-        Outgoing::from(Message::from(bytes))
-    }
-}
-
-impl From<String> for Outgoing<'_> {
-    fn from(text: String) -> Self {
-        Outgoing::from(Message::from(text))
-    }
-}
-
-/// What a peer said about itself in the handshake.
-#[derive(Clone, Debug)]
-pub struct PeerInfo {
-    /// What kind of socket it is.
-    pub kind: Kind,
-    /// Its `Identity` property; empty if it gave none.
-    pub identity: Frame,
-    /// Whether it takes SUBSCRIBE and CANCEL as commands (ZMTP 3.1) rather than as messages.
-    pub subscribes_by_command: bool,
-}
-
-/// Something a pattern wants said to a peer that nobody asked it to send.
-#[derive(Debug)]
-pub struct Errand {
-    /// Who is told.
-    pub to: Peer,
-    /// What.
-    pub what: Said,
-}
-
-impl Errand {
-    /// The empty message that tells a ROUTER of us (`ZMQ_PROBE_ROUTER`).
-    pub(crate) fn probe(to: Peer) -> Self {
-        Errand { to, what: Said::Message(Message::from(Frame::empty())) }
-    }
-}
-
-/// A message, or a command of the traffic phase.
-#[derive(Clone, Debug)]
-pub enum Said {
-    /// A message like any other: a probe, a welcome, a subscription of ZMTP 3.0.
-    Message(Message),
-    /// A command.
-    Command(Command),
-    /// Nothing: its connection is closed (STREAM, and ROUTER when raw, sent it an empty body).
-    Goodbye,
-}
-
-/// Whether a peer's queue has room for one more message.
-pub trait Room {
-    /// Whether `peer` can take a message now. A peer that is not connected yet may have room.
-    fn has_room(&self, peer: Peer) -> bool;
-}
-
-/// What becomes of an outgoing message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes to the peers named, and counts as sent.
-    Send,
-    /// Nobody can take it now: the sender waits and asks again. The message is as it was.
-    Wait,
-    /// It counts as sent, and nobody gets it.
-    Drop,
-}
-
-/// What becomes of an incoming message or command.
-#[derive(Debug)]
-pub enum Delivery {
-    /// The user receives this.
-    Take(Message),
-    /// The user sees nothing.
-    Ignore,
-    /// The peer broke the pattern's rules: its connection is closed.
-    Close(&'static str),
-}
-
-impl From<Result<(), &'static str>> for Delivery {
-    /// Of what concerns the pattern alone: ignored by the user, or a reason to close.
-    fn from(dealt_with: Result<(), &'static str>) -> Self {
-        match dealt_with {
-            Ok(()) => Delivery::Ignore,
-            Err(why) => Delivery::Close(why),
-        }
-    }
-}
-
-impl Delivery {
-    /// Of a message that the user gets as it came, unless it has frames that its kind of socket
-    /// must not have (RFC 37, "Thread Safe Sockets").
-    pub(crate) fn of_kind(kind: Kind, mut message: Message) -> Self {
-        if kind.multipart() {
-            return Delivery::Take(message);
-        }
-        if message.len() != 1 {
-            return Delivery::Ignore;
-        }
-        // It is the sender's number for us, where no wire was between.
-        message.set_routing_id(0);
-        Delivery::Take(message)
-    }
-}
-
-/// A call that the pattern does not allow now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Misuse {
-    /// The socket's state machine forbids it now (libzmq: EFSM).
-    #[error("{0}")]
-    OutOfTurn(&'static str),
-    /// This kind of socket never does that (ENOTSUP).
-    #[error("a {0:?} socket cannot {1}")]
-    NotSupported(Kind, &'static str),
-    /// ROUTER with `router_mandatory`, SERVER, PEER: no such peer (EHOSTUNREACH).
-    #[error("no peer is known by that identity")]
-    Unroutable,
-    /// The message has the wrong shape for this socket: too many frames, none, no identity, ...
-    #[error("{0}")]
-    Shape(&'static str),
 }
 
 /// The rules of one socket.
@@ -416,13 +180,8 @@ pub trait Pattern: Send {
         None
     }
 
-    /// Whether [`Pattern::notice`] has one.
-    fn has_notice(&self) -> bool {
-        false
-    }
-
-    /// Whether more may be read from `peer` now. XPUB says no while the user leaves too many of
-    /// its notices unread; what comes nevertheless ends in [`Delivery::Close`].
+    /// Whether more may be read from `peer` now. XPUB says no while the user leaves too many
+    /// messages of that peer unread; one that comes nevertheless ends in [`Delivery::Close`].
     fn may_read(&self, peer: Peer) -> bool {
         let _ = peer;
         true
@@ -445,7 +204,8 @@ pub trait Pattern: Send {
     /// or by a send (see [`Pattern::reads_before_sending`]), or in the background.
     fn deliver(&mut self, from: Peer, message: Message, errands: &mut Vec<Errand>) -> Delivery;
 
-    /// A SUBSCRIBE, CANCEL, JOIN or LEAVE command came.
+    /// A SUBSCRIBE, CANCEL, JOIN or LEAVE command came. [`Delivery::Close`] is for one that asks
+    /// for more than the [`limits`] allow, or for what cannot be a group.
     fn command(&mut self, from: Peer, command: Command, errands: &mut Vec<Errand>) -> Delivery {
         let _ = (from, command, errands);
         Delivery::Ignore
@@ -470,59 +230,4 @@ pub trait Pattern: Send {
         let _ = setting;
         Err(Misuse::NotSupported(self.kind(), "have that setting"))
     }
-}
-
-/// How a peer came to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attach {
-    /// We connect to it: it can be given messages before it is there, if `early`.
-    Connecting {
-        /// Messages may be queued before the connection is up (libzmq: not `ZMQ_IMMEDIATE`).
-        early: bool,
-        /// The identity a ROUTER is to know it by (`ZMQ_CONNECT_ROUTING_ID`), or empty.
-        identity: Frame,
-    },
-    /// It connected to us.
-    Accepted,
-}
-
-impl Attach {
-    /// Whether messages may be queued before the connection is up.
-    pub(crate) fn is_early(&self) -> bool {
-        matches!(self, Attach::Connecting { early: true, .. })
-    }
-}
-
-/// What `greet` found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Greeted {
-    /// It is one of our peers now.
-    Welcome,
-    /// The same, and it took the identity over from this one, whose connection is to be closed
-    /// (`ZMQ_ROUTER_HANDOVER`).
-    Replaces(Peer),
-}
-
-/// A rule of a pattern that the user may choose; the words are libzmq's.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "each is a libzmq option of the same name")]
-pub enum Setting {
-    ReqRelaxed(bool),
-    ReqCorrelate(bool),
-    RouterMandatory(bool),
-    RouterHandover(bool),
-    RouterRaw(bool),
-    ProbeRouter(bool),
-    XpubVerbose(bool),
-    XpubVerboser(bool),
-    XpubManual(bool),
-    XpubManualLastValue(bool),
-    XpubNodrop(bool),
-    XpubWelcome(Option<Message>),
-    XsubVerboseUnsubscribe(bool),
-    OnlyFirstSubscribe(bool),
-    InvertMatching(bool),
-    StreamNotify(bool),
 }

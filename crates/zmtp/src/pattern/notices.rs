@@ -87,10 +87,6 @@ impl Notices {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// A peer is no longer there, and its number may be another's.
     pub(super) fn forget(&mut self, peer: Peer) {
         self.messages_cost.remove(peer);
@@ -151,6 +147,6 @@ mod tests {
         notices.pop();
         notices.pop();
         assert_eq!(notices.messages_cost.get(Peer(0)), Some(&0));
-        assert!(notices.is_empty());
+        assert!(notices.queue.is_empty());
     }
 }

@@ -171,10 +171,6 @@ impl Pattern for Router {
         self.raw.as_mut()?.pop()
     }
 
-    fn has_notice(&self) -> bool {
-        self.raw.as_ref().is_some_and(|arrivals| !arrivals.is_empty())
-    }
-
     fn deliver(&mut self, from: Peer, mut message: Message, _: &mut Vec<Errand>) -> Delivery {
         let Some(identity) = self.identities.name(from) else { return Delivery::Ignore };
         message.push_front(identity.clone());

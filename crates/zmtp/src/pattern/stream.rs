@@ -115,10 +115,6 @@ impl Pattern for Stream {
         self.arrivals.pop()
     }
 
-    fn has_notice(&self) -> bool {
-        !self.arrivals.is_empty()
-    }
-
     fn deliver(&mut self, from: Peer, mut message: Message, _: &mut Vec<Errand>) -> Delivery {
         let Some(identity) = self.identities.name(from) else { return Delivery::Ignore };
         message.push_front(Frame::clone(identity));
@@ -146,9 +142,8 @@ mod tests {
     fn a_connection_is_told_when_it_comes_and_when_it_goes() {
         let mut stream = Bench::new(Kind::Stream);
         stream.accept(0, "").unwrap();
-        assert!(stream.pattern.has_notice());
         assert_eq!(stream.pattern.notice(), Some(frames(&[FIRST, b""])));
-        assert!(!stream.pattern.has_notice());
+        assert_eq!(stream.pattern.notice(), None);
         assert_eq!(stream.deliver(0, &["bytes"]), Some(frames(&[FIRST, b"bytes"])));
         stream.hang_up(0);
         assert_eq!(stream.pattern.notice(), None);

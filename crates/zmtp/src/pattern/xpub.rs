@@ -314,10 +314,6 @@ impl Pattern for Xpub {
         Some(message)
     }
 
-    fn has_notice(&self) -> bool {
-        !self.notices.is_empty()
-    }
-
     fn may_read(&self, peer: Peer) -> bool {
         self.notices.has_room(peer)
     }

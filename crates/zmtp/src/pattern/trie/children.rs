@@ -180,7 +180,7 @@ mod tests {
                 let mut expected: Vec<_> = model.values().copied().collect();
                 expected.sort();
                 prop_assert_eq!(nodes, expected);
-                for key in 0..=u8::MAX {
+                for key in (0..14_u8).map(|key| key.wrapping_mul(23)) {
                     prop_assert_eq!(children.get(key), model.get(&key).copied());
                 }
                 prop_assert_eq!(children.is_empty(), model.is_empty());

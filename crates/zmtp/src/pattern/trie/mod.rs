@@ -236,7 +236,7 @@ impl Trie {
     }
 
     fn add_child(&mut self, parent: u32, label: &[u8]) -> u32 {
-        let node = self.place(Node { label: label.into(), parent, ..Node::default() });
+        let node = self.place(Node { label: Label::from_slice(label), parent, ..Node::default() });
         self.nodes[parent as usize].children.insert(label[0], node);
         node
     }
@@ -246,8 +246,8 @@ impl Trie {
     fn split(&mut self, lower: u32, common: usize) -> u32 {
         let node = &mut self.nodes[lower as usize];
         let parent = node.parent;
-        let label = Label::from(&node.label[..common]);
-        let rest = Label::from(&node.label[common..]);
+        let label = Label::from_slice(&node.label[..common]);
+        let rest = Label::from_slice(&node.label[common..]);
         let (first, first_of_rest) = (label[0], rest[0]);
         node.label = rest;
         let upper = self.place(Node { label, parent, ..Node::default() });

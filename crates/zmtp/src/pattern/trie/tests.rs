@@ -131,7 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn it_is_as_good_as_a_list(steps in proptest::collection::vec(step(), 0..150)) {
+    fn it_is_as_good_as_a_list(steps in proptest::collection::vec(step(), 0..100)) {
         let (mut trie, mut list) = (Trie::default(), List::default());
         for step in steps {
             match step {
