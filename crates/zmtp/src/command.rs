@@ -226,7 +226,7 @@ mod tests {
             b"\0",
             b"\x05PING",
             b"\x04PING\x01",
-            b"\x04PING\0\00123456789abcdefg",
+            b"\x04PING\x00\x000123456789abcdefg",
             b"\x04PONG0123456789abcdefg",
             b"\x05ERROR",
             b"\x05ERROR\x03no",

@@ -144,6 +144,7 @@ impl Decoder {
     /// If the peer breaks the rules or a limit, as soon as the octet that does is there; from then
     /// on at every call. The connection is to be closed.
     #[inline]
+    #[expect(clippy::should_implement_trait, reason = "it ends with the connection, not with None")]
     pub fn next(&mut self) -> Result<Option<Incoming>, DecodeError> {
         match self.next_single() {
             Some(frame) => Ok(Some(Incoming::Message(Message::from(frame)))),

@@ -117,7 +117,10 @@ pub enum HandshakeError {
     },
     /// An `Identity` that is too long.
     #[error("identity of {0} bytes, the limit is 255")]
-    Identity(usize),
+    IdentityTooLong(usize),
+    /// An `Identity` that begins with a zero octet (RFC 37, "The Identity Property").
+    #[error("identity begins with a zero octet, which is reserved")]
+    IdentityReserved,
     /// The peer refused, in an ERROR command: fatal, trying again will not help (RFC 37, "Error
     /// Handling"). libzmq gives the status code of the authenticator as the reason.
     #[error("peer refused: {0:?}")]
@@ -145,7 +148,9 @@ impl HandshakeError {
             HandshakeError::NoSocketType
             | HandshakeError::UnknownSocketType(_)
             | HandshakeError::SocketType { .. } => Some("Invalid-Socket-Type"),
-            HandshakeError::Identity(_) => Some("Invalid-Identity"),
+            HandshakeError::IdentityTooLong(_) | HandshakeError::IdentityReserved => {
+                Some("Invalid-Identity")
+            }
             HandshakeError::Malformed(_) => Some("Malformed-Command"),
             _ => None,
         }

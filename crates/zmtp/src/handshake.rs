@@ -21,7 +21,6 @@ use crate::kind::Kind;
 use crate::limits::{HANDSHAKE_COMMAND_BYTES_MAX, IDENTITY_BYTES_MAX};
 use crate::local::{Local, Peer};
 use crate::mechanism::{Machine, Mechanism, Opener, Sealer, Secured, Step, encode_command};
-use crate::message::Frame;
 use crate::metadata::Metadata;
 use crate::pattern::PeerInfo;
 use crate::zap;
@@ -188,6 +187,11 @@ impl Handshake {
         })
     }
 
+    /// How many bytes of the peer's it holds.
+    pub(crate) fn held(&self) -> usize {
+        self.pending.len()
+    }
+
     fn greeting(&self) -> [u8; GREETING_BYTES] {
         greeting::ours(self.local.mechanism.name(), self.local.mechanism.is_server())
     }
@@ -328,8 +332,7 @@ impl Handshake {
         if header.flags != Flags::LAST {
             return Err(HandshakeError::Malformed("identity"));
         }
-        let identity = Frame::copy_from_slice(&self.pending[header.head..]);
-        let peer = Peer { kind: *kind, identity };
+        let peer = Peer::new(*kind, &self.pending[header.head..])?;
         self.pending = Vec::new();
         self.stage = Stage::Done(peer.info(self.version), Secured::default());
         Ok(taken)

@@ -18,6 +18,8 @@ pub mod command;
 pub mod decoder;
 pub mod encoder;
 pub mod error;
+#[doc(hidden)]
+pub mod exercise;
 pub mod frame;
 pub mod greeting;
 pub mod handshake;

@@ -81,8 +81,7 @@ impl Local {
             HandshakeError::UnknownSocketType(name)
         })?;
         self.check_kind(kind)?;
-        let identity = metadata.get(metadata::IDENTITY).unwrap_or_default();
-        Ok(Peer { kind, identity: check_identity(identity)? })
+        Peer::new(kind, metadata.get(metadata::IDENTITY).unwrap_or_default())
     }
 
     pub(crate) fn check_kind(&self, theirs: Kind) -> Result<(), HandshakeError> {
@@ -94,13 +93,6 @@ impl Local {
     }
 }
 
-fn check_identity(identity: &[u8]) -> Result<Frame, HandshakeError> {
-    if identity.len() > IDENTITY_BYTES_MAX {
-        return Err(HandshakeError::Identity(identity.len()));
-    }
-    Ok(Frame::copy_from_slice(identity))
-}
-
 /// A peer that has passed [`Local::check`].
 pub(crate) struct Peer {
     pub(crate) kind: Kind,
@@ -108,6 +100,20 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Of the identity of a kind that has none to tell nothing is seen, nor that it is too long
+    /// (RFC 37: it "shall be ignored").
+    pub(crate) fn new(kind: Kind, identity: &[u8]) -> Result<Self, HandshakeError> {
+        let identity = if kind.sends_identity() { identity } else { &[] };
+        if identity.len() > IDENTITY_BYTES_MAX {
+            return Err(HandshakeError::IdentityTooLong(identity.len()));
+        }
+        // Those that begin with zero are for a ROUTER to give to peers that have none.
+        if identity.first() == Some(&0) {
+            return Err(HandshakeError::IdentityReserved);
+        }
+        Ok(Peer { kind, identity: Frame::copy_from_slice(identity) })
+    }
+
     pub(crate) fn info(self, version: Version) -> PeerInfo {
         let subscribes_by_command = version.has_commands();
         PeerInfo { kind: self.kind, identity: self.identity, subscribes_by_command }

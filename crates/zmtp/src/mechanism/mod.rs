@@ -14,6 +14,7 @@ pub mod curve;
 mod null;
 mod plain;
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::error::{CipherError, HandshakeError};
@@ -29,7 +30,9 @@ pub(crate) use plain::{PlainClient, PlainServer};
 
 /// How a socket proves who it is, and what it demands of its peers. All connections of a socket
 /// use the same (RFC 37: security is "assertive").
-#[derive(Clone, Debug)]
+///
+/// `Debug` shows the name alone: there are passwords and keys in it.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Mechanism {
     /// No proof.
@@ -90,6 +93,13 @@ impl Mechanism {
                 Box::new(CurveServer::new(keys.clone(), cookies.clone()))
             }
         }
+    }
+}
+
+impl fmt::Debug for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = if self.is_server() { " server" } else { "" };
+        write!(f, "{}{role}", self.name())
     }
 }
 
