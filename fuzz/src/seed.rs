@@ -10,33 +10,17 @@ use chaski_kafka::{ApiKey, api_versions, fetch, frame_request, join_group, metad
 fn main() -> io::Result<()> {
     write("batch", &batches())?;
     write("kafka_request", &requests())?;
-    write("region", &regions())?;
-    write("region_broadcast", &broadcasts())?;
-    write("shm_wire", &packets())?;
-    write("curve", &attacks())
+    write("region", &numbered(chaski_ring::region::exercise::seeds()))?;
+    write("region_broadcast", &numbered(chaski_ring::region::broadcast::exercise::seeds()))?;
+    write("shm_wire", &numbered(chaski_shm::wire::exercise::seeds()))?;
+    write("curve", &numbered(chaski_zmtp::mechanism::curve::exercise::seeds()))?;
+    write("zmtp_handshake", &numbered(chaski_zmtp::exercise::handshake_seeds()))?;
+    write("zmtp_traffic", &numbered(chaski_zmtp::exercise::traffic_seeds()))?;
+    write("zmtp_words", &numbered(chaski_zmtp::exercise::words_seeds()))
 }
 
-/// One packet of each type.
-fn packets() -> Vec<(String, Vec<u8>)> {
-    let seeds = chaski_shm::wire::exercise::seeds();
-    seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
-}
-
-/// An attack of each kind.
-fn attacks() -> Vec<(String, Vec<u8>)> {
-    let seeds = chaski_zmtp::mechanism::curve::exercise::seeds();
-    seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
-}
-
-/// Rings in several states, each with a program.
-fn regions() -> Vec<(String, Vec<u8>)> {
-    let seeds = chaski_ring::region::exercise::seeds();
-    seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
-}
-
-/// The same for broadcasts.
-fn broadcasts() -> Vec<(String, Vec<u8>)> {
-    let seeds = chaski_ring::region::broadcast::exercise::seeds();
+/// Seeds that the crate under test makes itself, called by their numbers.
+fn numbered(seeds: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
     seeds.into_iter().enumerate().map(|(n, seed)| (n.to_string(), seed)).collect()
 }
 
