@@ -1,5 +1,5 @@
-//! Many peers of one ROUTER, at no cost of their own: DEALERs that are bare TCP streams, shake hands
-//! as ZMTP 3.0 with the mechanism NULL wants it (RFC 23), and then send frames that were put
+//! Many peers of one ROUTER, at no cost of their own: DEALERs that are bare TCP streams. They shake
+//! hands as ZMTP 3.0 with the mechanism NULL wants it (RFC 23), and then send frames that were put
 //! together before. Whoever is the ROUTER is what is measured.
 
 use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! `monocoque-rs` on compio (io_uring), its default: a socket is one connection, and reads and
 //! writes in its caller's task. [`Monocoque`] writes each message at once; [`Batching`] has write
-//! coalescing switched on and takes part in streams only: one that does not end needs no flush, every
-//! 64 KiB are written. PUB drops what does not fit into its workers' queues.
+//! coalescing switched on and takes part in streams only: one that does not end needs no flush,
+//! every 64 KiB are written. PUB drops what does not fit into its workers' queues.
 
 use std::marker::PhantomData;
 

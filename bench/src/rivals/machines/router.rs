@@ -1,5 +1,5 @@
-//! A bare ROUTER, the limit of many peers: shakes hands with each on a thread of its own, then waits
-//! with epoll, reads what is there and shows the frames of one length that it finds. It sends
+//! A bare ROUTER, the limit of many peers: a thread shakes hands with each; then it waits with
+//! epoll, reads what is there and shows the frames of one length that it finds. It sends
 //! nothing and knows nobody.
 
 use std::io::{Read as _, Write};

@@ -1,4 +1,4 @@
-//! `zeromq`, also known as zmq.rs, on tokio. A type for each pattern, one writer task for each peer;
+//! `zeromq`, also known as zmq.rs, on tokio. A type for each pattern, a writer task for each peer.
 //! PUB drops what does not fit into its queues, and there is neither CURVE nor inproc.
 
 use anyhow::{Result, bail};

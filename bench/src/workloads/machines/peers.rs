@@ -1,8 +1,8 @@
 //! One ROUTER with a thousand peers: `peers-1000`. The peers are bare streams that speak ZMTP and
 //! cost nothing (`dealers.rs`), in one process; each in turn sends a burst. First one peer sends
 //! alone; then the others connect, which tells what a peer that is idle keeps in the ROUTER's
-//! memory; then all of them send. Messages of a peer must come in their order, none missing. The limit
-//! is a loop of epoll and read.
+//! memory; then all of them send. Messages of a peer must come in their order, none missing. The
+//! limit is a loop of epoll and read.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -5,8 +5,9 @@
 //! one subscriber takes a message now and then, and what counts is what the other one gets.
 //!
 //! Where messages are dropped the publisher offers its core to the library's own threads after
-//! every burst. A case begins when every subscriber has received something: until then the publisher sends
-//! messages with the number 0. The limit is a bare stream to each, in writes of 64 KiB.
+//! every burst. A case begins when every subscriber has received something: until then the
+//! publisher sends messages with the number 0. The limit is a bare stream to each, in writes of
+//! 64 KiB.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
