@@ -13,12 +13,12 @@
 //!        taken            to be taken  room
 //! ```
 //!
-//! | a frame | becomes |
-//! |---|---|
-//! | of at most 38 bytes | a copy inside the [`Frame`](crate::Frame) |
-//! | that fits a page | a slice of the page, which is then *frozen*: nothing is added to it |
-//! | the same, in a page of which less than an eighth is filled | a copy of its own, so that a message that is kept does not keep eight times as much alive |
-//! | longer than that | a buffer of its own, which [`Decoder::room`] points into, so that the body is read to where it stays |
+//! - A frame of at most 38 bytes is copied into the [`Frame`](crate::Frame) itself.
+//! - A longer one is a slice of the page, which is then *frozen*: nothing is added to it.
+//! - In a page of which less than an eighth is filled it is copied, so that a message that is kept
+//!   does not keep eight times as much alive.
+//! - One that is longer than half a page gets a buffer of its own, which [`Decoder::room`] points
+//!   into: the body is read to where it stays.
 //!
 //! A frozen page whose slices are all dropped is read into again, and never zeroed.
 //!

@@ -1,8 +1,8 @@
 //! What is sent and received: a message of one or more frames.
 //!
 //! A frame of up to [`Frame::INLINE_MAX`] bytes lies in the value itself; a longer one is a
-//! reference-counted slice ([`Bytes`]), which a receiver cuts out of the page it has read. A message
-//! of up to four frames needs no allocation of its own.
+//! reference-counted slice ([`Bytes`]), which a receiver cuts out of the page it has read. A
+//! message of up to four frames needs no allocation of its own.
 
 use std::fmt;
 use std::ops::{Deref, Index};

@@ -4,7 +4,7 @@ use chaski_zmtp::{Command, HandshakeError, Kind, Local, Mechanism, Version};
 
 use super::wire::{End, asking_router, curve, greeting, plain_client, ready, router};
 
-/// The first words of a peer that speaks ZMTP 2.0: signature, revision 1, type 5 (DEALER), identity.
+/// How a peer of ZMTP 2.0 begins: signature, revision 1, type 5 (DEALER), identity.
 const TWO: &[u8] = b"\xff\0\0\0\0\0\0\0\x04\x7f\x01\x05\0\x03bob";
 
 #[test]
