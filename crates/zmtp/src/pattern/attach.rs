@@ -3,8 +3,10 @@
 use crate::kind::Kind;
 use crate::message::Frame;
 
-/// A peer, as numbered by who drives the pattern; a number is not given to another peer before
-/// [`Pattern::detach`](super::Pattern::detach). Numbers are places in tables: the smallest free one is given next.
+/// A peer, as numbered by who drives the pattern.
+///
+/// A number is not given to another peer before [`Pattern::detach`](super::Pattern::detach).
+/// Numbers are places in tables: the smallest free one is given next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Peer(pub u32);
 

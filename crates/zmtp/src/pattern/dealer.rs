@@ -4,7 +4,7 @@
 //! |---|---|
 //! | route outgoing messages to available peers round robin; block when there is none | `route` |
 //! | deliver incoming messages, in a fair order | the order is that of who drives it |
-//! | CLIENT MUST NOT send, MUST discard multipart messages | [`Outgoing::check_shape`], `deliver` |
+//! | CLIENT MUST NOT send and MUST discard multipart messages | `check_shape`, `deliver` |
 //!
 //! With `probe_router` (libzmq) it says an empty message to each peer when it meets it, so that a
 //! ROUTER learns of it before it speaks.

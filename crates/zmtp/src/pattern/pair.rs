@@ -4,7 +4,7 @@
 //! |---|---|
 //! | connected to at most one peer | `attach` |
 //! | block on sending when it has no available peer | `route` |
-//! | CHANNEL MUST NOT send, MUST discard multipart messages | [`Outgoing::check_shape`], `deliver` |
+//! | CHANNEL MUST NOT send and MUST discard multipart messages | `check_shape`, `deliver` |
 
 use super::Verdict;
 use super::balance::Balance;

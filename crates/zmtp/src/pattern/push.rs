@@ -4,7 +4,7 @@
 //! |---|---|
 //! | SHALL only send | `may_recv`, `deliver` |
 //! | route outgoing messages to available peers round robin; block when there is none | `route` |
-//! | SCATTER MUST NOT send multi-part messages | [`Outgoing::check_shape`] |
+//! | SCATTER MUST NOT send multi-part messages | `check_shape` |
 
 use super::Verdict;
 use super::balance::Balance;

@@ -16,7 +16,7 @@
 //! | send and then receive exactly one message at a time | `route`, `may_recv` |
 //! | prefix the outgoing message with an empty delimiter frame | `route` |
 //! | round robin; block without connected peers | `route` |
-//! | accept an incoming message only from the last peer asked; discard others silently | `deliver` |
+//! | accept a message only from the last peer asked; discard others silently | `deliver` |
 //!
 //! Where the RFC is silent, libzmq is followed: a reply without its delimiter is ignored and
 //! awaited on; `req_correlate` adds a number of four bytes before the delimiter, which the reply

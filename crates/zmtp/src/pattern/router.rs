@@ -10,7 +10,7 @@
 //! | identify each double queue by a unique identity | `identities`, `claim` |
 //! | allow the peer to specify its identity through the Identity property | `claim` |
 //! | prefix each incoming message with the identity of its queue | `deliver` |
-//! | remove the first frame of each outgoing message, route to the queue of that identity | `route` |
+//! | remove the first frame of each outgoing message, route to that identity | `route` |
 //! | drop silently or return an error if the queue does not exist, or is full | `route` |
 //!
 //! Where the RFC is silent, libzmq is followed. A generated identity is a zero byte and four bytes

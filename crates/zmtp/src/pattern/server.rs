@@ -2,11 +2,11 @@
 //!
 //! | clause | where |
 //! |---|---|
-//! | identify each double queue by a unique non-zero number of 32 bits; not one the peer chose | `attach` |
+//! | identify each double queue by a non-zero number of 32 bits, not chosen by the peer | `attach` |
 //! | an API to get a message's routing id, and to set it | [`Message::routing_id`], `deliver` |
 //! | PEER: connect and get the routing id at once | [`Pattern::routing_id`], from `attach` on |
 //! | an error if the queue does not exist; block if it is full | `route` |
-//! | MUST NOT send, MUST discard multipart messages | [`Outgoing::check_shape`], `deliver` |
+//! | MUST NOT send and MUST discard multipart messages | `check_shape`, `deliver` |
 
 use std::collections::HashMap;
 

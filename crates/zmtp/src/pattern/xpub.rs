@@ -15,7 +15,7 @@
 //! | PUB discards what subscribers send, XPUB delivers it | `deliver` |
 //! | PUB does not deliver subscriptions, XPUB does, each new one and each last one | `changed` |
 //! | unsubscribe for a subscriber that disconnects | `forget` |
-//! | subscriptions are additive and not idempotent (RFC 37, "The Publish-Subscribe Pattern") | `trie` |
+//! | subscriptions are additive and not idempotent (RFC 37, "Publish-Subscribe") | `trie` |
 //!
 //! Everything else is libzmq's: `xpub_verbose` tells the user every subscription, `xpub_verboser`
 //! every cancellation too; `xpub_manual` leaves it to the user what a peer is given;

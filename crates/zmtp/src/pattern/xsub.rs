@@ -4,8 +4,8 @@
 //! |---|---|
 //! | send subscribe and unsubscribe requests to publishers | `subscribe`, `route` of XSUB |
 //! | filter messages by a prefix match: SUB, also what a publisher sent unasked | `deliver` |
-//! | XSUB sends its messages to all publishers, drops for those that are full, never blocks | `route` |
-//! | subscriptions are additive and not idempotent (RFC 37, "The Publish-Subscribe Pattern") | below |
+//! | XSUB sends its messages to all publishers, drops for the full, never blocks | `route` |
+//! | subscriptions are additive and not idempotent (RFC 37, "Publish-Subscribe") | below |
 //!
 //! A peer hears of all subscriptions each time a connection to it is up, so that they outlive
 //! reconnections and come in any order with `connect`.

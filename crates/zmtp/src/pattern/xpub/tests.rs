@@ -242,6 +242,17 @@ fn when_manual_one_that_goes_cancels_what_it_asked_for() {
 }
 
 #[test]
+fn when_manual_a_topic_is_not_given_to_who_has_the_number_now() {
+    let mut xpub = xpub([Setting::XpubManual(true)]);
+    xpub.wants(0, "a");
+    assert_eq!(xpub.notices(), ["\\x01a"]);
+    xpub.leave(0);
+    xpub.accept(0, "").unwrap();
+    xpub.pattern.subscribe(b"a", &mut xpub.errands).unwrap();
+    assert_eq!(xpub.send(&["a"]), Ok(Sent::Drop));
+}
+
+#[test]
 fn the_last_value_goes_only_to_whom_the_user_heard_last() {
     let mut xpub = xpub([Setting::XpubManualLastValue(true)]);
     for peer in 0..2 {
