@@ -16,7 +16,11 @@ pub const fn frame_bytes(len: usize) -> usize {
 #[inline]
 pub fn encode_head(flags: Flags, len: usize, out: &mut Vec<u8>) {
     let (octets, head) = Header::write(flags, len);
-    out.extend_from_slice(&octets[..head]);
+    // Of a size known here, so that it is no call.
+    match octets {
+        [flags, len, ..] if head == 2 => out.extend_from_slice(&[flags, len]),
+        long => out.extend_from_slice(&long),
+    }
 }
 
 /// Appends a frame.

@@ -10,7 +10,7 @@
 //! | `handshake`, `mechanism` | how two peers meet: NULL, PLAIN, CURVE | RFC 24, 25, 26 |
 //! | `decoder`, `encoder` | frames of a connection that is up | RFC 37 |
 //! | `zap` | asking whether a peer may enter | RFC 27 |
-//! | [`pattern`] | REQ, REP, ...: who gets a message, what a user sees | RFC 28 to 31, 41, 47 to 52 |
+//! | [`pattern`] | REQ, REP, ...: who gets a message, what users see | RFC 28 to 31, 41, 47 to 52 |
 
 #![forbid(unsafe_code)]
 
