@@ -130,9 +130,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Attach(peer, how) if !attached.contains(&peer) => {
-                    if pattern.attach(Peer(peer), how).is_ok() {
-                        attached.insert(peer);
-                    }
+                    attached.extend(pattern.attach(Peer(peer), how).is_ok().then_some(peer));
                 }
                 Step::Greet(peer, identity, subscribes_by_command) if attached.contains(&peer) => {
                     let identity = Frame::from(identity);
