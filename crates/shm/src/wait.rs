@@ -132,6 +132,11 @@ impl Waiter {
         }
     }
 
+    /// Whether it never sleeps.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.wait == Wait::Spin
+    }
+
     /// Waits until there is something to do, or until the deadline; whether there is.
     pub(crate) fn wait(
         &mut self,
@@ -167,7 +172,7 @@ impl Waiter {
 
     /// Looks for a while; whether there is something.
     #[inline]
-    fn spin(&mut self, sleeper: &mut impl Sleeper, deadline: Option<Instant>) -> bool {
+    pub(crate) fn spin(&mut self, sleeper: &mut impl Sleeper, deadline: Option<Instant>) -> bool {
         let limit = match self.wait {
             Wait::Block => return sleeper.look(),
             Wait::Spin => Duration::MAX,

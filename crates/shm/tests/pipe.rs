@@ -224,6 +224,44 @@ fn room_wakes_who_waits_for_it() {
     sender.try_send(&[&[1; 500]]).unwrap();
 }
 
+#[test]
+fn a_sender_may_wait_for_the_peer_to_take_something() {
+    let (one, two) = pair(|builder| builder.light_sleep(true));
+    let ((mut sender, _r), (_s, mut receiver)) = (one.split(), two.split());
+    let (bell, mut into) = (sender.bell(), Vec::new());
+    for _ in 0..3 {
+        sender.try_send(&[b"record"]).unwrap();
+    }
+    assert_eq!(sender.taken(), 0);
+    assert!(sender.arm_until(|sender| sender.taken() > 0));
+    receiver.try_recv(&mut into).unwrap().unwrap();
+    wait(bell.as_fd());
+    bell.clear();
+    assert!(!sender.arm_until(|sender| sender.taken() > 0));
+    assert_eq!(sender.taken(), 1);
+    assert!(receiver.comes_soon());
+    while receiver.try_recv(&mut into).unwrap().is_some() {}
+    assert!(!receiver.comes_soon());
+    bell.close();
+    assert!(receiver.comes_soon() && !sender.arm_until(|_| false));
+}
+
+#[test]
+fn the_lifeline_tells_of_the_end_and_of_nothing_else() {
+    let (mut one, two) = pair(|builder| builder);
+    let (_s, receiver) = two.split();
+    let bell = receiver.bell();
+    let ended = |limit: &Timespec| {
+        let mut fds = [PollFd::from_borrowed_fd(bell.lifeline(), PollFlags::RDHUP)];
+        poll(&mut fds, Some(limit)).unwrap() == 1
+    };
+    one.send(&[b"record"]).unwrap();
+    one.send(&[&[1; 100_000]]).unwrap();
+    assert!(!ended(&Timespec::default()));
+    drop(one);
+    assert!(ended(&Timespec { tv_sec: LONG.as_secs() as i64, tv_nsec: 0 }));
+}
+
 /// Sends numbers as fast as there is room, asleep on the descriptor when there is none.
 fn send_all(mut sender: PipeSender, bell: &Bell, records: u64) -> PipeSender {
     for n in 0..records {

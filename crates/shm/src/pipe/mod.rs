@@ -160,7 +160,7 @@ impl Pipe {
         let heavy = ends.fences;
         let pipe = Pipe {
             sender: PipeSender::new(outgoing, bell(), heavy, ring, Arc::clone(&side)),
-            receiver: PipeReceiver::new(incoming, bell(), heavy, side),
+            receiver: PipeReceiver::new(incoming, bell(), heavy, options.wait, side),
             waiter: Waiter::new(options.wait),
         };
         Ok((pipe, seen))

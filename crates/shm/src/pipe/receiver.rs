@@ -9,7 +9,7 @@ use crate::admit::Peer;
 use crate::error::{Corrupt, Error};
 use crate::link::{Doorbell, Incoming, Taken};
 use crate::step::step;
-use crate::wait::{self, Sleeper};
+use crate::wait::{self, Sleeper, Wait, Waiter};
 
 /// Receives from a pipe, and never waits. From [`Pipe::split`](super::Pipe::split).
 pub struct PipeReceiver {
@@ -22,6 +22,7 @@ pub struct PipeReceiver {
     /// The pipe has ended. Looks that are still made: as many as the peer can have published
     /// records. One that hung up and lives could go on for ever.
     last: Option<usize>,
+    waiter: Waiter,
     side: Arc<Side>,
 }
 
@@ -40,9 +41,11 @@ impl PipeReceiver {
         incoming: Incoming,
         doorbell: Doorbell,
         heavy: bool,
+        wait: Wait,
         side: Arc<Side>,
     ) -> PipeReceiver {
-        PipeReceiver { incoming, doorbell, heavy, armed: None, last: None, side }
+        let waiter = Waiter::new(wait);
+        PipeReceiver { incoming, doorbell, heavy, armed: None, last: None, waiter, side }
     }
 
     /// Takes the next record into `into`, whose earlier contents are cleared. `None`: there is none
@@ -89,6 +92,15 @@ impl PipeReceiver {
     #[inline]
     pub fn is_ready(&mut self) -> bool {
         self.incoming.is_ready() || self.side.is_closed()
+    }
+
+    /// Looks for a record for as long as [`PipeBuilder::wait`](super::PipeBuilder::wait) says, less
+    /// if that did not pay of late; whether a receive would find something. A peer that answers at
+    /// once need not ring for this side, and this side need not sleep.
+    pub fn comes_soon(&mut self) -> bool {
+        let PipeReceiver { waiter, incoming, side, .. } = self;
+        // Who would spin for ever looks once.
+        !waiter.is_endless() && waiter.spin(&mut Soon { incoming, side }, None)
     }
 
     /// Says that this side is about to sleep until a record comes. True: it may, the descriptor
@@ -198,6 +210,22 @@ impl Sleeper for Records<'_> {
     fn get_up(&mut self) {
         self.0.incoming.awake();
     }
+}
+
+/// Looks for a record, and does not lie down.
+struct Soon<'a> {
+    incoming: &'a mut Incoming,
+    side: &'a Side,
+}
+
+impl Sleeper for Soon<'_> {
+    fn look(&mut self) -> bool {
+        self.incoming.is_ready() || self.side.is_closed()
+    }
+
+    fn lie_down(&mut self) {}
+
+    fn get_up(&mut self) {}
 }
 
 impl AsFd for PipeReceiver {
