@@ -1,146 +1,214 @@
-//! Sockets against peers that are nothing but a TCP stream and some bytes: such as keep the
-//! protocol, speak an old one, speak none, or do not speak at all.
+//! Sockets that talk to each other by wire: what arrives, in which order, and what blocks.
 
-mod peer;
-
-use std::io::{Read, Write};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use chaski_zmq::{HandshakeFailure, Kind, Lost, Pull, Push, What};
-use peer::{Raw, await_event, monitored};
+use chaski_zmq::{
+    Dealer, Message, Misuse, Pub, Pull, Push, RecvError, Rep, Req, Router, SendFailure, Sub,
+};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(20);
+
+/// Endpoints of every transport that is a stream.
+fn endpoints() -> [&'static str; 2] {
+    ["tcp://127.0.0.1:*", "ipc://*"]
+}
 
 #[test]
-fn messages_cross_tcp() {
+fn a_request_is_answered() {
+    for endpoint in endpoints() {
+        let rep = Rep::new();
+        let endpoint = rep.bind(endpoint).unwrap();
+        let req = Req::new();
+        req.connect(&endpoint).unwrap();
+        for round in 0..100 {
+            req.send(format!("question {round}")).unwrap();
+            assert_eq!(rep.recv_timeout(SOON).unwrap(), Message::from(format!("question {round}")));
+            rep.send(format!("answer {round}")).unwrap();
+            assert_eq!(req.recv_timeout(SOON).unwrap(), Message::from(format!("answer {round}")));
+        }
+    }
+}
+
+#[test]
+fn a_request_out_of_turn_is_refused_and_given_back() {
+    let req = Req::new();
+    req.connect("tcp://127.0.0.1:9").unwrap();
+    assert!(matches!(req.try_recv(), Err(RecvError::Misuse(Misuse::OutOfTurn(_)))));
+    req.send("one").unwrap();
+    let refused = req.send(String::from("two")).unwrap_err();
+    assert!(matches!(refused.failure(), SendFailure::Misuse(Misuse::OutOfTurn(_))));
+    assert_eq!(refused.into_message(), Some(Message::from("two")));
+}
+
+#[test]
+fn work_arrives_in_order_whatever_its_size() {
+    for endpoint in endpoints() {
+        let pull = Pull::new();
+        let endpoint = pull.bind(endpoint).unwrap();
+        let sender = thread::spawn(move || {
+            let push = Push::new();
+            push.connect(&endpoint).unwrap();
+            for size in sizes() {
+                push.send(vec![size as u8; size]).unwrap();
+                push.send(&vec![size as u8; size][..]).unwrap();
+            }
+            push.close(None);
+        });
+        for size in sizes() {
+            for _ in 0..2 {
+                let message = pull.recv_timeout(SOON).unwrap();
+                assert_eq!(message[0].len(), size);
+                assert!(message[0].iter().all(|byte| *byte == size as u8));
+            }
+        }
+        sender.join().unwrap();
+    }
+}
+
+fn sizes() -> impl Iterator<Item = usize> {
+    (0..3000).chain([4095, 4096, 5000, 65_535, 65_536, 70_000, 300_000, 3_000_000]).chain(0..300)
+}
+
+#[test]
+fn a_million_small_messages_arrive_in_order() {
     let pull = Pull::new();
-    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
-    let push = Push::new();
-    push.connect(&at).unwrap();
-    for n in 0..1000 {
-        push.send(format!("message {n}")).unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let sender = thread::spawn(move || {
+        let push = Push::new();
+        push.connect(&endpoint).unwrap();
+        for number in 0..1_000_000_u64 {
+            push.send(&number.to_le_bytes()).unwrap();
+        }
+        push.close(None);
+    });
+    for number in 0..1_000_000_u64 {
+        assert_eq!(pull.recv().unwrap()[0], number.to_le_bytes());
     }
-    for n in 0..1000 {
-        assert_eq!(pull.recv().unwrap()[0], format!("message {n}"));
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_router_answers_whom_it_heard() {
+    let router = Router::new();
+    let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+    let dealers: Vec<Dealer> = (0..10)
+        .map(|number: u8| {
+            let dealer = Dealer::builder().routing_id([b'd', number]).build().unwrap();
+            dealer.connect(&endpoint).unwrap();
+            dealer.send(Message::from_iter(["part".to_owned(), format!("{number}")])).unwrap();
+            dealer
+        })
+        .collect();
+    for _ in &dealers {
+        let message = router.recv_timeout(SOON).unwrap();
+        assert_eq!(message[1], "part");
+        router.send(Message::from(message[0].clone()).with(message[2].clone())).unwrap();
+    }
+    for (number, dealer) in dealers.iter().enumerate() {
+        assert_eq!(dealer.recv_timeout(SOON).unwrap(), Message::from(number.to_string()));
     }
 }
 
 #[test]
-fn a_peer_of_three_bytes_at_a_time_is_understood() {
-    let (pull, monitor, at) = monitored(Kind::Pull);
-    let mut raw = Raw::connect(&at);
-    for part in Raw::handshake("PUSH").chunks(3) {
-        raw.stream.write_all(part).unwrap();
+fn a_subscriber_gets_its_topics() {
+    for endpoint in endpoints() {
+        let publisher = Pub::new();
+        let endpoint = publisher.bind(endpoint).unwrap();
+        let sub = Sub::new();
+        sub.subscribe("a").unwrap();
+        sub.connect(&endpoint).unwrap();
+        // Whoever subscribes late misses what went before: publish until something arrives.
+        let first = loop {
+            publisher.send("b: not wanted").unwrap();
+            publisher.send("a: wanted").unwrap();
+            if let Ok(message) = sub.recv_timeout(Duration::from_millis(10)) {
+                break message;
+            }
+        };
+        assert_eq!(first, Message::from("a: wanted"));
+        publisher.send("aa: last").unwrap();
+        loop {
+            let message = sub.recv_timeout(SOON).unwrap();
+            assert!(message[0].starts_with(b"a"));
+            if message[0] == *b"aa: last" {
+                break;
+            }
+        }
     }
-    assert_eq!(await_event(&monitor, |what| *what == What::HandshakeSucceeded), 0);
-    raw.stream.write_all(b"\x00\x05hello").unwrap();
-    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "hello");
 }
 
 #[test]
-fn traffic_that_comes_with_the_handshake_is_not_lost() {
-    let (pull, _monitor, at) = monitored(Kind::Pull);
-    let mut raw = Raw::connect(&at);
-    let mut bytes = Raw::handshake("PUSH");
-    bytes.extend_from_slice(b"\x01\x01a\x00\x01b\x00\x01c");
-    raw.stream.write_all(&bytes).unwrap();
-    let first = pull.recv_timeout(PATIENCE).unwrap();
-    assert_eq!((first.len(), &first[0][..], &first[1][..]), (2, &b"a"[..], &b"b"[..]));
-    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "c");
+fn whoever_connects_first_is_served_when_somebody_binds() {
+    let pull = Pull::new();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    drop(pull);
+    let push = Push::builder().reconnect_ivl(Duration::from_millis(10)).build().unwrap();
+    push.connect(&endpoint).unwrap();
+    push.send("early").unwrap();
+    let pull = Pull::new();
+    // The port is free once the closed socket is gone.
+    while pull.bind(&endpoint).is_err() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(pull.recv_timeout(SOON).unwrap(), Message::from("early"));
 }
 
 #[test]
-fn a_peer_of_zmtp_2_is_understood() {
-    let (pull, _monitor, at) = monitored(Kind::Pull);
-    let mut raw = Raw::connect(&at);
-    // Signature, revision 1, socket type PUSH (8), an empty identity, a message.
-    raw.stream.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01\x08\x00\x00\x00\x03old").unwrap();
-    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "old");
+fn a_queue_takes_as_many_messages_as_it_may() {
+    let push = Push::builder().sndhwm(7).build().unwrap();
+    push.connect("tcp://127.0.0.1:9").unwrap();
+    for _ in 0..7 {
+        push.try_send("x").unwrap();
+    }
+    assert!(push.try_send("x").unwrap_err().is_full());
+    let late = push.send_timeout("x", Duration::from_millis(20)).unwrap_err();
+    assert_eq!(*late.failure(), SendFailure::Timeout);
+    assert_eq!(push.peers()[0].queued, 7);
 }
 
 #[test]
-fn a_peer_of_the_wrong_kind_is_told_and_refused() {
-    let (_pull, monitor, at) = monitored(Kind::Pull);
-    let mut raw = Raw::connect(&at);
-    raw.stream.write_all(&Raw::handshake("SUB")).unwrap();
-    let refused = |what: &What| matches!(what, What::HandshakeFailed(HandshakeFailure::Protocol(why)) if why.contains("SUB"));
-    await_event(&monitor, refused);
-    let mut said = Vec::new();
-    let _ = raw.stream.read_to_end(&mut said);
-    let error = b"\x05ERROR\x13Invalid-Socket-Type";
-    assert!(said.windows(error.len()).any(|part| part == error));
+fn threads_share_a_socket() {
+    let pull = Arc::new(Pull::new());
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let push = Arc::new(Push::builder().sndhwm(10).build().unwrap());
+    push.connect(&endpoint).unwrap();
+    const EACH: u64 = 20_000;
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            let push = Arc::clone(&push);
+            thread::spawn(move || (1..=EACH).for_each(|n| push.send(&n.to_le_bytes()).unwrap()))
+        })
+        .collect();
+    let receivers: Vec<_> = (0..4)
+        .map(|_| {
+            let pull = Arc::clone(&pull);
+            thread::spawn(move || {
+                let message = || u64::from_le_bytes(pull.recv().unwrap()[0][..].try_into().unwrap());
+                (0..EACH).map(|_| message()).sum::<u64>()
+            })
+        })
+        .collect();
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    let sum: u64 = receivers.into_iter().map(|receiver| receiver.join().unwrap()).sum();
+    assert_eq!(sum, 4 * EACH * (EACH + 1) / 2);
 }
 
 #[test]
-fn noise_is_refused_and_others_are_served() {
-    let (pull, monitor, at) = monitored(Kind::Pull);
-    let mut raw = Raw::connect(&at);
-    let _ = raw.stream.write_all(b"GET / HTTP/1.1\r\n\r\n");
-    let refused =
-        |what: &What| matches!(what, What::HandshakeFailed(HandshakeFailure::Protocol(_)));
-    await_event(&monitor, refused);
-    let push = Push::new();
-    push.connect(&at).unwrap();
-    push.send("still here").unwrap();
-    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "still here");
-}
-
-#[test]
-fn a_bad_frame_ends_the_connection_and_nothing_else() {
-    let (pull, monitor, at) = monitored(Kind::Pull);
-    let mut raw = Raw::connect(&at);
-    raw.stream.write_all(&Raw::handshake("PUSH")).unwrap();
-    raw.stream.write_all(b"\x00\x02ok\xff\xff").unwrap();
-    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "ok");
-    assert!(pull.recv_timeout(Duration::from_millis(50)).is_err());
-    let broke = |what: &What| matches!(what, What::Disconnected(Lost::Protocol(_)));
-    await_event(&monitor, broke);
-}
-
-#[test]
-fn a_handshake_that_takes_too_long_is_given_up() {
-    let pull = Pull::builder().handshake_ivl(Duration::from_millis(50)).build().unwrap();
-    let monitor = pull.monitor();
-    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
-    let mut raw = Raw::connect(&at);
-    raw.stream.write_all(&Raw::handshake("PUSH")[..20]).unwrap();
-    let late = |what: &What| {
-        matches!(what, What::HandshakeFailed(HandshakeFailure::NoDetail(why))
-            if why.contains("handshake_ivl"))
-    };
-    await_event(&monitor, late);
-    // The greeting that we sent, and then the end.
-    let mut said = Vec::new();
-    let _ = raw.stream.read_to_end(&mut said);
-    assert!(!said.is_empty());
-}
-
-#[test]
-fn of_too_many_handshakes_the_oldest_is_dropped() {
-    let pull = Pull::builder().handshakes_max(8).build().unwrap();
-    let monitor = pull.monitor();
-    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
-    let mut silent: Vec<Raw> = (0..9).map(|_| Raw::connect(&at)).collect();
-    let dropped = |what: &What| {
-        matches!(what, What::HandshakeFailed(HandshakeFailure::NoDetail(why))
-            if why.contains("oldest"))
-    };
-    await_event(&monitor, dropped);
-    let mut said = Vec::new();
-    let _ = silent[0].stream.read_to_end(&mut said);
-    let mut last = silent.pop().unwrap();
-    last.stream.write_all(&Raw::handshake("PUSH")).unwrap();
-    last.stream.write_all(b"\x00\x02me").unwrap();
-    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "me");
-}
-
-#[test]
-fn a_thousand_that_never_speak_leave_others_served() {
-    let (pull, _monitor, at) = monitored(Kind::Pull);
-    let silent: Vec<Raw> = (0..400).map(|_| Raw::connect(&at)).collect();
-    let push = Push::new();
-    push.connect(&at).unwrap();
-    push.send("served").unwrap();
-    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "served");
-    drop(silent);
+fn closing_ends_calls_that_wait() {
+    let pull = Arc::new(Pull::new());
+    pull.bind("tcp://127.0.0.1:*").unwrap();
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let pull = Arc::clone(&pull);
+            thread::spawn(move || pull.recv())
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(30));
+    pull.close(Duration::ZERO);
+    for thread in waiting {
+        assert_eq!(thread.join().unwrap(), Err(RecvError::Closed));
+    }
+    assert_eq!(pull.recv(), Err(RecvError::Closed));
 }

@@ -17,7 +17,7 @@ use super::engine::{At, Due, Engine, Tie};
 use super::limits::LOOKUP_PAUSE;
 use super::meet::{From, Meeting};
 use super::{PeerKey, SocketId, local, resolve};
-use crate::endpoint::{Address, Endpoint, Host, HostPort, parse_host_port};
+use crate::endpoint::{Address, Endpoint, Host, HostPort, Ipc, parse_host_port};
 use crate::link::{Route, Stream};
 use crate::monitor::{HandshakeFailure, What};
 use crate::options::Options;
@@ -255,6 +255,15 @@ fn reason(error: &io::Error) -> Reason {
         // A Unix socket without a listener may have lost its file too.
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reason::Refused,
         _ => Reason::Unreachable,
+    }
+}
+
+/// Whether an address is one to connect to.
+pub(super) fn check(endpoint: &Endpoint) -> Result<(), &'static str> {
+    match endpoint.address() {
+        Address::Tcp(address) if address.to.port == 0 => Err("its port is none to connect to"),
+        Address::Ipc(Ipc::Any) => Err("its path is none to connect to"),
+        _ => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chaski_zmtp::pattern::Peer;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -24,6 +25,7 @@ use super::meet::Meeting;
 use super::tend::Tended;
 use super::timers::Timers;
 use super::{PeerKey, SocketId};
+use crate::endpoint::Endpoint;
 use crate::link::Route;
 use crate::socket::shared::Shared;
 
@@ -74,6 +76,8 @@ pub(super) struct Station {
     pub(super) socket: Arc<Shared>,
     /// The token of its watched poll.
     pub(super) watch: Option<usize>,
+    /// It has something in shared memory, to be waited for at its end.
+    pub(super) shares: bool,
     /// It is closed by its user; whom to tell when it is.
     pub(super) closing: Option<Arc<Done>>,
 }
@@ -124,6 +128,10 @@ pub(super) enum Due {
     Leaving(PeerKey),
     /// A connection that parts takes too long.
     Part(usize),
+    /// A socket that is being closed.
+    Closed(SocketId),
+    /// A near peer is to be connected again.
+    Near(Arc<Shared>, Peer, Endpoint),
 }
 
 impl Engine {
@@ -200,10 +208,19 @@ impl Engine {
             Command::Undial { socket, endpoint, found } => {
                 let _ = found.send(self.undial(socket, &endpoint));
             }
-            Command::Lost { peer, why } => self.lose(peer, why),
+            Command::Lost { socket, peer, why } => {
+                let key = PeerKey::of(&socket, peer);
+                if self.peers.contains_key(&key) {
+                    self.lose(key, why);
+                } else {
+                    self.lose_near(&socket, peer, why);
+                }
+            }
             Command::Stuck { peer } => self.stuck(peer),
             Command::Lives { peer, ttl } => self.lives(peer, ttl),
-            Command::Close { socket, linger, done } => self.close(&socket, linger, done),
+            Command::Close { socket, linger, shares, done } => {
+                self.close(&socket, linger, shares, done);
+            }
             Command::Watch { socket } => self.watch(&socket),
             Command::Resolved { peer, attempt, found } => self.resolved(peer, attempt, found),
             Command::Answered { token, reply } => self.answered(token, reply),
@@ -219,11 +236,14 @@ impl Engine {
             Due::Handshake(token) => self.handshake_timeout(token),
             Due::Look(token) => self.look(token),
             Due::Beat(token) => self.beat(token),
-            Due::Alive(token, reads) | Due::Ttl(token, reads) => self.check_alive(token, reads),
+            Due::Alive(token, reads) => self.check_alive(token, reads),
+            Due::Ttl(token, reads) => self.check_ttl(token, reads),
             Due::Resume(token) => self.accept(token),
             Due::Cookies(token) => self.renew_cookies(token),
             Due::Leaving(peer) => self.check_leaving(peer),
             Due::Part(token) => self.parted(token),
+            Due::Closed(socket) => self.check_closed(socket),
+            Due::Near(socket, peer, endpoint) => self.meet_again(&socket, peer, &endpoint),
         }
     }
 
@@ -262,9 +282,12 @@ impl Engine {
     pub(super) fn station(&mut self, socket: &Arc<Shared>) -> &mut Station {
         match self.stations.entry(SocketId::of(socket)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                entry.insert(Station { socket: Arc::clone(socket), watch: None, closing: None })
-            }
+            Entry::Vacant(entry) => entry.insert(Station {
+                socket: Arc::clone(socket),
+                watch: None,
+                shares: false,
+                closing: None,
+            }),
         }
     }
 

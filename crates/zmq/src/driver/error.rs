@@ -68,6 +68,7 @@ impl BindError {
             io::ErrorKind::AddrInUse => BindError::InUse { endpoint },
             io::ErrorKind::AddrNotAvailable => BindError::NotHere { endpoint },
             io::ErrorKind::PermissionDenied => BindError::Denied { endpoint },
+            io::ErrorKind::AlreadyExists => BindError::NotASocket { endpoint },
             _ => BindError::Io { endpoint, error },
         }
     }

@@ -11,10 +11,12 @@ use chaski_zmtp::pattern::Peer;
 use chaski_zmtp::zap;
 use mio::Waker;
 
-use super::auth::Authenticator;
+use super::auth::{Answer, Authenticator};
 use super::close::Done;
 use super::listen::Listener;
+use super::near::Near;
 use super::{PeerKey, SocketId};
+use crate::auth::Handler;
 use crate::endpoint::Endpoint;
 use crate::monitor::Lost;
 use crate::socket::shared::Shared;
@@ -41,7 +43,8 @@ pub(super) enum Command {
         found: SyncSender<bool>,
     },
     Lost {
-        peer: PeerKey,
+        socket: Arc<Shared>,
+        peer: Peer,
         why: Lost,
     },
     Stuck {
@@ -54,6 +57,7 @@ pub(super) enum Command {
     Close {
         socket: Arc<Shared>,
         linger: Option<Duration>,
+        shares: bool,
         done: Arc<Done>,
     },
     Watch {
@@ -74,10 +78,26 @@ pub(super) enum Command {
     Quit,
 }
 
+impl Command {
+    /// Whether the last one said just that. Peers can cause these at will, so they must not pile up.
+    fn repeats(&self, last: Option<&Command>) -> bool {
+        match (self, last) {
+            (
+                Command::Lives { peer, ttl },
+                Some(Command::Lives { peer: same, ttl: for_as_long }),
+            ) => peer == same && ttl == for_as_long,
+            _ => false,
+        }
+    }
+}
+
 /// What the thread and the handles share.
 pub(super) struct Common {
     queue: Mutex<Queue>,
     pub(super) authenticator: RwLock<Option<Arc<dyn Authenticator>>>,
+    /// Who does, if a socket is bound to the name for that.
+    handler: Handler,
+    pub(super) near: Near,
     /// How many threads look a name up now.
     pub(super) lookups: AtomicUsize,
 }
@@ -91,9 +111,12 @@ struct Queue {
 
 impl Common {
     pub(super) fn new() -> Self {
+        let near = Near::new();
         Common {
             queue: Mutex::default(),
             authenticator: RwLock::new(None),
+            handler: Handler::new(Arc::clone(&near.names)),
+            near,
             lookups: AtomicUsize::new(0),
         }
     }
@@ -101,6 +124,9 @@ impl Common {
     /// Asks something of the thread; to no effect if it does not run.
     pub(super) fn push(&self, command: Command) {
         let mut queue = self.lock();
+        if command.repeats(queue.commands.last()) {
+            return;
+        }
         let Some(waker) = &queue.waker else { return };
         // The thread takes all there is at once, so only the first need wake it.
         let wake = queue.commands.is_empty().then(|| Arc::clone(waker));
@@ -132,8 +158,24 @@ impl Common {
         self.lock().waker = None;
     }
 
-    /// Who authenticates peers, if anybody does.
-    pub(super) fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+    /// Whether anybody authenticates peers.
+    pub(super) fn has_authenticator(&self) -> bool {
+        self.given().is_some() || self.handler.is_bound()
+    }
+
+    /// Asks that one; gives the answer back if there is none.
+    pub(super) fn authenticate(&self, request: &zap::Request, answer: Answer) -> Option<Answer> {
+        if let Some(given) = self.given() {
+            given.authenticate(request, answer);
+        } else if self.handler.is_bound() {
+            self.handler.authenticate(request, answer);
+        } else {
+            return Some(answer);
+        }
+        None
+    }
+
+    fn given(&self) -> Option<Arc<dyn Authenticator>> {
         self.authenticator.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use mio::Interest;
 
 use super::close::Done;
-use super::engine::{At, Due, Engine, Source};
+use super::engine::{At, Due, Engine, Source, Station};
 use super::limits::{LINGER_LOOK, PART_MAX, PART_READS_PER_TURN, READ_BYTES};
 use super::{PeerKey, SocketId, stream, unsent};
 use crate::endpoint::Endpoint;
-use crate::link::{Read, Stream};
+use crate::link::{Read, Stream, shm};
 use crate::monitor::{Lost, What};
 use crate::socket::shared::Shared;
 
@@ -52,10 +52,13 @@ impl Engine {
         &mut self,
         socket: &Arc<Shared>,
         linger: Option<Duration>,
+        shares: bool,
         done: Arc<Done>,
     ) {
         let id = SocketId::of(socket);
-        self.station(socket).closing = Some(done);
+        let station = self.station(socket);
+        station.closing = Some(done);
+        station.shares = shares;
         self.unwatch(socket);
         self.unlisten(id, None);
         self.turn_away(id);
@@ -95,27 +98,37 @@ impl Engine {
     /// A peer is gone for good.
     pub(super) fn release(&mut self, key: PeerKey) {
         let Some(tie) = self.peers.remove(&key) else { return };
-        match tie.at {
-            At::Nothing => {}
-            At::Meeting(token) => self.abandon(token),
+        let stream = match tie.at {
+            At::Nothing => None,
+            At::Meeting(token) => {
+                self.abandon(token);
+                None
+            }
             At::Up(token) => {
                 self.sources.remove(&token);
-                if let Some(stream) = stream(&tie.socket, key.peer) {
-                    self.deregister(stream.as_raw_fd());
-                    let happened = || What::Disconnected(Lost::Closed);
-                    tie.socket.announcer.tell(&tie.route.endpoint, None, happened);
-                    self.begin_parting(stream);
-                }
+                stream(&tie.socket, key.peer)
             }
+        };
+        if let Some(stream) = &stream {
+            self.deregister(stream.as_raw_fd());
         }
         tie.socket.gone(key.peer);
+        if let Some(stream) = stream {
+            let happened = || What::Disconnected(Lost::Closed);
+            tie.socket.announcer.tell(&tie.route.endpoint, None, happened);
+            self.begin_parting(stream);
+        }
         self.check_closed(key.socket);
     }
 
     /// Whether a socket that is being closed has let go of everything.
-    fn check_closed(&mut self, id: SocketId) {
+    pub(super) fn check_closed(&mut self, id: SocketId) {
         if !self.is_closing(id) || self.peers.keys().any(|key| key.socket == id) {
             return;
+        }
+        let sharing = |station: &Station| station.shares && shm::lingers(&station.socket);
+        if self.stations.get(&id).is_some_and(sharing) {
+            return self.after(LINGER_LOOK, Due::Closed(id));
         }
         let Some(station) = self.stations.remove(&id) else { return };
         station.socket.announcer.close();

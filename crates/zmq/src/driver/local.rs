@@ -42,7 +42,7 @@ pub(super) fn accepting(
     };
     // Nobody to ask lets everybody in, unless that is forbidden: `meet` sees to that. PLAIN has
     // nobody else who knows its passwords, and always asks.
-    let somebody = common.authenticator().is_some() || options.zap_enforce_domain;
+    let somebody = common.has_authenticator() || options.zap_enforce_domain;
     if asks && (somebody || matches!(local.mechanism, Mechanism::PlainServer)) {
         local.zap = Some(zap::Origin { domain: options.zap_domain.clone(), address });
     }

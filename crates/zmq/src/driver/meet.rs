@@ -358,9 +358,8 @@ impl Engine {
             return;
         }
         let answer = Answer::new(&self.common, token, request);
-        match self.common.authenticator() {
-            Some(authenticator) => authenticator.authenticate(request, answer),
-            None => answer.refuse(zap::Status::Failed, "nobody is there to authenticate peers"),
+        if let Some(answer) = self.common.authenticate(request, answer) {
+            answer.refuse(zap::Status::Failed, "nobody is there to authenticate peers");
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `meet`, `local`, `auth` | handshakes; what options say in them; who may enter |
 //! | `tend` | connections in traffic: input nobody reads, heartbeats |
 //! | `linger`, `close` | peers and sockets that go |
+//! | `near` | peers reached through memory |
 //! | `flusher` | the tick that flushes what bursts have gathered: a thread of its own |
 //! | `limits` | what others can make it do, at most |
 //!
@@ -35,13 +36,14 @@ mod linger;
 mod listen;
 mod local;
 mod meet;
+mod near;
 mod origin;
 pub(crate) mod resolve;
 mod tend;
 mod timers;
 
 use std::io;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -55,8 +57,8 @@ pub use error::{BindError, ConnectError, UnbindError};
 pub use origin::Forked;
 pub(crate) use origin::Origin;
 
-use crate::endpoint::Endpoint;
-use crate::link::{Link, Stream};
+use crate::endpoint::{Address, Endpoint};
+use crate::link::{Link, Stream, shm};
 use crate::monitor::{Lost, What};
 use crate::socket::shared::Shared;
 use close::Done;
@@ -143,22 +145,32 @@ impl Driver {
         socket: &Arc<Shared>,
         endpoint: &Endpoint,
     ) -> Result<Endpoint, BindError> {
-        let bound = self
-            .start()
-            .map_err(|error| BindError::of_io(endpoint, error))
-            .and_then(|()| Listener::bind(endpoint, socket.options()));
-        match bound {
-            Ok(listener) => {
-                let bound = listener.bound.clone();
-                socket.announcer.tell(&bound, None, || What::Listening);
-                self.common().push(Command::Listen { socket: Arc::clone(socket), listener });
-                Ok(bound)
+        let near = &self.common().near;
+        let bound = match endpoint.address() {
+            Address::Inproc(name) => near.bind(name, socket, endpoint).map(|()| endpoint.clone()),
+            Address::Shm(_) => {
+                near.shares(socket);
+                shm::listen(socket, endpoint).map(|()| endpoint.clone())
             }
-            Err(error) => {
-                socket.announcer.tell(endpoint, None, || What::BindFailed(error.to_string()));
-                Err(error)
-            }
+            Address::Tcp(_) | Address::Ipc(_) => self.listen_by_wire(socket, endpoint),
+        };
+        if let Err(error) = &bound {
+            socket.announcer.tell(endpoint, None, || What::BindFailed(error.to_string()));
         }
+        bound
+    }
+
+    fn listen_by_wire(
+        &self,
+        socket: &Arc<Shared>,
+        endpoint: &Endpoint,
+    ) -> Result<Endpoint, BindError> {
+        self.start().map_err(|error| BindError::of_io(endpoint, error))?;
+        let listener = Listener::bind(endpoint, socket.options())?;
+        let bound = listener.bound.clone();
+        socket.announcer.tell(&bound, None, || What::Listening);
+        self.common().push(Command::Listen { socket: Arc::clone(socket), listener });
+        Ok(bound)
     }
 
     /// Connects for a peer that the socket has attached, and again whenever that is lost. Returns
@@ -166,14 +178,28 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// If the driver could not be started, or the options make every handshake fail.
+    /// If the driver could not be started, the address is one to bind to, or the options make every
+    /// handshake fail.
     pub(crate) fn dial(
         &self,
         socket: &Arc<Shared>,
         peer: Peer,
         endpoint: &Endpoint,
     ) -> io::Result<()> {
+        let near = &self.common().near;
+        match endpoint.address() {
+            Address::Inproc(name) => {
+                near.connect(name, socket, peer, endpoint);
+                return Ok(());
+            }
+            Address::Shm(_) => {
+                near.shares(socket);
+                return shm::dial(socket, peer, endpoint);
+            }
+            Address::Tcp(_) | Address::Ipc(_) => {}
+        }
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        dial::check(endpoint).map_err(invalid)?;
         local::check(&socket.options()).map_err(invalid)?;
         self.start()?;
         let (socket, endpoint) = (Arc::clone(socket), endpoint.clone());
@@ -188,8 +214,15 @@ impl Driver {
         socket: &Arc<Shared>,
         endpoint: &Endpoint,
     ) -> Result<(), UnbindError> {
-        let (socket, at) = (SocketId::of(socket), endpoint.clone());
-        self.ask(endpoint, |found| Command::Unlisten { socket, endpoint: at, found })
+        let found = match endpoint.address() {
+            Address::Inproc(name) => self.common().near.names.unbind(name, socket),
+            Address::Shm(_) => shm::unlisten(socket, endpoint),
+            Address::Tcp(_) | Address::Ipc(_) => {
+                let (socket, endpoint) = (SocketId::of(socket), endpoint.clone());
+                self.ask(|found| Command::Unlisten { socket, endpoint, found })
+            }
+        };
+        known(found, endpoint)
     }
 
     /// Lets the peers go that were dialled at this endpoint, once what waits for them is sent or
@@ -199,30 +232,32 @@ impl Driver {
         socket: &Arc<Shared>,
         endpoint: &Endpoint,
     ) -> Result<(), UnbindError> {
-        let (socket, at) = (SocketId::of(socket), endpoint.clone());
-        self.ask(endpoint, |found| Command::Undial { socket, endpoint: at, found })
+        let found = match endpoint.address() {
+            Address::Inproc(name) => self.common().near.disconnect(name, socket, endpoint),
+            Address::Shm(_) => shm::undial(socket, endpoint),
+            Address::Tcp(_) | Address::Ipc(_) => {
+                let (socket, endpoint) = (SocketId::of(socket), endpoint.clone());
+                self.ask(|found| Command::Undial { socket, endpoint, found })
+            }
+        };
+        known(found, endpoint)
     }
 
-    /// Asks the thread for something that concerns an endpoint, and waits for its answer.
-    fn ask(
-        &self,
-        endpoint: &Endpoint,
-        command: impl FnOnce(std::sync::mpsc::SyncSender<bool>) -> Command,
-    ) -> Result<(), UnbindError> {
+    /// Asks the thread for something, and waits for its answer.
+    fn ask(&self, command: impl FnOnce(SyncSender<bool>) -> Command) -> bool {
         let (sender, found) = sync_channel(1);
         self.common().push(command(sender));
         // A thread that does not run drops the sender.
-        if found.recv().unwrap_or(false) {
-            Ok(())
-        } else {
-            Err(UnbindError::Unknown(endpoint.clone()))
-        }
+        found.recv().unwrap_or(false)
     }
 
     /// The data path met the end of a connection. Answered by `down` or `gone`; until then the
     /// descriptor stays open.
     pub(crate) fn lost(&self, socket: &Arc<Shared>, peer: Peer, why: Lost) {
-        self.common().push(Command::Lost { peer: PeerKey::of(socket, peer), why });
+        // Near peers need no thread before one of them is lost. If there is none to be had, the
+        // peer stays, and is told nothing.
+        let _ = self.start();
+        self.common().push(Command::Lost { socket: Arc::clone(socket), peer, why });
     }
 
     /// Output waits for the kernel to take more, and nobody is there: answered by `service` when
@@ -251,9 +286,15 @@ impl Driver {
     /// everything. See [`Closing`].
     pub(crate) fn close(&self, socket: Arc<Shared>, linger: Option<Duration>) -> Closing {
         let done = Arc::new(Done::default());
+        let near = &self.common().near;
+        near.close(&socket);
+        let shares = near.close_shared(&socket, linger);
+        if shares {
+            let _ = self.start();
+        }
         if self.common().is_open() {
             let theirs = Arc::clone(&done);
-            self.common().push(Command::Close { socket, linger, done: theirs });
+            self.common().push(Command::Close { socket, linger, shares, done: theirs });
         } else {
             // What was never bound or connected has nothing to send.
             socket.announcer.close();
@@ -292,6 +333,10 @@ impl Driver {
         }
         started.map(|_| ())
     }
+}
+
+fn known(found: bool, endpoint: &Endpoint) -> Result<(), UnbindError> {
+    if found { Ok(()) } else { Err(UnbindError::Unknown(endpoint.clone())) }
 }
 
 /// How many messages wait to be sent to a peer.

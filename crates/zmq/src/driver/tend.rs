@@ -21,6 +21,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chaski_zmtp::Command;
 use chaski_zmtp::pattern::Peer;
 use mio::Interest;
 use mio::event::Event;
@@ -46,7 +47,7 @@ pub(super) struct Tended {
     /// Output waits for the kernel to take more.
     stuck: bool,
     heart: Option<Heart>,
-    /// How long the peer says that it is to be believed alive.
+    /// How long the peer says that it is to be believed alive; a timer is set.
     ttl: Option<Duration>,
 }
 
@@ -83,6 +84,17 @@ impl Tended {
         // Errors and hang-ups of both sides are told in any case.
         let input = if self.looking { Interest::READABLE } else { Interest::PRIORITY };
         if self.stuck { input | Interest::WRITABLE } else { input }
+    }
+}
+
+impl Shared {
+    /// Looks at a command for what concerns the driver: a PING may say how long the peer is to be
+    /// believed alive.
+    pub(crate) fn heed(self: &Arc<Self>, peer: Peer, command: &Command) {
+        if let Command::Ping { ttl_tenths: tenths @ 1.., .. } = command {
+            let ttl = Duration::from_millis(100) * u32::from(*tenths);
+            self.driver().lives(self, peer, ttl);
+        }
     }
 }
 
@@ -216,8 +228,19 @@ impl Engine {
     pub(super) fn lives(&mut self, key: PeerKey, ttl: Duration) {
         let Some(At::Up(token)) = self.peers.get(&key).map(|tie| tie.at) else { return };
         let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
-        tended.ttl = Some(ttl);
-        let reads = tended.socket.reads(key.peer);
+        // One timer at a time, however many PINGs come.
+        if tended.ttl.replace(ttl).is_none() {
+            let reads = tended.socket.reads(key.peer);
+            self.after(ttl, Due::Ttl(token, reads));
+        }
+    }
+
+    /// The time is over for which the peer was to be believed alive.
+    pub(super) fn check_ttl(&mut self, token: usize, reads: u64) {
+        self.check_alive(token, reads);
+        let Some(Source::Tended(tended)) = self.sources.get(&token) else { return };
+        let Some(ttl) = tended.ttl else { return };
+        let reads = tended.socket.reads(tended.key.peer);
         self.after(ttl, Due::Ttl(token, reads));
     }
 
@@ -234,11 +257,12 @@ impl Engine {
             self.deregister(tended.fd);
             address = tended.address;
         }
+        // Told when it is so: what is sent from then on is not sent to the connection that is lost.
+        socket.down(key.peer);
         socket.announcer.tell(&endpoint, address.as_deref(), || What::Disconnected(why));
         if !dialled {
             return self.release(key);
         }
-        socket.down(key.peer);
         if leaving && unsent(&socket, key.peer) == 0 {
             return self.release(key);
         }

@@ -21,6 +21,7 @@ pub(crate) mod inproc;
 mod outbox;
 mod pace;
 mod queue;
+pub(crate) mod shm;
 mod stream;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -14,6 +14,7 @@
 mod duty;
 mod hearing;
 mod life;
+mod near;
 mod poller;
 mod receiving;
 mod rules;

@@ -248,6 +248,7 @@ impl Shared {
             },
             Next::Command(command) => {
                 let rules = rules.get_or_insert_with(|| self.rules());
+                self.heed(peer, &command);
                 rules.command(peer, command, &mut chores);
                 Ok(Look::Again)
             }
@@ -384,6 +385,7 @@ impl Shared {
                 Look::Again
             }
             Next::Command(command) => {
+                self.heed(peer, &command);
                 rules.command(peer, command, &mut chores);
                 Look::Again
             }

@@ -1,5 +1,4 @@
 //! A peer that is a TCP stream and some bytes.
-#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +7,7 @@ use std::time::Duration;
 use chaski_zmq::{Endpoint, Kind, Monitor, Socket, What};
 
 /// How long anything may take before a test is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One end of a connection.
 pub(crate) struct Raw {

@@ -1,0 +1,111 @@
+//! Closing: lingering, and what peers see of it.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use chaski_zmq::{Dealer, Kind, Pull, Push, What};
+
+use crate::peer::{PATIENCE, Raw, await_event, monitored};
+
+#[test]
+fn close_sends_what_waits() {
+    let pull = Pull::new();
+    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let push = Push::new();
+    push.connect(&at).unwrap();
+    for n in 0..500 {
+        push.send(format!("{n}")).unwrap();
+    }
+    push.close(None);
+    for n in 0..500 {
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], format!("{n}"));
+    }
+}
+
+#[test]
+fn a_dropped_socket_goes_on_sending() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = Push::new();
+    push.connect(format!("tcp://{}", listener.local_addr().unwrap()).as_str()).unwrap();
+    push.send("left behind").unwrap();
+    drop(push);
+    let mut raw = Raw::accept(&listener);
+    raw.meet("PULL");
+    assert_eq!(raw.frame(), (0, b"left behind".to_vec()));
+    assert_eq!(raw.stream.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn close_is_bounded_where_nobody_takes_anything() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = Push::new();
+    push.connect(format!("tcp://{}", listener.local_addr().unwrap()).as_str()).unwrap();
+    push.send("never").unwrap();
+    // Nobody shakes hands. This returns.
+    push.close(Duration::from_millis(20));
+    assert!(push.send("closed").is_err());
+}
+
+#[test]
+fn a_closed_socket_lets_its_port_and_its_monitor_go() {
+    let (pull, monitor, at) = monitored(Kind::Pull);
+    pull.close(Duration::ZERO);
+    await_event(&monitor, |what| *what == What::Closed);
+    while monitor.recv().is_some() {}
+    let next = Pull::new();
+    next.bind(&at).unwrap();
+}
+
+#[test]
+fn unread_input_does_not_destroy_what_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dealer = Dealer::new();
+    dealer.connect(format!("tcp://{}", listener.local_addr().unwrap()).as_str()).unwrap();
+    let mut raw = Raw::accept(&listener);
+    raw.meet("DEALER");
+    let body = vec![1; 100];
+    for _ in 0..100 {
+        dealer.send(&body[..]).unwrap();
+    }
+    // The dealer never receives this. Closing then would reset the connection.
+    raw.stream.write_all(b"\x00\x06unread").unwrap();
+    dealer.close(None);
+    raw.stream.write_all(b"\x00\x06unread").unwrap();
+    for _ in 0..100 {
+        assert_eq!(raw.frame(), (0, body.clone()));
+    }
+}
+
+#[test]
+fn a_close_from_elsewhere_ends_a_call_that_waits() {
+    let pull = std::sync::Arc::new(Pull::new());
+    pull.bind("tcp://127.0.0.1:*").unwrap();
+    let waiting = std::sync::Arc::clone(&pull);
+    let waits = std::thread::spawn(move || waiting.recv().is_err());
+    std::thread::sleep(Duration::from_millis(20));
+    pull.close(Duration::ZERO);
+    assert!(waits.join().unwrap());
+}
+
+#[test]
+fn contexts_come_and_go() {
+    for _ in 0..20 {
+        let context = chaski_zmq::Context::new();
+        let pull = Pull::builder().context(&context).build().unwrap();
+        let at = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let push = Push::builder().context(&context).build().unwrap();
+        push.connect(&at).unwrap();
+        push.send("x").unwrap();
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "x");
+    }
+    // Their threads end soon after them.
+    for _ in 0..1000 {
+        let mine = std::fs::read_dir("/proc/self/task").unwrap().count();
+        if mine < 60 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("threads of contexts that are gone are still there");
+}

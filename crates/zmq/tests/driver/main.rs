@@ -1,0 +1,12 @@
+//! What the driver does: connections that come, that are made, that fail, live, linger and go.
+
+mod alive;
+mod bytes;
+mod connect;
+mod fork;
+mod going;
+mod hunger;
+mod peer;
+mod proxy;
+mod settings;
+mod transports;
