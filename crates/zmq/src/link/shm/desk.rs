@@ -66,7 +66,7 @@ pub(super) enum Order {
 }
 
 /// A socket, by where it lies in memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct SocketId(usize);
 
 impl SocketId {
@@ -120,11 +120,8 @@ impl Desk {
             lingering: Mutex::default(),
         });
         desk.watch(&desk.bell, 0, About::Order, EventFlags::IN | EventFlags::ET)?;
-        let mut rounds = Rounds {
-            desk: Arc::clone(&desk),
-            listening: HashMap::new(),
-            ties: HashMap::new(),
-        };
+        let mut rounds =
+            Rounds { desk: Arc::clone(&desk), listening: HashMap::new(), ties: HashMap::new() };
         thread::Builder::new().name("chaski-zmq-shm".into()).spawn(move || rounds.make())?;
         Ok(desk)
     }
@@ -211,7 +208,7 @@ pub(crate) fn dial(socket: &Arc<Shared>, peer: Peer, endpoint: &Endpoint) -> io:
     let desk = Desk::of_this_process()?;
     let id = desk.id();
     let line = Line::new(id, Arc::clone(&desk), socket, peer, limits(socket));
-    socket.lay(peer, Box::new(Sender(Arc::clone(&line))), Box::new(Receiver(Arc::clone(&line))));
+    socket.lay(peer, Box::new(Sender(Arc::clone(&line))), Receiver::new(&line));
     let route = Arc::new(Route { endpoint: endpoint.clone(), dialled: true });
     desk.order(Order::Dial(id, Tie::dialled(socket, route, line)));
     Ok(())
@@ -358,6 +355,17 @@ impl Rounds {
         }
     }
 
+    /// Tells each line that is up whether it is the only one of its socket.
+    fn count(&mut self) {
+        let mut up: HashMap<SocketId, u32> = HashMap::new();
+        for tie in self.ties.values().filter(|tie| tie.is_up()) {
+            *up.entry(tie.of).or_default() += 1;
+        }
+        for tie in self.ties.values().filter(|tie| tie.is_up()) {
+            tie.note_alone(up.get(&tie.of) == Some(&1));
+        }
+    }
+
     /// What is due, and what is done with.
     fn tick(&mut self) {
         let now = Instant::now();
@@ -365,6 +373,7 @@ impl Rounds {
             tie.tick(&self.desk, now);
         }
         self.ties.retain(|_, tie| !matches!(tie.at, At::Over));
+        self.count();
         let ties = &self.ties;
         lock(&self.desk.lingering)
             .retain(|socket| ties.values().any(|tie| tie.is_of(*socket, None)));

@@ -43,8 +43,8 @@ use chaski_zmtp::{Command, Limits, Message};
 use super::{Arrival, Gone, NearReceiver, NearSender};
 use crate::socket::shared::Shared;
 
-pub(crate) use desk::{close, dial, lingers, listen, lost, undial, unlisten};
 use desk::{Desk, Order};
+pub(crate) use desk::{close, dial, lingers, listen, lost, undial, unlisten};
 use receiver::{Found, Incoming};
 use sender::Outgoing;
 
@@ -79,10 +79,18 @@ struct Line {
     waits: bool,
     /// The desk has been asked to empty the queue.
     watched: AtomicBool,
+    /// The socket has no other peer in shared memory: its answer is worth a moment of looking.
+    alone: AtomicBool,
 }
 
 impl Line {
-    fn new(id: u64, desk: Arc<Desk>, socket: &Arc<Shared>, peer: Peer, limits: Limits) -> Arc<Line> {
+    fn new(
+        id: u64,
+        desk: Arc<Desk>,
+        socket: &Arc<Shared>,
+        peer: Peer,
+        limits: Limits,
+    ) -> Arc<Line> {
         let options = socket.options();
         Arc::new(Line {
             id,
@@ -94,6 +102,7 @@ impl Line {
             receives: socket.kind.receives(),
             waits: !socket.kind.publishes() || options.xpub_nodrop,
             watched: AtomicBool::new(false),
+            alone: AtomicBool::new(false),
         })
     }
 
@@ -198,21 +207,47 @@ impl Drop for Sender {
 }
 
 /// The end of a line that messages come out of.
-struct Receiver(Arc<Line>);
+struct Receiver {
+    line: Arc<Line>,
+    /// A command was handed over since there was nothing.
+    told: bool,
+}
+
+impl Receiver {
+    fn new(line: &Arc<Line>) -> Box<Receiver> {
+        Box::new(Receiver { line: Arc::clone(line), told: false })
+    }
+
+    /// What a command has done, the pattern may have something to say of: who waits looks again.
+    #[cold]
+    fn heed_commands(&mut self) {
+        self.told = false;
+        if let Some(socket) = self.line.socket.upgrade() {
+            socket.rouse(self.line.peer);
+        }
+    }
+}
 
 impl NearReceiver for Receiver {
     /// It never says that the other end is gone: the desk does, by `down` or `gone`.
     #[inline]
     fn pop(&mut self) -> Result<Option<Arrival>, Gone> {
-        let found = self.0.incoming().next();
+        let alone = self.line.alone.load(Ordering::Relaxed);
+        let found = self.line.incoming().next(alone);
         match found {
-            Found::Arrival(arrival) => Ok(Some(arrival)),
+            Found::Arrival(arrival) => {
+                self.told |= matches!(arrival, Arrival::Command(_));
+                Ok(Some(arrival))
+            }
             Found::Nothing => {
-                self.0.cleared_by_receiver();
+                self.line.cleared_by_receiver();
+                if self.told {
+                    self.heed_commands();
+                }
                 Ok(None)
             }
             Found::End(why) => {
-                self.0.desk.order(Order::Ended(self.0.id, why));
+                self.line.desk.order(Order::Ended(self.line.id, why));
                 Ok(None)
             }
         }

@@ -41,7 +41,10 @@ pub(super) struct Incoming {
 enum Page {
     Open(Vec<u8>),
     /// Slices of it may be in use.
-    Frozen { bytes: Bytes, capacity: usize },
+    Frozen {
+        bytes: Bytes,
+        capacity: usize,
+    },
 }
 
 /// What a look brought.
@@ -78,9 +81,9 @@ impl Incoming {
         self.pipe.take().map(|(_, bell)| bell)
     }
 
-    /// Takes the next message or command.
+    /// Takes the next message or command. `linger`: an answer that comes at once is waited for.
     #[inline]
-    pub(super) fn next(&mut self) -> Found {
+    pub(super) fn next(&mut self, linger: bool) -> Found {
         loop {
             if let Some((tag, end)) = self.pending.pop_front() {
                 let start = std::mem::replace(&mut self.at, end);
@@ -99,6 +102,9 @@ impl Incoming {
                 Err(Error::Closed) => return self.fail(None),
                 Err(_) => return self.fail(Some("its memory is corrupt")),
             }
+            if linger && self.comes_soon() {
+                continue;
+            }
             if self.may_sleep() {
                 return Found::Nothing;
             }
@@ -113,6 +119,11 @@ impl Incoming {
         }
         self.pending.clear();
         Found::End(why)
+    }
+
+    /// Looks for some microseconds, if that has paid of late.
+    fn comes_soon(&mut self) -> bool {
+        self.pipe.as_mut().is_some_and(|(receiver, _)| receiver.comes_soon())
     }
 
     /// Says that nobody looks any more; whether there is nothing still.
@@ -145,12 +156,7 @@ impl Incoming {
 
     /// What the record there is; `None`: part of one.
     #[inline]
-    fn cut(
-        &mut self,
-        tag: u8,
-        start: usize,
-        end: usize,
-    ) -> Result<Option<Arrival>, &'static str> {
+    fn cut(&mut self, tag: u8, start: usize, end: usize) -> Result<Option<Arrival>, &'static str> {
         let frames_max = self.limits.frames_max;
         if tag == PART || !self.parts.is_empty() {
             return self.join(tag, start, end);

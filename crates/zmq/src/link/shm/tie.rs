@@ -33,7 +33,7 @@ pub(super) fn bind(name: &str) -> Result<Listener, BindError> {
 /// A connection of a socket, or the way to one.
 pub(super) struct Tie {
     socket: Weak<Shared>,
-    of: SocketId,
+    pub(super) of: SocketId,
     id: u64,
     route: Arc<Route>,
     /// From the beginning if it was dialled, else once it is known who it is.
@@ -89,6 +89,17 @@ impl Tie {
 
     pub(super) fn is_for(&self, peer: Peer) -> bool {
         self.line.as_ref().is_some_and(|line| line.peer == peer)
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.at, At::Up { .. })
+    }
+
+    /// Whether the socket has no other peer this way.
+    pub(super) fn note_alone(&self, alone: bool) {
+        if let Some(line) = &self.line {
+            line.alone.store(alone && line.receives, Ordering::Relaxed);
+        }
     }
 
     /// When there is something to do without an event.
@@ -263,8 +274,7 @@ impl Tie {
         let peer = socket.attach(Attach::Accepted, Arc::clone(&self.route)).ok()?;
         let desk = desk.shared()?;
         let line = Line::new(self.id, desk, socket, peer, limits(socket));
-        let ends = (Box::new(Sender(Arc::clone(&line))), Box::new(Receiver(Arc::clone(&line))));
-        socket.lay(peer, ends.0, ends.1);
+        socket.lay(peer, Box::new(Sender(Arc::clone(&line))), Receiver::new(&line));
         self.line = Some(Arc::clone(&line));
         Some(line)
     }
@@ -305,7 +315,8 @@ impl Tie {
         } else if cleared {
             socket.rouse(line.peer);
         }
-        if spills && line.receives
+        if spills
+            && line.receives
             && let At::Up { bell } = &self.at
         {
             let flags = EventFlags::IN | EventFlags::ET | EventFlags::ONESHOT;
