@@ -11,12 +11,7 @@ pub(crate) struct Drops {
 
 impl Drops {
     pub(crate) fn count(&mut self, peer: Peer) {
-        match self.counts.get_mut(peer) {
-            Some(count) => *count += 1,
-            None => {
-                self.counts.insert(peer, 1);
-            }
-        }
+        *self.counts.get_or_default(peer) += 1;
     }
 
     /// Moves the counts to `out`.

@@ -12,7 +12,8 @@ pub const SUBSCRIPTION_BYTES_PER_PEER_MAX: usize = 64 << 20;
 pub const SUBSCRIPTION_BYTES_MAX: usize = 1 << 30;
 
 /// What one topic costs besides its bytes: two nodes of the trie (one may have to be split for
-/// it), and its place in the list of the peer.
+/// it), and its place in the list of the peer. As tables grow by doubling, what is allocated may be
+/// twice what is counted.
 pub const SUBSCRIPTION_COST: usize = 176;
 
 /// The notices of subscriptions that an XPUB keeps for a user who does not receive them: 64 MiB.

@@ -13,16 +13,26 @@ use super::xpub::change_frame;
 use crate::message::Message;
 
 #[derive(Debug)]
-enum Notice {
-    /// Of this peer; of nobody, if it is gone.
-    Change {
-        from: Option<Peer>,
-        message: Message,
-    },
-    Message {
-        from: Option<Peer>,
-        message: Message,
-    },
+struct Notice {
+    kind: What,
+    /// Whose it is; nobody's, if that peer is gone.
+    from: Option<Peer>,
+    message: Message,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// A subscription, or the end of one.
+    Change,
+    Message,
+}
+
+/// What the queue has of one peer.
+#[derive(Debug, Default)]
+struct Unread {
+    notices: usize,
+    /// What its messages cost.
+    messages_cost: usize,
 }
 
 #[derive(Debug, Default)]
@@ -30,8 +40,7 @@ pub(super) struct Notices {
     queue: VecDeque<Notice>,
     /// What the changes in the queue cost.
     changes_cost: usize,
-    /// What the messages of each peer in the queue cost.
-    messages_cost: Peers<usize>,
+    unread: Peers<Unread>,
 }
 
 impl Notices {
@@ -39,16 +48,8 @@ impl Notices {
     pub(super) fn push_change(&mut self, from: Option<Peer>, topic: &[u8], wanted: bool) {
         let message = Message::from(change_frame(topic, wanted));
         self.changes_cost += cost(&message);
-        self.queue.push_back(Notice::Change { from, message });
+        self.push(Notice { kind: What::Change, from, message });
         while self.changes_cost > UNREAD_NOTICE_BYTES_MAX && self.drop_oldest_change() {}
-    }
-
-    fn drop_oldest_change(&mut self) -> bool {
-        let is_change = |notice: &Notice| matches!(notice, Notice::Change { .. });
-        let oldest = self.queue.iter().position(is_change).and_then(|at| self.queue.remove(at));
-        let Some(Notice::Change { message, .. }) = oldest else { return false };
-        self.changes_cost -= cost(&message);
-        true
     }
 
     /// A message came. It fails if the peer was read although [`Notices::has_room`] denied it.
@@ -60,39 +61,60 @@ impl Notices {
         if !self.has_room(from) {
             return Err("more messages than its peer has received");
         }
-        let before = self.messages_cost.get(from).copied().unwrap_or(0);
-        self.messages_cost.insert(from, before + cost(&message));
-        self.queue.push_back(Notice::Message { from: Some(from), message });
+        self.push(Notice { kind: What::Message, from: Some(from), message });
         Ok(())
     }
 
     /// Whether one more message of `peer` can be kept.
     pub(super) fn has_room(&self, peer: Peer) -> bool {
-        self.messages_cost.get(peer).is_none_or(|&cost| cost < UNREAD_MESSAGE_BYTES_PER_PEER_MAX)
+        let unread = self.unread.get(peer);
+        unread.is_none_or(|unread| unread.messages_cost < UNREAD_MESSAGE_BYTES_PER_PEER_MAX)
     }
 
     /// The next for the user; if it is a change, with who wanted that.
     pub(super) fn pop(&mut self) -> Option<(Option<Option<Peer>>, Message)> {
-        match self.queue.pop_front()? {
-            Notice::Change { from, message } => {
-                self.changes_cost -= cost(&message);
-                Some((Some(from), message))
-            }
-            Notice::Message { from, message } => {
-                if let Some(waiting) = from.and_then(|from| self.messages_cost.get_mut(from)) {
-                    *waiting -= cost(&message);
-                }
-                Some((None, message))
-            }
-        }
+        let notice = self.queue.pop_front()?;
+        self.taken_off(&notice);
+        Some(((notice.kind == What::Change).then_some(notice.from), notice.message))
     }
 
     /// A peer is no longer there, and its number may be another's.
     pub(super) fn forget(&mut self, peer: Peer) {
-        self.messages_cost.remove(peer);
+        let Some(Unread { notices: 1.., .. }) = self.unread.remove(peer) else { return };
         for notice in &mut self.queue {
-            let (Notice::Change { from, .. } | Notice::Message { from, .. }) = notice;
-            *from = from.filter(|&from| from != peer);
+            notice.from = notice.from.filter(|&from| from != peer);
+        }
+    }
+
+    fn push(&mut self, notice: Notice) {
+        if let Some(from) = notice.from {
+            let unread = self.unread.get_or_default(from);
+            unread.notices += 1;
+            if notice.kind == What::Message {
+                unread.messages_cost += cost(&notice.message);
+            }
+        }
+        self.queue.push_back(notice);
+    }
+
+    fn drop_oldest_change(&mut self) -> bool {
+        let oldest = self.queue.iter().position(|notice| notice.kind == What::Change);
+        let Some(notice) = oldest.and_then(|at| self.queue.remove(at)) else { return false };
+        self.taken_off(&notice);
+        true
+    }
+
+    /// A notice is in the queue no longer.
+    fn taken_off(&mut self, notice: &Notice) {
+        let cost = cost(&notice.message);
+        if notice.kind == What::Change {
+            self.changes_cost -= cost;
+        }
+        if let Some(unread) = notice.from.and_then(|from| self.unread.get_mut(from)) {
+            unread.notices -= 1;
+            if notice.kind == What::Message {
+                unread.messages_cost -= cost;
+            }
         }
     }
 }
@@ -146,7 +168,8 @@ mod tests {
         assert_eq!(change(&mut notices), None);
         notices.pop();
         notices.pop();
-        assert_eq!(notices.messages_cost.get(Peer(0)), Some(&0));
+        let unread = notices.unread.get(Peer(0)).unwrap();
+        assert_eq!((unread.notices, unread.messages_cost), (0, 0));
         assert!(notices.queue.is_empty());
     }
 }

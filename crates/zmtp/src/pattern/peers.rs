@@ -42,6 +42,17 @@ impl<T> Peers<T> {
         self.0.get_mut(peer.0 as usize)?.as_mut()
     }
 
+    /// What is known about `peer`; if nothing is, the default is from now on.
+    pub(crate) fn get_or_default(&mut self, peer: Peer) -> &mut T
+    where
+        T: Default,
+    {
+        if self.get(peer).is_none() {
+            self.insert(peer, T::default());
+        }
+        self.0[peer.0 as usize].get_or_insert_default()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Peer, &T)> {
         // A place is a peer's number, and those are u32.
         self.0.iter().enumerate().filter_map(|(at, value)| Some((Peer(at as u32), value.as_ref()?)))
