@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-use chaski_zmtp::keys::PublicKey;
+pub use chaski_zmtp::keys::PublicKey;
 use chaski_zmtp::zap::Presented;
 pub use chaski_zmtp::zap::{Reply, Request, Status};
 use chaski_zmtp::{Frame, Message};

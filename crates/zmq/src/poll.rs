@@ -123,11 +123,7 @@ impl<'a> PollItem<'a> {
     /// Waits for a socket. A SUB socket, say, is never ready to send: that is no error, as in
     /// libzmq.
     pub fn socket(socket: &'a impl AsRef<Socket>, wanted: Readiness) -> Self {
-        PollItem {
-            source: Source::Socket(socket.as_ref()),
-            wanted,
-            found: Readiness::NONE,
-        }
+        PollItem { source: Source::Socket(socket.as_ref()), wanted, found: Readiness::NONE }
     }
 
     /// Waits for a message to receive.
@@ -142,11 +138,7 @@ impl<'a> PollItem<'a> {
 
     /// Waits for a descriptor of another kind: a pipe, a timer, standard input.
     pub fn descriptor(descriptor: &'a impl AsFd, wanted: Readiness) -> Self {
-        PollItem {
-            source: Source::Descriptor(descriptor.as_fd()),
-            wanted,
-            found: Readiness::NONE,
-        }
+        PollItem { source: Source::Descriptor(descriptor.as_fd()), wanted, found: Readiness::NONE }
     }
 
     /// Waits for something else from now on; for nothing, if that is [`Readiness::NONE`].
@@ -379,7 +371,8 @@ fn sleep(
 ) -> Result<bool, PollError> {
     // None for a time that does not fit: that is as good as for ever.
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    let mut watched: SmallVec<[PollFd<'_>; 16]> = items.iter().filter_map(PollItem::poll_fd).collect();
+    let mut watched: SmallVec<[PollFd<'_>; 16]> =
+        items.iter().filter_map(PollItem::poll_fd).collect();
     watched.push(PollFd::from_borrowed_fd(bell.ring.descriptor.as_fd(), PollFlags::IN));
     match rustix::event::poll(&mut watched, timeout.as_ref()) {
         Ok(_) => {}

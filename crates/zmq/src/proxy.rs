@@ -17,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Messages are taken in batches, up to [`BATCH_MAX`] at a time, and sent on one by one, so that
+//! Messages are taken in batches, up to 256 at a time, and sent on one by one, so that
 //! adaptive flush writes them together. One that the other side has no room for waits, and with it
 //! the direction it goes in: the proxy never blocks on one direction while the other could go on,
 //! and takes no more than it can pass on. It drops nothing but what has no addressee.
@@ -35,7 +35,7 @@ use crate::poll::{PollError, PollItem, Readiness, poll, poll_async};
 use crate::socket::Socket;
 
 /// How many messages are taken from a socket at a time.
-pub const BATCH_MAX: usize = 256;
+const BATCH_MAX: usize = 256;
 
 /// Passes messages on between two sockets in both directions, until one fails: until it is closed,
 /// as a rule. Everything that passes is sent to `capture` too.
@@ -191,9 +191,8 @@ impl ProxyStats {
     /// the machine's own order. Messages and bytes received, messages and bytes sent; of the front,
     /// then of the back.
     pub fn to_message(&self) -> Message {
-        let side = |side: &SideStats| {
-            [side.received, side.received_bytes, side.sent, side.sent_bytes]
-        };
+        let side =
+            |side: &SideStats| [side.received, side.received_bytes, side.sent, side.sent_bytes];
         let numbers = [side(&self.front), side(&self.back)].into_iter().flatten();
         numbers.map(|number| number.to_ne_bytes().to_vec()).collect()
     }

@@ -27,8 +27,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
-use chaski_zmtp::{Frame, Kind};
 use chaski_zmtp::pattern::{Attach, Peer, PeerInfo};
+use chaski_zmtp::{Frame, Kind};
 
 use self::pipe::{Limit, Receiver, Sender, pipe};
 use super::{NearReceiver, NearSender, Route};
@@ -282,12 +282,7 @@ impl Party {
             identity: Frame::copy_from_slice(identity),
             subscribes_by_command: true,
         };
-        Party {
-            info,
-            sndhwm: options.sndhwm,
-            rcvhwm: options.rcvhwm,
-            conflate: options.conflate,
-        }
+        Party { info, sndhwm: options.sndhwm, rcvhwm: options.rcvhwm, conflate: options.conflate }
     }
 
     /// What a direction holds while only one of its sockets is known.
