@@ -188,7 +188,9 @@ impl Shared {
             }
         }
         self.note_backlog(false);
-        Ok(None)
+        // A command on the way may have given the pattern something to say.
+        let said = if self.unchanged { None } else { self.rules().pattern.notice() };
+        Ok(said.map(|message| Taken { message, more: true }))
     }
 
     /// A message was taken from the first in the queue.
@@ -358,6 +360,9 @@ impl Shared {
         }
         if has_some {
             receiving.list(peer, false);
+        }
+        // A command may have given the pattern something to say, too.
+        if has_some || self.kind.receives() {
             self.notify(Want::Recv);
         }
     }
