@@ -276,8 +276,8 @@ pub fn poll(
     Bell::with(|bell| {
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let sleeps = ready == 0 && left.is_none_or(|left| !left.is_zero());
-            if sleeps && places.is_empty() {
+            let over = left.is_some_and(|left| left.is_zero());
+            if ready == 0 && !over && places.is_empty() {
                 bell.ring.hush();
                 let wants = items.iter().flat_map(PollItem::wants);
                 places.extend(
@@ -290,8 +290,9 @@ pub fn poll(
             if sleep(items, bell, left)? {
                 places.iter_mut().for_each(|place| place.renew(&bell.waker));
             }
+            // What was there may be gone again: another thread was quicker.
             ready = look(items);
-            if ready > 0 || left.is_some_and(|left| left.is_zero()) {
+            if ready > 0 || over {
                 return Ok(ready);
             }
         }
