@@ -52,7 +52,7 @@ pub(super) enum About {
 /// What is asked of the thread.
 pub(super) enum Order {
     Listen(u64, Listening),
-    Dial(u64, Tie),
+    Dial(u64, Box<Tie>),
     Unlisten(SocketId, Endpoint, SyncSender<bool>),
     Undial(SocketId, Endpoint, SyncSender<bool>),
     Close(SocketId, Option<Instant>),
@@ -210,7 +210,7 @@ pub(crate) fn dial(socket: &Arc<Shared>, peer: Peer, endpoint: &Endpoint) -> io:
     let line = Line::new(id, Arc::clone(&desk), socket, peer, limits(socket));
     socket.lay(peer, Box::new(Sender(Arc::clone(&line))), Receiver::new(&line));
     let route = Arc::new(Route { endpoint: endpoint.clone(), dialled: true });
-    desk.order(Order::Dial(id, Tie::dialled(socket, route, line)));
+    desk.order(Order::Dial(id, Box::new(Tie::dialled(socket, route, line))));
     Ok(())
 }
 
@@ -256,7 +256,7 @@ impl Rounds {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
             let next = self.ties.values().filter_map(Tie::deadline).min();
-            let timeout = next.map(|next| timespec(next));
+            let timeout = next.map(timespec);
             events.clear();
             let room = rustix::buffer::spare_capacity(&mut events);
             // Interrupted, it comes again.
@@ -276,7 +276,7 @@ impl Rounds {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Listen(id, listening) => self.listen(id, listening),
-            Order::Dial(id, tie) => drop(self.ties.insert(id, tie)),
+            Order::Dial(id, tie) => drop(self.ties.insert(id, *tie)),
             Order::Unlisten(socket, endpoint, found) => {
                 let before = self.listening.len();
                 self.listening.retain(|_, it| it.id != socket || it.route.endpoint != endpoint);

@@ -73,8 +73,8 @@ struct Line {
     peer: Peer,
     outgoing: Mutex<Outgoing>,
     incoming: Mutex<Incoming>,
-    /// Messages are received by the user, and not in the background.
-    receives: bool,
+    /// What comes is for the desk to read: the user never receives (PUB, RADIO).
+    in_background: bool,
     /// Senders wait for room, and do not drop what there is no room for.
     waits: bool,
     /// The desk has been asked to empty the queue.
@@ -99,7 +99,7 @@ impl Line {
             peer,
             outgoing: Mutex::new(Outgoing::new(options.sndhwm, options.conflate)),
             incoming: Mutex::new(Incoming::new(limits)),
-            receives: socket.kind.receives(),
+            in_background: socket.kind.publishes() && !socket.kind.receives(),
             waits: !socket.kind.publishes() || options.xpub_nodrop,
             watched: AtomicBool::new(false),
             alone: AtomicBool::new(false),
@@ -121,6 +121,26 @@ impl Line {
         }
     }
 
+    /// Something was sent. That takes back what a sender of another thread said who waits for the
+    /// peer to take something, so that one looks again; and so it does if there was no room.
+    #[inline]
+    fn pushed(&self, waited: bool, spilled: bool) {
+        if waited {
+            self.tell_of_room();
+        }
+        if spilled {
+            self.watch();
+        }
+    }
+
+    /// Senders that wait look again.
+    #[cold]
+    fn tell_of_room(&self) {
+        if let Some(socket) = self.socket.upgrade() {
+            socket.room();
+        }
+    }
+
     /// The receiving half has cleared the bell: sees to the sending half.
     fn cleared_by_receiver(&self) {
         let mut outgoing = self.outgoing();
@@ -131,14 +151,12 @@ impl Line {
             outgoing.wait();
         }
         drop(outgoing);
-        if let Some(socket) = self.socket.upgrade() {
-            socket.room();
-        }
+        self.tell_of_room();
     }
 
     /// The sending half has cleared the bell: sees to it that the receiving half is looked at.
     fn cleared_by_sender(&self) {
-        if !self.receives {
+        if self.in_background {
             return self.desk.order(Order::Read(self.id));
         }
         if let Some(socket) = self.socket.upgrade() {
@@ -165,6 +183,9 @@ impl NearSender for Sender {
         drop(outgoing);
         if cleared {
             self.0.cleared_by_sender();
+            if room {
+                self.0.tell_of_room();
+            }
         }
         room
     }
@@ -172,23 +193,21 @@ impl NearSender for Sender {
     #[inline]
     fn push(&mut self, message: Message) -> Result<(), Message> {
         let mut outgoing = self.0.outgoing();
-        outgoing.push(message)?;
+        let waited = outgoing.was_waiting();
+        let pushed = outgoing.push(message);
         let spilled = outgoing.spills();
         drop(outgoing);
-        if spilled {
-            self.0.watch();
-        }
-        Ok(())
+        self.0.pushed(waited, spilled);
+        pushed
     }
 
     fn tell(&mut self, command: Command) {
         let mut outgoing = self.0.outgoing();
+        let waited = outgoing.was_waiting();
         outgoing.tell(command);
         let spilled = outgoing.spills();
         drop(outgoing);
-        if spilled {
-            self.0.watch();
-        }
+        self.0.pushed(waited, spilled);
     }
 
     fn queued(&self) -> usize {

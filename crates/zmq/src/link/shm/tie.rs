@@ -48,6 +48,7 @@ pub(super) struct Tie {
 }
 
 /// How far it is.
+#[expect(clippy::large_enum_variant, reason = "there is one for each connection, and few are made")]
 pub(super) enum At {
     Resting { until: Option<Instant> },
     Dialing(Dial),
@@ -98,7 +99,7 @@ impl Tie {
     /// Whether the socket has no other peer this way.
     pub(super) fn note_alone(&self, alone: bool) {
         if let Some(line) = &self.line {
-            line.alone.store(alone && line.receives, Ordering::Relaxed);
+            line.alone.store(alone && !line.in_background, Ordering::Relaxed);
         }
     }
 
@@ -260,12 +261,12 @@ impl Tie {
             return self.over(desk, Lost::Io(std::io::ErrorKind::OutOfMemory));
         }
         socket.room();
-        if line.receives {
-            // The look arms it, and who sleeps already is in the poll.
-            socket.rouse(line.peer);
-            self.unwatch(desk);
-        } else {
+        if line.in_background {
             self.read();
+        } else {
+            // The look arms it, and who sleeps already is in the poll.
+            self.unwatch(desk);
+            socket.rouse(line.peer);
         }
     }
 
@@ -290,7 +291,7 @@ impl Tie {
     pub(super) fn watch_bell(&mut self, desk: &Desk) {
         if let (At::Up { bell }, Some(line)) = (&self.at, &self.line) {
             let flags = EventFlags::IN | EventFlags::ET;
-            let flags = if line.receives { flags | EventFlags::ONESHOT } else { flags };
+            let flags = if line.in_background { flags } else { flags | EventFlags::ONESHOT };
             let _ = desk.watch(bell, self.id, About::Attention, flags);
         }
         // What has rung before has been cleared by somebody, perhaps.
@@ -310,13 +311,13 @@ impl Tie {
         drop(outgoing);
         line.watched.store(spills, Ordering::Release);
         socket.room();
-        if !line.receives {
+        if line.in_background {
             self.read();
         } else if cleared {
             socket.rouse(line.peer);
         }
         if spills
-            && line.receives
+            && !line.in_background
             && let At::Up { bell } = &self.at
         {
             let flags = EventFlags::IN | EventFlags::ET | EventFlags::ONESHOT;
