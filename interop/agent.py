@@ -26,6 +26,11 @@ class Agent:
         socket.do("open", kind=kind, options=texts)
         return socket
 
+    def admit(self, passwords=None, keys=()):
+        """Lets in by password (PLAIN) or by public key (CURVE, in Z85)."""
+        keys = [key.decode() for key in keys]
+        self.order({"socket": "", "do": "admit", "passwords": passwords or {}, "keys": keys})
+
     def order(self, order):
         """Has one thing done, and waits for it."""
         self.process.stdin.write(json.dumps(order) + "\n")

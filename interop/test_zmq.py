@@ -70,8 +70,9 @@ def pair(binder, first, second, kinds, transport, mechanism, tmp_path):
     sides = (first, second)
     auth = None
     if mechanism != "NULL" and isinstance(sides[binder], Libzmq):
-        passwords = {"ada": "x"}
-        auth = authenticator(sides[binder].context, passwords=passwords, curve=AnyKey())
+        auth = authenticator(sides[binder].context, passwords={"ada": "x"}, curve=Keyring(keys))
+    elif mechanism != "NULL":
+        sides[binder].admit(passwords={"ada": "x"}, keys=[keys.client_public])
     sockets = [
         side.socket(kind, **options(mechanism, at == binder, keys))
         for at, (side, kind) in enumerate(zip(sides, kinds))
@@ -81,11 +82,14 @@ def pair(binder, first, second, kinds, transport, mechanism, tmp_path):
     return sockets, auth
 
 
-class AnyKey:
-    """Lets in whoever has a key."""
+class Keyring:
+    """Lets in who has the client's key."""
 
-    def callback(self, _domain, _key):
-        return True
+    def __init__(self, keys):
+        self.keys = keys
+
+    def callback(self, _domain, key):
+        return key == self.keys.client_public
 
 
 def combinations(pairs, mechanisms, transports):
@@ -95,6 +99,8 @@ def combinations(pairs, mechanisms, transports):
             for transport in transports:
                 for chaski_first in (True, False):
                     for chaski_binds in (True, False):
+                        if is_broken_in_libzmq(kinds, mechanism, chaski_first, chaski_binds):
+                            continue
                         name = "-".join(kinds) if chaski_first else "-".join(reversed(kinds))
                         speaker = "chaski" if chaski_first else "libzmq"
                         binder = "chaski" if chaski_binds else "libzmq"
@@ -106,6 +112,15 @@ def combinations(pairs, mechanisms, transports):
                             chaski_binds,
                             id=f"{name}-{mechanism}-{transport}-{speaker} speaks-{binder} binds",
                         )
+
+
+def is_broken_in_libzmq(kinds, mechanism, chaski_first, chaski_binds):
+    """A REQ of libzmq that serves a mechanism takes the user's name for a reply, and hangs up.
+
+    So it does with a REP of its own.
+    """
+    libzmq_is_req = kinds[0] == "REQ" and not chaski_first
+    return libzmq_is_req and mechanism != "NULL" and not chaski_binds
 
 
 PARAMETERS = "kinds, mechanism, transport, chaski_first, chaski_binds"

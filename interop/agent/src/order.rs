@@ -23,6 +23,14 @@ pub(crate) enum What {
         #[serde(default)]
         options: BTreeMap<String, String>,
     },
+    /// From now on the agent lets in who knows one of these passwords (PLAIN), or has one of these
+    /// keys (CURVE, in Z85). It is about no socket in particular.
+    Admit {
+        #[serde(default)]
+        passwords: BTreeMap<String, String>,
+        #[serde(default)]
+        keys: Vec<String>,
+    },
     Set {
         option: String,
         value: String,

@@ -1,15 +1,16 @@
 //! The sockets that are open, and what is done to them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::time::Duration;
 
-use chaski_zmq::{Kind, Message, Monitor, Socket, SocketOption};
+use chaski_zmq::auth::{Answer, Authenticator, CurveKeys, Passwords, Request, Status};
+use chaski_zmq::{Context, Kind, Message, Monitor, Socket, SocketOption};
 use serde_json::{Value, json};
 
 use crate::order::{Order, What, hex, message, unhex};
 
-type Answer = Result<Value, Box<dyn Error>>;
+type Done = Result<Value, Box<dyn Error>>;
 
 /// The sockets that are open, by name.
 #[derive(Default)]
@@ -19,7 +20,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Does what the order says.
-    pub(crate) fn carry_out(&mut self, order: Order) -> Answer {
+    pub(crate) fn carry_out(&mut self, order: Order) -> Done {
         let Order { socket: name, what } = order;
         match what {
             What::Open { kind, options } => {
@@ -31,6 +32,10 @@ impl Stage {
                 let socket = builder.build()?;
                 let monitor = socket.monitor();
                 self.sockets.insert(name, (socket, monitor));
+                Ok(Value::Null)
+            }
+            What::Admit { passwords, keys } => {
+                Context::default().authenticator(admission(&passwords, &keys)?);
                 Ok(Value::Null)
             }
             What::Close { linger_ms } => {
@@ -51,7 +56,24 @@ impl Stage {
     }
 }
 
-fn use_socket(socket: &Socket, what: What) -> Answer {
+/// Lets in by password or by key, whichever a peer shows.
+fn admission(
+    passwords: &BTreeMap<String, String>,
+    keys: &[String],
+) -> Result<impl Authenticator + 'static, Box<dyn Error>> {
+    let knows = passwords.iter().fold(Passwords::new(), |all, (name, word)| all.with(name, word));
+    let mut has = CurveKeys::new();
+    for key in keys {
+        has = has.with(key.parse()?, "somebody");
+    }
+    Ok(move |request: &Request, answer: Answer| match request.mechanism.as_str() {
+        "PLAIN" => knows.authenticate(request, answer),
+        "CURVE" => has.authenticate(request, answer),
+        _ => answer.refuse(Status::Denied, "neither password nor key"),
+    })
+}
+
+fn use_socket(socket: &Socket, what: What) -> Done {
     match what {
         What::Set { option, value } => socket.set(SocketOption::parse(&option, &value)?)?,
         What::Bind { endpoint } => return Ok(json!(socket.bind(&endpoint)?.as_str())),
@@ -80,7 +102,7 @@ fn use_socket(socket: &Socket, what: What) -> Answer {
         What::RecvMany { count, timeout_ms } => return receive_many(socket, count, timeout_ms),
         What::Echo { quiet_ms } => return echo(socket, quiet_ms),
         What::Peers => return Ok(peers(socket)),
-        What::Open { .. } | What::Close { .. } | What::Events => {}
+        What::Open { .. } | What::Close { .. } | What::Events | What::Admit { .. } => {}
     }
     Ok(Value::Null)
 }
@@ -92,11 +114,11 @@ fn receive(socket: &Socket, timeout_ms: Option<u64>) -> Result<Message, Box<dyn 
     })
 }
 
-fn answer(message: &Message) -> Answer {
+fn answer(message: &Message) -> Done {
     Ok(json!({"frames": hex(message), "routing_id": message.routing_id()}))
 }
 
-fn receive_many(socket: &Socket, count: usize, timeout_ms: u64) -> Answer {
+fn receive_many(socket: &Socket, count: usize, timeout_ms: u64) -> Done {
     let mut received = 0;
     let mut ordered = true;
     while received < count {
@@ -108,7 +130,7 @@ fn receive_many(socket: &Socket, count: usize, timeout_ms: u64) -> Answer {
     Ok(json!({"received": received, "ordered": ordered}))
 }
 
-fn echo(socket: &Socket, quiet_ms: u64) -> Answer {
+fn echo(socket: &Socket, quiet_ms: u64) -> Done {
     let mut echoed = 0;
     let quiet = Duration::from_millis(quiet_ms);
     while let Ok(message) = socket.recv_timeout(quiet) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chaski_zmtp::pattern::{Delivery, Peer};
-use chaski_zmtp::{Limits, Message, PageSize};
+use chaski_zmtp::{Limits, Message};
 
 use super::poller::Doorbell;
 use super::rules::{Chores, Rules};
@@ -19,7 +19,7 @@ use super::turn::Want;
 use crate::error::RecvError;
 use crate::link::{Inbox, Link, Next};
 use crate::monitor::Lost;
-use crate::options::{self, Options};
+use crate::options::Options;
 
 /// How many messages or commands the driver takes from one peer at a time.
 const SERVICE_MAX: usize = 4096;
@@ -110,6 +110,11 @@ impl Receiving {
         self.get(peer).map_or(0, |inbox| inbox.reads)
     }
 
+    /// Whether a message was delivered that the user has not received yet.
+    pub(super) fn has_taken(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
     /// What is counted of a peer.
     pub(super) fn counts(&mut self, peer: Peer) -> (u64, u64) {
         self.get(peer).map_or((0, 0), |inbox| (inbox.messages, inbox.bytes))
@@ -151,6 +156,9 @@ impl Shared {
 
     #[inline]
     fn take_from(self: &Arc<Self>, receiving: &mut Receiving) -> Result<Option<Taken>, RecvError> {
+        if self.conflate {
+            return self.take_newest(receiving);
+        }
         // The common case: a pattern that passes everything on, one peer, a page with messages.
         if self.unchanged
             && receiving.taken.is_empty()
@@ -163,6 +171,22 @@ impl Shared {
             return Ok(Some(Taken { message, more: backlog || inbox.is_readable() }));
         }
         self.take_any(receiving)
+    }
+
+    /// Takes all that is there, and keeps the last (`ZMQ_CONFLATE`).
+    fn take_newest(
+        self: &Arc<Self>,
+        receiving: &mut Receiving,
+    ) -> Result<Option<Taken>, RecvError> {
+        let mut newest = self.take_any(receiving)?;
+        // Who sends faster than we read does not keep us from what there is.
+        for _ in 0..SERVICE_MAX {
+            match self.take_any(receiving) {
+                Ok(Some(newer)) => newest = Some(newer),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(newest)
     }
 
     fn take_any(self: &Arc<Self>, receiving: &mut Receiving) -> Result<Option<Taken>, RecvError> {
@@ -414,11 +438,6 @@ impl Shared {
 pub(super) fn wire_limits(options: &Options) -> Limits {
     let mut limits = Limits::default();
     limits.frame_bytes_max = options.maxmsgsize;
-    limits.page = match options.page_size {
-        options::PageSize::Small => PageSize::Small,
-        options::PageSize::Default => PageSize::Default,
-        options::PageSize::Large => PageSize::Large,
-        options::PageSize::Custom(bytes) => PageSize::Custom(bytes),
-    };
+    limits.page = options.page_size;
     limits
 }

@@ -268,10 +268,15 @@ fn settings(kind: Kind, options: &Options) -> Vec<Setting> {
             Setting::InvertMatching(options.invert_matching),
         ],
         Kind::Xpub => vec![
-            Setting::XpubVerbose(options.xpub_verbose),
-            Setting::XpubVerboser(options.xpub_verboser),
-            Setting::XpubManual(options.xpub_manual),
-            Setting::XpubManualLastValue(options.xpub_manual_last_value),
+            // Of the two the later one counts; verboser says all that verbose does.
+            match options.xpub_verboser {
+                true => Setting::XpubVerboser(true),
+                false => Setting::XpubVerbose(options.xpub_verbose),
+            },
+            match options.xpub_manual_last_value {
+                true => Setting::XpubManualLastValue(true),
+                false => Setting::XpubManual(options.xpub_manual),
+            },
             Setting::XpubNodrop(options.xpub_nodrop),
             Setting::XpubWelcome((!welcome.is_empty()).then(|| welcome.clone())),
             Setting::OnlyFirstSubscribe(options.only_first_subscribe),
