@@ -185,7 +185,8 @@ fn threads_share_a_socket() {
         .map(|_| {
             let pull = Arc::clone(&pull);
             thread::spawn(move || {
-                let message = || u64::from_le_bytes(pull.recv().unwrap()[0][..].try_into().unwrap());
+                let message =
+                    || u64::from_le_bytes(pull.recv().unwrap()[0][..].try_into().unwrap());
                 (0..EACH).map(|_| message()).sum::<u64>()
             })
         })

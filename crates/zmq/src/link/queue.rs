@@ -308,3 +308,146 @@ impl<'a> Filing<'a> {
         self.queue.entry(len, self.shared, self.pieces, false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chaski_zmtp::Message;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is queued, in a form whose bytes are found out without a queue.
+    #[derive(Clone, Debug)]
+    enum Item {
+        /// Frames of these sizes, the last of them lent as a slice if so said.
+        Message(Vec<usize>, bool),
+        Command(usize),
+    }
+
+    fn item() -> impl Strategy<Value = Item> {
+        let size = prop::sample::select(vec![0, 1, 38, 255, 256, 4095, 4096, 5000]);
+        prop_oneof![
+            6 => (prop::collection::vec(size, 1..4), any::<bool>())
+                .prop_map(|(sizes, lent)| Item::Message(sizes, lent)),
+            1 => (0..40_usize).prop_map(Item::Command),
+        ]
+    }
+
+    fn push(queue: &mut Queue, item: &Item) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match item {
+            Item::Message(sizes, lent) => {
+                let body = |size: &usize| vec![*size as u8; *size];
+                let frames: Vec<Vec<u8>> = sizes.iter().map(body).collect();
+                for (at, frame) in frames.iter().enumerate() {
+                    let flags = Flags::message(at + 1 < frames.len());
+                    encoder::encode_frame(flags, frame, &mut bytes);
+                }
+                let (last, envelope) = frames.split_last().unwrap();
+                let mut message = Outgoing::from(&last[..]);
+                message.envelope = envelope.iter().map(|frame| &frame[..]).collect();
+                if !lent {
+                    message = Outgoing::from(message.into_message());
+                }
+                queue.push(&message, Framing::Zmtp);
+            }
+            Item::Command(size) => {
+                let command = Command::Subscribe(Bytes::from(vec![7; *size]));
+                assert!(command.encode(Version::V3_1, &mut bytes));
+                assert!(queue.tell(&command, Version::V3_1));
+            }
+        }
+        bytes
+    }
+
+    fn written(queue: &Queue, count: usize) -> Vec<u8> {
+        let mut slices = Slices::new();
+        queue.slices(&mut slices);
+        let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        assert!(!all.is_empty() || queue.is_empty());
+        all[..count.min(all.len())].to_vec()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// However the kernel cuts what is written, the bytes are those of the messages in order,
+        /// and a message counts when its last byte is out. When the connection breaks at any byte,
+        /// the next one is offered every message that was not out whole, and no command.
+        #[test]
+        fn bytes_come_out_in_order_and_whole_messages_are_offered_again(
+            items in prop::collection::vec(item(), 1..12),
+            cuts in prop::collection::vec(1..6000_usize, 1..30),
+        ) {
+            let mut queue = Queue::default();
+            let encoded: Vec<Vec<u8>> = items.iter().map(|item| push(&mut queue, item)).collect();
+            let all = encoded.concat();
+            prop_assert_eq!(queue.len(), all.len());
+            let (mut out, mut messages) = (Vec::new(), 0);
+            for cut in cuts {
+                let bytes = written(&queue, cut);
+                messages += queue.advance(bytes.len());
+                out.extend(bytes);
+                prop_assert_eq!(&out[..], &all[..out.len()]);
+                prop_assert_eq!(queue.len(), all.len() - out.len());
+            }
+            let (mut end, mut whole, mut rest) = (0, 0, Vec::new());
+            for (item, bytes) in items.iter().zip(&encoded) {
+                end += bytes.len();
+                match item {
+                    Item::Message(..) if end <= out.len() => whole += 1,
+                    Item::Message(..) => rest.extend_from_slice(bytes),
+                    Item::Command(_) => {}
+                }
+            }
+            prop_assert_eq!(messages, whole);
+            let mut again = Queue::default();
+            let first = push(&mut again, &Item::Message(vec![3, 5000], false));
+            queue.move_messages(&mut again);
+            prop_assert!(queue.is_empty());
+            let mut offered = Vec::new();
+            while !again.is_empty() {
+                let bytes = written(&again, usize::MAX);
+                again.advance(bytes.len());
+                offered.extend(bytes);
+            }
+            prop_assert_eq!(offered, [first, rest].concat());
+        }
+
+        /// Sealed in any portions, each frame is sealed once, in order.
+        #[test]
+        fn every_frame_is_sealed_once(
+            items in prop::collection::vec(item(), 1..12),
+            enough in 1..9000_usize,
+        ) {
+            /// Seals to the frame as it would be in the clear.
+            struct Plain;
+            impl Sealer for Plain {
+                fn seal(&mut self, flags: Flags, body: &[&[u8]], out: &mut Vec<u8>) {
+                    encoder::encode_frame(flags, &body.concat(), out);
+                }
+            }
+            let mut queue = Queue::default();
+            let all: Vec<u8> = items.iter().flat_map(|item| push(&mut queue, item)).collect();
+            let mut out = Vec::new();
+            while !queue.is_empty() {
+                let (mut sealed, mut ends) = (Vec::new(), VecDeque::new());
+                queue.seal(&mut Plain, enough, &mut sealed, &mut ends);
+                prop_assert_eq!(ends.back().map(|end| end.0), Some(sealed.len()));
+                ends.iter().for_each(|_| queue.pop());
+                out.extend(sealed);
+            }
+            prop_assert_eq!(out, all);
+        }
+    }
+
+    #[test]
+    fn large_bodies_are_not_copied() {
+        let body = Bytes::from(vec![7; 100_000]);
+        let mut queue = Queue::default();
+        queue.push(&Outgoing::from(Message::from(body.clone())), Framing::Zmtp);
+        let mut slices = Slices::new();
+        queue.slices(&mut slices);
+        assert!(slices.iter().any(|slice| slice.as_ptr() == body.as_ptr()));
+    }
+}

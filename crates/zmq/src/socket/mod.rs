@@ -240,6 +240,14 @@ impl Socket {
         }
     }
 
+    /// The same for a task. Dropped before it is ready, the future leaves the socket to linger in
+    /// the background.
+    pub async fn close_async(&self, linger: impl Into<Option<Duration>>) {
+        if let Some(closing) = self.shared.close(linger.into()) {
+            closing.wait_async().await;
+        }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -61,6 +61,7 @@ impl Shared {
         use chaski_zmtp::pattern::Room;
         // Before the rules: whoever sets an option takes them in this order.
         let relaxed = self.kind == Kind::Req && self.options().req_relaxed;
+        let has_taken = self.receiving().has_taken();
         let rules = self.rules();
         if rules.closed {
             return true;
@@ -69,11 +70,12 @@ impl Shared {
             let mut peers = rules.seats.0.iter().map(|(_, seat)| seat.link.peer);
             peers.any(|peer| rules.seats.has_room(peer))
         };
-        // REQ and REP take turns: what may receive may not send.
-        let may_not_recv = || rules.pattern.may_recv().is_err();
+        // REQ and REP take turns: what may receive may not send, and what was delivered to a look
+        // is still to be received.
+        let must_recv = has_taken || rules.pattern.may_recv().is_ok();
         match self.kind {
-            Kind::Rep => may_not_recv(),
-            Kind::Req => (relaxed || may_not_recv()) && has_room(),
+            Kind::Rep => !must_recv,
+            Kind::Req => (relaxed || !must_recv) && has_room(),
             Kind::Router | Kind::Stream | Kind::Server | Kind::Peer | Kind::Xsub => true,
             kind => kind.sends() && (kind.publishes() || has_room()),
         }

@@ -287,3 +287,149 @@ impl Who {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::task::Wake;
+    use std::thread;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    impl Woken {
+        /// Whether it was woken since last asked.
+        fn take(&self) -> bool {
+            self.0.swap(false, Ordering::SeqCst)
+        }
+    }
+
+    fn follow(turn: &Turn, want: Want) -> (Seat, Arc<Woken>) {
+        let woken = Arc::new(Woken::default());
+        let seat = turn.sit(want, Who::Task(Waker::from(Arc::clone(&woken))));
+        (seat, woken)
+    }
+
+    #[test]
+    fn one_receiver_is_woken_and_all_senders() {
+        let turn = Turn::default();
+        let (_first, receiver) = follow(&turn, Want::Recv);
+        let (_second, other) = follow(&turn, Want::Recv);
+        let (_third, sender) = follow(&turn, Want::Send);
+        let (_fourth, another) = follow(&turn, Want::Send);
+        assert_eq!(turn.notify(Want::Recv), Call::No);
+        assert_eq!([receiver.take(), other.take()], [true, false]);
+        assert_eq!([sender.take(), another.take()], [false, false]);
+        assert_eq!(turn.notify(Want::Send), Call::No);
+        assert_eq!([sender.take(), another.take()], [true, true]);
+        assert!(!other.take());
+    }
+
+    #[test]
+    fn a_wake_up_unused_goes_to_the_next() {
+        let turn = Turn::default();
+        let lead = turn.sit(Want::Send, Who::Thread(thread::current()));
+        let (first, _) = follow(&turn, Want::Recv);
+        let (_second, other) = follow(&turn, Want::Recv);
+        let _ = turn.notify(Want::Recv);
+        let _ = turn.leave(first, Want::Recv, None);
+        assert!(other.take());
+        // One that was not woken leaves without a trace.
+        let (third, _) = follow(&turn, Want::Recv);
+        let (_fourth, last) = follow(&turn, Want::Recv);
+        let _ = turn.leave(third, Want::Recv, None);
+        assert!(!last.take());
+        let _ = turn.leave(lead, Want::Send, Some(false));
+        // The lead is free: somebody is woken to take it.
+        assert!(last.take());
+    }
+
+    #[test]
+    fn whoever_leaves_more_behind_wakes_the_next() {
+        let turn = Turn::default();
+        let lead = turn.sit(Want::Recv, Who::Thread(thread::current()));
+        let (seat, woken) = follow(&turn, Want::Recv);
+        let _ = turn.notify(Want::Recv);
+        assert!(woken.take());
+        // Nobody follows any more: the leader is called out of the poll.
+        assert_eq!(turn.leave(seat, Want::Recv, Some(true)), Call::Leader);
+        // Once called, it is not called again before it has looked up.
+        assert_eq!(turn.notify(Want::Recv), Call::No);
+        turn.look_up();
+        assert_eq!(turn.notify(Want::Recv), Call::Leader);
+        let _ = turn.leave(lead, Want::Recv, Some(false));
+    }
+
+    #[test]
+    fn the_lead_is_a_threads_and_is_passed_on() {
+        let turn = Turn::default();
+        let (_task, woken) = follow(&turn, Want::Recv);
+        assert!(!turn.is_led());
+        let lead = turn.sit(Want::Recv, Who::Thread(thread::current()));
+        assert!(matches!(lead, Seat::Lead));
+        assert!(matches!(turn.sit(Want::Send, Who::Thread(thread::current())), Seat::Follow(_)));
+        let _ = turn.leave(lead, Want::Recv, Some(false));
+        // The thread is preferred to the task that came before it.
+        assert!(!woken.take());
+        assert!(!turn.is_led());
+        let again = turn.sit_again(Want::Send, Who::Thread(thread::current()));
+        assert!(matches!(again, Seat::Lead));
+    }
+
+    /// Tokens are produced and consumed by many threads; a lost wake-up leaves one asleep for ever.
+    #[test]
+    fn nobody_sleeps_while_there_is_something() {
+        const EACH: usize = 2_000;
+        let turn = Turn::default();
+        let tokens = Mutex::new(0_usize);
+        let take = || {
+            let mut tokens = tokens.lock().unwrap();
+            let took = *tokens > 0;
+            *tokens -= usize::from(took);
+            took.then_some(*tokens > 0)
+        };
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        let mut seat = turn.sit(Want::Recv, Who::Thread(thread::current()));
+                        let more = loop {
+                            if let Some(more) = take() {
+                                break more;
+                            }
+                            // There is no poll here: the leader looks again and again.
+                            if matches!(seat, Seat::Lead) {
+                                thread::yield_now();
+                                turn.look_up();
+                                continue;
+                            }
+                            thread::park();
+                            if !turn.still(&seat, None) {
+                                seat = turn.sit_again(Want::Recv, Who::Thread(thread::current()));
+                            }
+                        };
+                        let _ = turn.leave(seat, Want::Recv, Some(more));
+                    }
+                });
+            }
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        *tokens.lock().unwrap() += 1;
+                        let _ = turn.notify(Want::Recv);
+                    }
+                });
+            }
+        });
+        assert_eq!(*tokens.lock().unwrap(), 0);
+    }
+}

@@ -108,6 +108,11 @@ macro_rules! typed {
                 self.0.close(linger);
             }
 
+            /// See [`Socket::close_async`].
+            pub async fn close_async(&self, linger: impl Into<Option<Duration>>) {
+                self.0.close_async(linger).await;
+            }
+
             /// As a socket of any kind.
             pub fn as_socket(&self) -> &Socket {
                 &self.0
