@@ -5,11 +5,12 @@
 //! | `channel` (default) | [`channel`] | channels between threads and tasks, and select over them |
 //! | `pool` (default) | [`pool`] | workers that each own a thread, a state and a queue |
 //! | `shm` (default) | [`shm`] | messages between the processes of one machine; on Linux |
+//! | `zmq` (default) | [`zmq`] | sockets between machines that talk to every ZeroMQ program; on Linux |
 //! | `log` (default) | [`log`] | the durable log, in files or in memory |
 //! | `broker` | [`broker`] | the broker as a library |
 //! | `kafka` | [`kafka`] | the Kafka wire protocol, sans I/O |
 //! | `futures` | | `Stream` for receivers and `Sink` for senders of [`channel`] |
-//! | `tokio` | | workers of [`pool`] on a tokio runtime each; [`shm`] in its driver |
+//! | `tokio` | | workers of [`pool`] on a tokio runtime each; [`shm`] and [`zmq`] in its driver |
 //!
 //! [`batch`] is the record batch that logs, brokers and the wire share. The crate's folder
 //! `examples` has more: a pipeline, logging from many threads, a sharded counter, requests with
@@ -89,6 +90,32 @@
 //! Either may die at any time: the other goes on, and nothing is left behind. `chaski shm ls` shows
 //! who is there, and `chaski send 'shm://greeter?type=call'` asks from the command line.
 //!
+//! # Between machines
+//!
+//! Sockets of a pattern: requests and replies, publish and subscribe, pipelines. One side binds an
+//! address, the other connects, in any order, and again whenever a connection is lost. Programs
+//! with libzmq, in any language, can be either side.
+//!
+//! ```
+//! # #[cfg(all(feature = "zmq", target_os = "linux"))] {
+//! use chaski::zmq::{Rep, Req};
+//!
+//! let server = Rep::new();
+//! let endpoint = server.bind("tcp://127.0.0.1:*")?;
+//!
+//! let client = Req::new();
+//! client.connect(&endpoint)?;
+//! client.send("hello")?;
+//!
+//! assert_eq!(&server.recv()?[0], "hello");
+//! server.send("world")?;
+//! assert_eq!(&client.recv()?[0], "world");
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `chaski send 'zmq+tcp://HOST:PORT?type=req'` asks from the command line.
+//!
 //! # A log of one's own
 //!
 //! ```
@@ -159,3 +186,5 @@ pub use chaski_log as log;
 pub use chaski_pool as pool;
 #[cfg(all(feature = "shm", target_os = "linux"))]
 pub use chaski_shm as shm;
+#[cfg(all(feature = "zmq", target_os = "linux"))]
+pub use chaski_zmq as zmq;

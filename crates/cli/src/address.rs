@@ -1,5 +1,6 @@
 //! Where messages go to or come from: a broker and a topic on it, `HOST:PORT` and
-//! `kafka://HOST:PORT/TOPIC`, or a [`service`](crate::service) of this machine, `shm://NAME`.
+//! `kafka://HOST:PORT/TOPIC`, a [`service`](crate::service) of this machine, `shm://NAME`, or a
+//! [socket](crate::zmq::url), `zmq+tcp://HOST:PORT`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +8,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::service::{self, ServiceError, ServiceUrl};
+use crate::zmq::url::{self, ZmqError, ZmqUrl};
 
 /// The port brokers listen on unless told otherwise.
 const PORT: u16 = 9092;
@@ -23,10 +25,11 @@ pub(crate) struct Address {
 }
 
 /// Where messages go to or come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Url {
     Topic(TopicUrl),
     Service(ServiceUrl),
+    Socket(ZmqUrl),
 }
 
 /// A topic on a broker.
@@ -46,9 +49,9 @@ pub(crate) enum AddressError {
     Port(String),
     #[error("an IPv6 address goes in brackets: [::1]:9092")]
     Brackets,
-    #[error("it must look like kafka://HOST:PORT/TOPIC or shm://NAME")]
+    #[error("it must look like kafka://HOST:PORT/TOPIC, shm://NAME or zmq+tcp://HOST:PORT")]
     Scheme,
-    #[error("`{0}` is not spoken; kafka://HOST:PORT/TOPIC and shm://NAME are")]
+    #[error("`{0}` is not spoken; kafka://, shm://, zmq+tcp://, zmq+ipc:// and zmq+shm:// are")]
     OtherScheme(String),
     #[error("the topic is missing: kafka://HOST:PORT/TOPIC")]
     NoTopic,
@@ -59,6 +62,8 @@ pub(crate) enum AddressError {
     Topic(String),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error(transparent)]
+    Socket(#[from] ZmqError),
 }
 
 impl FromStr for Address {
@@ -114,6 +119,9 @@ impl FromStr for Url {
         }
         if let Some(rest) = text.strip_prefix(service::SCHEME) {
             return Ok(Url::Service(rest.parse()?));
+        }
+        if let Some(rest) = text.strip_prefix(url::SCHEME) {
+            return Ok(Url::Socket(rest.parse()?));
         }
         Err(match text.split_once("://") {
             Some((scheme, _)) => AddressError::OtherScheme(format!("{scheme}://")),
@@ -207,7 +215,7 @@ mod tests {
     fn what_is_wrong_with_a_url_is_named() {
         let error = |text: &str| text.parse::<Url>().unwrap_err();
         assert_eq!(error("orders"), AddressError::Scheme);
-        assert_eq!(error("zmq+tcp://h:1/x"), AddressError::OtherScheme("zmq+tcp://".into()));
+        assert_eq!(error("amqp://h:1/x"), AddressError::OtherScheme("amqp://".into()));
         assert_eq!(error("kafka://h:1"), AddressError::NoTopic);
         assert_eq!(error("kafka://h:1/"), AddressError::NoTopic);
         assert_eq!(error("kafka:///orders"), AddressError::Host);

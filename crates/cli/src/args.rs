@@ -5,8 +5,10 @@
 mod bench;
 mod group;
 mod inspect;
+mod keygen;
 mod pages;
 mod recv;
+mod security;
 mod send;
 mod serve;
 mod shm;
@@ -15,13 +17,15 @@ mod topic;
 use clap::{Parser, Subcommand};
 
 pub(crate) use bench::{
-    Bench, BenchChannel, BenchPool, BenchShm, ExtentArg, KindName, PartitionerName, ShmWaitName,
-    Size, WaitName,
+    Bench, BenchChannel, BenchPool, BenchShm, BenchZmq, ExtentArg, KindName, PartitionerName,
+    ShmWaitName, Size, WaitName,
 };
 pub(crate) use group::{Group, GroupDelete, GroupDescribe, GroupList, GroupReset};
 pub(crate) use inspect::{Inspect, InspectSegment};
+pub(crate) use keygen::{Keygen, KeygenCurve, KeygenPublic};
 pub(crate) use pages::{Completions, Man};
 pub(crate) use recv::{Recv, RecvFormat};
+pub(crate) use security::SecurityArgs;
 pub(crate) use send::{Acks, CodecName, Send};
 pub(crate) use serve::Serve;
 pub(crate) use shm::{DirArg, Shm, ShmInspect, ShmLs, ShmTop};
@@ -41,6 +45,8 @@ use crate::output::Format;
   chaski recv shm://lines
   echo hello | chaski send shm://lines
   chaski shm ls
+  chaski recv 'zmq+tcp://*:5555'
+  echo hello | chaski send zmq+tcp://localhost:5555
 
 Exit codes:
   0  done
@@ -65,6 +71,8 @@ pub(crate) enum Command {
     Shm(Shm),
     #[command(subcommand)]
     Inspect(Inspect),
+    #[command(subcommand)]
+    Keygen(Keygen),
     #[command(subcommand)]
     Bench(Bench),
     Completions(Completions),

@@ -1,9 +1,10 @@
-//! `chaski bench`: what messages between threads and processes cost on this machine.
+//! `chaski bench`: what messages between threads, processes and sockets cost on this machine.
 //!
-//! - `channel`, `pool`, `shm`: the commands, what they print;
+//! - `channel`, `pool`, `shm`, `zmq`: the commands, what they print;
 //! - `kinds`: the channels, alike; `throughput` and `round_trip` run them;
 //! - `limits`: what the machine itself allows, measured beside them;
-//! - `extent`: how long, and in how many rounds; `histogram`: what was timed;
+//! - `extent`: how long, and in how many rounds; `histogram`: what was timed; `figures`: what is
+//!   told of it; `numbered`: that nothing was lost;
 //! - `machine`: the facts that head every report, and which thread runs where.
 //!
 //! How Chaski compares with others is for the program in `bench/`, which runs them all side by
@@ -11,10 +12,12 @@
 
 mod channel;
 mod extent;
+mod figures;
 mod histogram;
 mod kinds;
 mod limits;
 mod machine;
+mod numbered;
 mod pool;
 mod round_trip;
 #[cfg(target_os = "linux")]
@@ -23,6 +26,11 @@ mod shm;
 #[path = "bench/shm_elsewhere.rs"]
 mod shm;
 mod throughput;
+#[cfg(target_os = "linux")]
+mod zmq;
+#[cfg(not(target_os = "linux"))]
+#[path = "bench/zmq_elsewhere.rs"]
+mod zmq;
 
 use crate::args::Bench;
 use crate::failure::Failure;
@@ -32,6 +40,7 @@ pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
         Bench::Channel(args) => channel::run(args),
         Bench::Pool(args) => pool::run(args),
         Bench::Shm(args) => shm::run(args),
+        Bench::Zmq(args) => zmq::run(args),
     }
 }
 

@@ -13,6 +13,12 @@ pub(crate) const CALLED_WRONGLY: u8 = 2;
 /// Exit code: the broker, or the other process, could not be reached or went away.
 pub(crate) const PEER_LOST: u8 = 3;
 
+/// Refuses the first option that was given and is for topics alone; `hint` says why.
+pub(crate) fn refuse_given(options: &[(&str, bool)], hint: &str) -> Result<(), Failure> {
+    let Some((option, _)) = options.iter().find(|(_, given)| *given) else { return Ok(()) };
+    Err(Failure::new(format!("{option} is for kafka://")).hint(hint).code(CALLED_WRONGLY))
+}
+
 /// A failure on its way to a person.
 #[derive(Debug)]
 pub(crate) struct Failure {

@@ -77,6 +77,12 @@ impl Lines {
     }
 }
 
+/// What stands before and behind the first `separator`.
+pub(crate) fn split<'l>(line: &'l [u8], separator: &[u8]) -> Option<(&'l [u8], &'l [u8])> {
+    let at = line.windows(separator.len()).position(|window| window == separator)?;
+    Some((&line[..at], &line[at + separator.len()..]))
+}
+
 fn pass_on(mut input: impl Read, sender: &SyncSender<io::Result<Chunk>>) -> io::Result<()> {
     let mut buf = vec![0; CHUNK_BYTES];
     let mut held = Vec::new();

@@ -1,7 +1,7 @@
 //! The `chaski` command: one tool for all distances.
 //!
 //! `args` says what can be typed; one module a command does it. `client` speaks to brokers,
-//! `shm` to processes of this machine, `output` prints, `failure` tells a person what went wrong.
+//! `shm` to processes of this machine, `zmq` to sockets of any, `output` prints, `failure` tells a person what went wrong.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -31,6 +31,11 @@ mod shm;
 mod start;
 mod table;
 mod topic;
+#[cfg(target_os = "linux")]
+mod zmq;
+#[cfg(not(target_os = "linux"))]
+#[path = "zmq_elsewhere.rs"]
+mod zmq;
 
 use std::process::ExitCode;
 
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         Command::Recv(args) => recv::run(&args),
         Command::Shm(args) => shm::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Keygen(args) => zmq::keygen::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::man(&args),

@@ -31,6 +31,10 @@ const COMMANDS: &[&[&str]] = &[
     &["bench", "channel"],
     &["bench", "pool"],
     &["bench", "shm"],
+    &["bench", "zmq"],
+    &["keygen"],
+    &["keygen", "curve"],
+    &["keygen", "public"],
     &["completions"],
     &["man"],
 ];

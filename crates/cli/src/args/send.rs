@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::pair;
+use super::{SecurityArgs, pair};
 use crate::address::Url;
 
-/// Send lines: as records to a topic, or as messages to another process of this machine
+/// Send lines: as records to a topic, as messages to another process of this machine, or to sockets
 ///
 /// kafka://HOST:PORT/TOPIC. Lines that are there are sent together; a line that comes alone is sent
 /// at once. A record with a key goes to the partition where Kafka's Java clients would put it
@@ -29,11 +29,28 @@ use crate::address::Url;
 ///
 /// `&dir=DIR` looks for the name elsewhere than in this user's directory of services.
 ///
+/// zmq+tcp://HOST:PORT, zmq+ipc://PATH, zmq+ipc://@NAME, zmq+shm://NAME. Each line goes to ZeroMQ
+/// sockets, of Chaski or of anybody else, and it ends when all were written. It connects, and waits
+/// for whoever is not there yet; with `bind`, or with `*` for the host, others connect to it.
+///
+///   ?type=push             gives each line to one of its peers, in turns; the default
+///   ?type=pub              gives each line to everybody who subscribes
+///   ?type=req              a line is a request; its answer is printed before the next is sent
+///   ?type=dealer, pair     as push, and as push to the only peer
+///   ?type=router           to the peer that the first frame names, once that is there
+///
+/// A line is one frame. With --key-separator what stands before it is a frame of its own, such as a
+/// topic or, for a router, an identity; `&topic=T` puts T before every line of a publisher. Who
+/// publishes waits for a first subscription, `&wait=N` for so many, and for subscribers that are too
+/// slow; with `&xpub_nodrop=0` those miss lines. `&sndhwm=10`, `&linger=2s`, `&routing_id=me`: all
+/// options of sockets are known by libzmq's names, and `linger` bounds how long the end may take.
+///
 /// With --json, a line is an object with `value` and, for a topic, if wanted, `key`, `headers`,
 /// `timestamp` (milliseconds since 1970) and `partition`. A key or value is a string, null,
 /// {"base64": ".."} for bytes that are no text, or any other JSON, which is sent as its text;
-/// headers are an object, or a list of {"key": .., "value": ..}. What `chaski recv -o json` prints
-/// can be sent again, to either; what says where it came from is passed over.
+/// headers are an object, or a list of {"key": .., "value": ..}. For sockets it has `value`, or
+/// `frames`, a list of such values. What `chaski recv -o json` prints
+/// can be sent again, to any; what says where it came from is passed over.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[command(after_help = "Examples:
@@ -46,15 +63,21 @@ use crate::address::Url;
   echo hello | chaski send shm://lines
   chaski send 'shm://jobs?bind' jobs.txt         each line to one worker that is free
   echo world | chaski send 'shm://greeter?type=call'
-  tail -f app.log | chaski send 'shm://log?type=pub&wait=0'")]
+  tail -f app.log | chaski send 'shm://log?type=pub&wait=0'
+
+  echo hello | chaski send zmq+tcp://localhost:5555
+  echo hello | chaski send 'zmq+tcp://localhost:5555?type=req'
+  tail -f app.log | chaski send 'zmq+tcp://*:5556?type=pub&topic=app'
+  echo '{\"frames\":[\"worker-1\",\"\",\"job\"]}' | chaski send 'zmq+ipc://@jobs?type=router&bind' --json
+  chaski send zmq+tcp://HOST:5555 jobs.txt --curve-server-key 'PUBLIC KEY OF THE SERVER'")]
 pub(crate) struct Send {
-    /// Where to: kafka://HOST:PORT/TOPIC, or shm://NAME
+    /// Where to: kafka://HOST:PORT/TOPIC, shm://NAME, or zmq+tcp://HOST:PORT
     #[arg(value_name = "URL")]
     pub(crate) url: Url,
     /// File to read; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
-    /// Lines are key, separator, value; `\t` is a tab
+    /// Lines are key, separator, value, or first frame, separator, second; `\t` is a tab
     #[arg(long, value_name = "SEPARATOR", value_parser = separator)]
     pub(crate) key_separator: Option<String>,
     /// Key of every record
@@ -86,6 +109,8 @@ pub(crate) struct Send {
     /// Print nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
 }
 
 /// Compression by its name.

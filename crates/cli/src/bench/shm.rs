@@ -17,6 +17,7 @@ use super::extent::Extent;
 use super::histogram::Histogram;
 use super::kinds::Shape;
 use super::machine::{Facts, Pinning};
+use super::numbered::{LAST, Sum, number_it};
 use super::throughput::Run;
 use super::{round_trip, throughput};
 use crate::args::{BenchShm, ShmWaitName};
@@ -163,7 +164,7 @@ impl Pair {
             if number == round_trip::STOP {
                 return true;
             }
-            echo::number_it(message, number);
+            number_it(message, number);
             client.call(message).is_ok_and(|answer| answer == message.as_slice())
         });
         laps.ok_or_else(|| Failure::new("the other process brought back another message"))
@@ -175,16 +176,16 @@ impl Pair {
         let failed = |error| Failure::because("the stream broke", &error);
         self.client.send(echo::COUNT).map_err(failed)?;
         let (began, stretch) = (Instant::now(), STRETCH.max(self.batch));
-        let mut sent = echo::Sum::default();
+        let mut sent = Sum::default();
         while extent.goes_on(sent.messages, began, Instant::now()) {
             let numbers = sent.messages..sent.messages + stretch as u64;
             self.send(numbers, &mut sent).map_err(failed)?;
         }
-        echo::number_it(&mut self.message, echo::LAST);
+        number_it(&mut self.message, LAST);
         self.push.send(&self.message).map_err(failed)?;
         let received = self.client.recv().map_err(failed)?;
         let took = began.elapsed();
-        if echo::Sum::read(&received) != Some(sent) {
+        if Sum::read(&received) != Some(sent) {
             return Err(Failure::new("the other process did not receive what was sent"));
         }
         Ok(Run { messages: sent.messages, took })
@@ -193,11 +194,11 @@ impl Pair {
     fn send(
         &mut self,
         numbers: std::ops::Range<u64>,
-        sent: &mut echo::Sum,
+        sent: &mut Sum,
     ) -> Result<(), chaski_shm::Error> {
         let mut staged = 0;
         for number in numbers {
-            echo::number_it(&mut self.message, number);
+            number_it(&mut self.message, number);
             if self.batch == 1 {
                 self.push.send(&self.message)?;
             } else {

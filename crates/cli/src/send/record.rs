@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::args::Send;
 use crate::json_bytes::{self, BytesError};
+use crate::lines::split;
 
 /// Names and values, in order; a name may come twice.
 pub(super) type Headers = Vec<(String, Option<Vec<u8>>)>;
@@ -120,12 +121,6 @@ impl<'a> Parser<'a> {
         let value = (self.null != Some(value)).then_some(Cow::Borrowed(value));
         Ok(Outgoing { key: key.map(Cow::Borrowed), value, ..Default::default() })
     }
-}
-
-/// What stands before and behind the first `separator`.
-fn split<'l>(line: &'l [u8], separator: &[u8]) -> Option<(&'l [u8], &'l [u8])> {
-    let at = line.windows(separator.len()).position(|window| window == separator)?;
-    Some((&line[..at], &line[at + separator.len()..]))
 }
 
 fn parse_json(line: &[u8]) -> Result<Outgoing<'_>, LineError> {

@@ -1,105 +1,45 @@
-//! `chaski recv shm://NAME`.
-//!
-//! What is printed is held back as long as more is there, and shown before it sleeps.
+//! `chaski recv shm://NAME`: messages are bytes, and who sent them.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::inlet::{self, Awaiting, Came, Inlet, Origin};
-use super::send::refuse_given;
+use super::send::NO_TOPIC;
 use crate::args::{Recv, RecvFormat};
-use crate::failure::Failure;
+use crate::failure::{Failure, refuse_given};
 use crate::interrupt::Interrupt;
 use crate::json_bytes::{self, Written};
-use crate::output::printed;
-use crate::progress::{Progress, Tally};
+use crate::recv::pump::{self, Passed, Source, Stopped};
 use crate::service::ServiceUrl;
-
-/// The longest that Ctrl-C may have to wait.
-const HEARS_WITHIN: Duration = Duration::from_millis(50);
-const OUTPUT_BUFFER_BYTES: usize = 256 * 1024;
 
 pub(crate) fn run(url: &ServiceUrl, args: &Recv) -> Result<(), Failure> {
     refuse_options_of_topics(args)?;
     let interrupt = Interrupt::install()?;
     let awaiting = Awaiting { interrupt: &interrupt, follow: args.follow };
     let Some(inlet) = inlet::open(url, &awaiting)? else { return Ok(()) };
-    let mut receiving = Receiving {
-        inlet,
-        printer: Printer { service: &url.name, form: args.output },
-        out: BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock()),
-        progress: Progress::new(!io::stdout().is_terminal(), "message"),
-        received: Tally::default(),
-        count: args.count.unwrap_or(u64::MAX),
-    };
-    let done = receiving.pump(&interrupt);
-    receiving.progress.finish(receiving.received);
-    match done {
-        Ok(()) => Ok(()),
-        Err(Stopped::Print(error)) => printed(Err(error)),
-        Err(Stopped::Failed(failure)) => Err(failure),
-    }
+    let printer = Printer { service: &url.name, form: args.output };
+    let mut receiving = Receiving { inlet, printer, payload: Vec::new() };
+    pump::run(&mut receiving, args, &interrupt)
 }
 
-/// Why it ended before its time.
-enum Stopped {
-    Failed(Failure),
-    Print(io::Error),
-}
-
-impl From<Failure> for Stopped {
-    fn from(failure: Failure) -> Stopped {
-        Stopped::Failed(failure)
-    }
-}
-
-impl From<io::Error> for Stopped {
-    fn from(error: io::Error) -> Stopped {
-        Stopped::Print(error)
-    }
-}
-
-struct Receiving<'a, W: Write> {
+struct Receiving<'a> {
     inlet: Box<dyn Inlet>,
     printer: Printer<'a>,
-    out: W,
-    progress: Progress,
-    received: Tally,
-    /// Stop after so many messages.
-    count: u64,
+    payload: Vec<u8>,
 }
 
-impl<W: Write> Receiving<'_, W> {
-    /// Prints messages until enough were, no more can come, or the user wants to stop.
-    fn pump(&mut self, interrupt: &Interrupt) -> Result<(), Stopped> {
-        let mut payload = Vec::new();
-        let mut wait = Duration::ZERO;
-        while self.received.records < self.count && !interrupt.came() {
-            let came = match self.inlet.next(wait, &mut payload) {
-                Ok(came) => came,
-                Err(failure) => {
-                    // What was printed before a failure is to be seen.
-                    self.out.flush()?;
-                    return Err(failure.into());
-                }
-            };
-            match came {
-                Came::Message(origin) => {
-                    self.printer.print(&mut self.out, origin, &payload)?;
-                    self.received.add(Tally { records: 1, bytes: payload.len() as u64 });
-                    wait = Duration::ZERO;
-                }
-                Came::Nothing => {
-                    self.out.flush()?;
-                    self.progress.tick(self.received);
-                    wait = HEARS_WITHIN;
-                }
-                Came::End => break,
+impl Source for Receiving<'_> {
+    fn pass_on(&mut self, wait: Duration, out: &mut dyn Write) -> Result<Passed, Stopped> {
+        match self.inlet.next(wait, &mut self.payload)? {
+            Came::Message(origin) => {
+                self.printer.print(out, origin, &self.payload)?;
+                Ok(Passed::Message(self.payload.len()))
             }
+            Came::Nothing => Ok(Passed::Nothing),
+            Came::End => Ok(Passed::End),
         }
-        Ok(self.out.flush()?)
     }
 }
 
@@ -118,7 +58,7 @@ struct JsonLine<'a> {
 }
 
 impl Printer<'_> {
-    fn print(&self, out: &mut impl Write, origin: Origin, message: &[u8]) -> io::Result<()> {
+    fn print(&self, out: &mut dyn Write, origin: Origin, message: &[u8]) -> io::Result<()> {
         match self.form {
             RecvFormat::Raw => return out.write_all(message),
             RecvFormat::Text => out.write_all(message)?,
@@ -136,13 +76,14 @@ impl Printer<'_> {
 
 /// What a topic has and a service has not.
 fn refuse_options_of_topics(args: &Recv) -> Result<(), Failure> {
-    refuse_given(&[
+    let given = [
         ("--from", args.from.is_some()),
         ("--exit-at-end", args.exit_at_end),
         ("--partition", !args.partitions.is_empty()),
         ("--key", args.key),
         ("--null-value", !args.null_value.is_empty()),
-    ])
+    ];
+    refuse_given(&given, NO_TOPIC)
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use chaski_shm::{Client, Error, RequestId};
 
-use super::Outlet;
+use super::unheard_of;
 use crate::failure::Failure;
 use crate::output::count;
+use crate::send::outlet::Outlet;
 use crate::service::{Role, ServiceUrl};
 use crate::shm::explain;
 
@@ -108,10 +109,15 @@ impl Calling {
         Ok(())
     }
 
+    /// Requests under way.
+    fn unanswered(&self) -> u64 {
+        self.asked.iter().filter(|asked| asked.state == State::Waits).count() as u64
+    }
+
     fn broken(&mut self, error: &Error) -> Failure {
         // What came before is to be seen; if nobody reads it, that is the lesser trouble.
         let _ = self.out.flush();
-        let left = count(self.unsettled(), "request");
+        let left = count(self.unanswered(), "request");
         explain::broken(format!("cannot ask {}", self.name), error)
             .cause(format!("{left} had been sent and not answered"))
     }
@@ -146,7 +152,7 @@ fn unprinted(error: &io::Error) -> Failure {
     }
 }
 
-impl Outlet for Calling {
+impl Outlet<[u8]> for Calling {
     fn offer(&mut self, message: &[u8], line: u64, wait: Duration) -> Result<bool, Failure> {
         if self.asked.len() >= OUTSTANDING_MAX && !self.hear(wait)? {
             return Ok(false);
@@ -184,8 +190,8 @@ impl Outlet for Calling {
         self.pause(wait)
     }
 
-    fn unsettled(&mut self) -> u64 {
-        self.asked.iter().filter(|asked| asked.state == State::Waits).count() as u64
+    fn unsettled(&mut self) -> Option<String> {
+        unheard_of(self.unanswered())
     }
 
     fn finish(self: Box<Self>) -> Result<(), Failure> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chaski_shm::{Notifier, Wait};
 
-use super::Outlet;
 use crate::failure::Failure;
+use crate::send::outlet::Outlet;
 use crate::service::{Role, ServiceUrl};
 use crate::shm::explain;
 
@@ -31,7 +31,7 @@ fn number(line: &[u8]) -> Option<u64> {
     str::from_utf8(line).ok()?.trim().parse().ok()
 }
 
-impl Outlet for Notifying {
+impl Outlet<[u8]> for Notifying {
     /// Never waits: a value that nobody has looked at is replaced.
     fn offer(&mut self, message: &[u8], line: u64, _wait: Duration) -> Result<bool, Failure> {
         let value = number(message).ok_or_else(|| {
@@ -47,8 +47,8 @@ impl Outlet for Notifying {
         Ok(true)
     }
 
-    fn unsettled(&mut self) -> u64 {
-        0
+    fn unsettled(&mut self) -> Option<String> {
+        None
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use chaski_shm::{Error, Policy, Publisher};
 
-use super::Outlet;
 use crate::failure::Failure;
 use crate::output::count;
+use crate::send::outlet::Outlet;
 use crate::service::ServiceUrl;
 use crate::shm::explain;
 
@@ -71,7 +71,7 @@ impl Publishing {
     }
 }
 
-impl Outlet for Publishing {
+impl Outlet<[u8]> for Publishing {
     fn offer(&mut self, message: &[u8], _line: u64, wait: Duration) -> Result<bool, Failure> {
         if !self.is_heard(wait) {
             return Ok(false);
@@ -88,7 +88,7 @@ impl Outlet for Publishing {
         Ok(true)
     }
 
-    fn unsettled(&mut self) -> u64 {
-        0
+    fn unsettled(&mut self) -> Option<String> {
+        None
     }
 }

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use chaski_shm::{Error, Push};
 
-use super::Outlet;
+use super::unheard_of;
 use crate::failure::Failure;
 use crate::output::count;
+use crate::send::outlet::Outlet;
 use crate::service::{Role, ServiceUrl, Side};
 use crate::shm::explain;
 
@@ -39,7 +40,7 @@ impl Pushing {
     }
 }
 
-impl Outlet for Pushing {
+impl Outlet<[u8]> for Pushing {
     fn offer(&mut self, message: &[u8], _line: u64, wait: Duration) -> Result<bool, Failure> {
         match self.push.send_timeout(message, wait) {
             Ok(()) => {
@@ -62,7 +63,7 @@ impl Outlet for Pushing {
         }
     }
 
-    fn unsettled(&mut self) -> u64 {
-        self.push.untaken()
+    fn unsettled(&mut self) -> Option<String> {
+        unheard_of(self.push.untaken())
     }
 }
