@@ -14,11 +14,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chaski_shm::pipe::Listener;
 use chaski_zmtp::pattern::Peer;
@@ -38,6 +39,9 @@ const EVENTS_MAX: usize = 64;
 
 /// Pipes accepted of one listener before others have their turn.
 const ACCEPTS_MAX: usize = 64;
+
+/// How long the thread rests when it cannot wait, or after something panicked.
+const REST: Duration = Duration::from_millis(100);
 
 /// What an event is about, in the low bits of its number.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -253,24 +257,34 @@ struct Rounds {
 
 impl Rounds {
     fn make(&mut self) {
-        let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
-            let next = self.ties.values().filter_map(Tie::deadline).min();
-            let timeout = next.map(timespec);
-            events.clear();
-            let room = rustix::buffer::spare_capacity(&mut events);
-            // Interrupted, it comes again.
-            let _ = epoll::wait(&self.desk.epoll, room, timeout.as_ref());
-            let orders = std::mem::take(&mut *lock(&self.desk.orders));
-            for order in orders {
-                self.obey(order);
+            // All sockets of the process depend on this thread, so a panic costs it a rest.
+            if catch_unwind(AssertUnwindSafe(|| self.make_one())).is_err() {
+                thread::sleep(REST);
             }
-            for event in &events {
-                let number = event.data.u64();
-                self.on_event(number >> 2, number & 3);
-            }
-            self.tick();
         }
+    }
+
+    fn make_one(&mut self) {
+        let mut events = Vec::with_capacity(EVENTS_MAX);
+        let timeout = self.ties.values().filter_map(Tie::deadline).min().map(timespec);
+        let room = rustix::buffer::spare_capacity(&mut events);
+        if !matches!(
+            epoll::wait(&self.desk.epoll, room, timeout.as_ref()),
+            Ok(_) | Err(rustix::io::Errno::INTR)
+        ) {
+            // Somebody has closed our descriptors.
+            thread::sleep(REST);
+        }
+        let orders = std::mem::take(&mut *lock(&self.desk.orders));
+        for order in orders {
+            self.obey(order);
+        }
+        for event in &events {
+            let number = event.data.u64();
+            self.on_event(number >> 2, number & 3);
+        }
+        self.tick();
     }
 
     fn obey(&mut self, order: Order) {
@@ -383,8 +397,8 @@ impl Rounds {
 /// The time until then; a little late rather than a little early.
 fn timespec(next: Instant) -> Timespec {
     let left = next.saturating_duration_since(Instant::now());
-    let left = left.min(std::time::Duration::from_secs(3600));
-    let left = left + std::time::Duration::from_millis(1);
+    let left = left.min(Duration::from_secs(3600));
+    let left = left + Duration::from_millis(1);
     // Less than two hours.
     Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
 }

@@ -73,7 +73,7 @@ struct Line {
     peer: Peer,
     outgoing: Mutex<Outgoing>,
     incoming: Mutex<Incoming>,
-    /// What comes is for the desk to read: the user never receives (PUB, RADIO).
+    /// What comes is for the desk to read: the user need not receive (PUB, XPUB, RADIO).
     in_background: bool,
     /// Senders wait for room, and do not drop what there is no room for.
     waits: bool,
@@ -99,7 +99,7 @@ impl Line {
             peer,
             outgoing: Mutex::new(Outgoing::new(options.sndhwm, options.conflate)),
             incoming: Mutex::new(Incoming::new(limits)),
-            in_background: socket.kind.publishes() && !socket.kind.receives(),
+            in_background: socket.kind.publishes(),
             waits: !socket.kind.publishes() || options.xpub_nodrop,
             watched: AtomicBool::new(false),
             alone: AtomicBool::new(false),
@@ -198,7 +198,7 @@ impl NearSender for Sender {
         let spilled = outgoing.spills();
         drop(outgoing);
         self.0.pushed(waited, spilled);
-        pushed
+        pushed.map_or(Ok(()), Err)
     }
 
     fn tell(&mut self, command: Command) {

@@ -138,11 +138,11 @@ impl Outgoing {
         std::mem::take(&mut self.armed)
     }
 
-    /// Queues a message, or gives it back.
+    /// Queues a message; the message, if there is no room.
     #[inline]
-    pub(super) fn push(&mut self, message: Message) -> Result<(), Message> {
+    pub(super) fn push(&mut self, message: Message) -> Option<Message> {
         if !self.has_room() {
-            return Err(message);
+            return Some(message);
         }
         if self.conflate {
             self.ask();
@@ -158,7 +158,7 @@ impl Outgoing {
         } else {
             self.publish();
         }
-        Ok(())
+        None
     }
 
     /// Queues a command.

@@ -25,9 +25,13 @@ use crate::socket::shared::Shared;
 /// How long one dialling looks for a listener before it rests.
 const DIAL_WITHIN: Duration = Duration::from_secs(1);
 
+/// Pipes of one listener at once: more than a process commonly has descriptors for.
+const PIPES_MAX: usize = 65_536;
+
 /// A listener under a name.
 pub(super) fn bind(name: &str) -> Result<Listener, BindError> {
-    Listener::builder().light_sleep(true).large_bytes(LARGE_BYTES).bind(name)
+    let builder = Listener::builder().light_sleep(true).large_bytes(LARGE_BYTES);
+    builder.pipes_max(PIPES_MAX).bind(name)
 }
 
 /// A connection of a socket, or the way to one.
@@ -337,7 +341,11 @@ impl Tie {
     pub(super) fn hung_up(&mut self) {
         if let (At::Up { bell }, Some(line)) = (&self.at, &self.line) {
             bell.close();
-            line.outgoing().unplug();
+            match self.route.dialled {
+                // What is sent from now on is for the next connection.
+                true => line.outgoing().unplug(),
+                false => line.outgoing().close(),
+            }
             self.read();
             if let Some(socket) = self.socket.upgrade() {
                 socket.rouse(line.peer);
