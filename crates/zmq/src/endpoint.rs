@@ -14,6 +14,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A parsed endpoint, which also keeps its text.
 ///
@@ -25,8 +26,12 @@ use std::str::FromStr;
 /// assert!("http://example.org".parse::<Endpoint>().is_err());
 /// # Ok::<(), chaski_zmq::EndpointError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint {
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint(Arc<Parts>);
+
+/// They are shared by all clones: events and errors carry an endpoint.
+#[derive(PartialEq, Eq, Hash)]
+struct Parts {
     text: String,
     address: Address,
 }
@@ -112,12 +117,12 @@ const NAME_BYTES_MAX: usize = 255;
 impl Endpoint {
     /// The text, as it was given or, after a bind, as it was resolved.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The parts.
     pub fn address(&self) -> &Address {
-        &self.address
+        &self.0.address
     }
 
     /// The endpoint of a listener that is bound to this address.
@@ -127,13 +132,17 @@ impl Endpoint {
             SocketAddr::V6(v6) => Host::V6(*v6.ip(), None),
         };
         let to = HostPort { host, port: addr.port() };
-        Endpoint { text: format!("tcp://{addr}"), address: Address::Tcp(Tcp { to, from: None }) }
+        Endpoint::new(format!("tcp://{addr}"), Address::Tcp(Tcp { to, from: None }))
     }
 
     /// The endpoint of a listener that is bound to this file.
     pub(crate) fn of_path(path: PathBuf) -> Self {
         let text = format!("ipc://{}", path.display());
-        Endpoint { text, address: Address::Ipc(Ipc::Path(path)) }
+        Endpoint::new(text, Address::Ipc(Ipc::Path(path)))
+    }
+
+    fn new(text: String, address: Address) -> Self {
+        Endpoint(Arc::new(Parts { text, address }))
     }
 }
 
@@ -142,19 +151,25 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let address = parse(text).map_err(|why| EndpointError { text: clip(text), why })?;
-        Ok(Endpoint { text: text.to_owned(), address })
+        Ok(Endpoint::new(text.to_owned(), address))
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
     }
 }
 
 impl AsRef<str> for Endpoint {
     fn as_ref(&self) -> &str {
-        &self.text
+        self.as_str()
     }
 }
 

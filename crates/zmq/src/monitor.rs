@@ -1,6 +1,6 @@
 //! What happens to a socket's connections, as a stream of events.
 //!
-//! A [`Monitor`] holds up to [`EVENTS_MAX`] events that nobody took. It never delays the socket: an
+//! A [`Monitor`] holds up to [`Monitor::EVENTS_MAX`] events that nobody took. It never delays the socket: an
 //! event for which there is no room is dropped and counted.
 //!
 //! The life of a connection, as seen by who connects and by who is connected to:
@@ -25,7 +25,7 @@ use chaski_ring::{TrySendError, mpmc};
 use crate::endpoint::Endpoint;
 
 /// How many events a monitor holds that nobody took.
-pub const EVENTS_MAX: usize = 1024;
+const EVENTS_MAX: usize = 1024;
 
 /// Something that happened to a connection, or to a listener.
 #[derive(Clone, Debug)]
@@ -143,6 +143,9 @@ pub struct Monitor {
 }
 
 impl Monitor {
+    /// How many events it holds that nobody took. More are dropped and counted.
+    pub const EVENTS_MAX: usize = EVENTS_MAX;
+
     /// Waits for the next event; `None` once the socket is closed and all were taken.
     pub fn recv(&self) -> Option<Event> {
         self.events.recv().ok()

@@ -16,6 +16,7 @@ mod text;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+pub use chaski_zmtp::PageSize;
 use chaski_zmtp::{Kind, Message};
 
 use crate::context::Context;
@@ -102,22 +103,6 @@ pub struct ReconnectStop {
     pub handshake_failed: bool,
     /// The connection was up and is lost.
     pub after_disconnect: bool,
-}
-
-/// How much is read from a connection at a time, and so how large the pages are that received
-/// messages are slices of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PageSize {
-    /// 4 KiB: many connections with little traffic.
-    Small,
-    /// Grows from 8 KiB to 256 KiB while reads fill it, and shrinks when they do not.
-    #[default]
-    Default,
-    /// 1 MiB: few connections with large messages.
-    Large,
-    /// This many bytes.
-    Custom(usize),
 }
 
 macro_rules! options {

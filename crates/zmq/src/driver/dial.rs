@@ -52,14 +52,13 @@ enum Reason {
 impl Engine {
     /// Begins to connect for a peer.
     pub(super) fn dial(&mut self, socket: Arc<Shared>, peer: Peer, endpoint: Endpoint) {
-        self.station(&socket);
         let options = socket.options();
         let key = PeerKey { socket: SocketId::of(&socket), peer };
         let route = Arc::new(Route { endpoint: endpoint.clone(), dialled: true });
         let wait = options.reconnect_ivl.unwrap_or_default();
         let dial = Dial { endpoint, options, wait, attempt: 0 };
         let dial = Some(Box::new(dial));
-        self.peers.insert(key, Tie { socket, route, dial, at: At::Nothing, leaving: None });
+        self.tie(key, Tie { socket, route, dial, at: At::Nothing, leaving: None });
         self.attempt(key, 0);
     }
 
@@ -220,8 +219,8 @@ impl Engine {
         let Some(ivl) = dial.options.reconnect_ivl.filter(|_| !stops) else {
             return self.give_up(key, &error.to_string());
         };
-        let after = dial.wait + jitter(ivl, chance);
-        dial.wait = (dial.wait * 2).min(dial.options.reconnect_ivl_max).max(ivl);
+        let after = dial.wait.saturating_add(jitter(ivl, chance));
+        dial.wait = dial.wait.saturating_mul(2).min(dial.options.reconnect_ivl_max).max(ivl);
         let attempt = dial.attempt;
         let retried = || What::ConnectRetried { after, why: error.to_string() };
         tie.socket.announcer.tell(&dial.endpoint, None, retried);

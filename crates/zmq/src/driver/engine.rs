@@ -74,6 +74,8 @@ pub(super) enum Source {
 /// A socket that the driver has something to do for.
 pub(super) struct Station {
     pub(super) socket: Arc<Shared>,
+    /// How many peers of it the driver has.
+    pub(super) ties: usize,
     /// The token of its watched poll.
     pub(super) watch: Option<usize>,
     /// It has something in shared memory, to be waited for at its end.
@@ -110,8 +112,10 @@ pub(super) enum Due {
     Dial(PeerKey, u64),
     /// A connection takes too long to be made.
     Connect(usize),
-    /// A handshake takes too long.
+    /// A handshake that we began takes too long.
     Handshake(usize),
+    /// The oldest handshakes of a listener may take too long.
+    Handshakes(usize),
     /// Input may wait that nobody reads.
     Look(usize),
     /// A heartbeat.
@@ -234,9 +238,10 @@ impl Engine {
             Due::Dial(peer, attempt) => self.attempt(peer, attempt),
             Due::Connect(token) => self.connect_timeout(token),
             Due::Handshake(token) => self.handshake_timeout(token),
+            Due::Handshakes(listener) => self.handshake_timeouts(listener),
             Due::Look(token) => self.look(token),
             Due::Beat(token) => self.beat(token),
-            Due::Alive(token, reads) => self.check_alive(token, reads),
+            Due::Alive(token, reads) => self.answered_ping(token, reads),
             Due::Ttl(token, reads) => self.check_ttl(token, reads),
             Due::Resume(token) => self.accept(token),
             Due::Cookies(token) => self.renew_cookies(token),
@@ -247,9 +252,11 @@ impl Engine {
         }
     }
 
-    /// A timer from now.
+    /// A timer from now. A wait beyond what a clock can show has no end, and needs no timer.
     pub(super) fn after(&mut self, wait: Duration, due: Due) {
-        self.timers.set(self.now + wait, due);
+        if let Some(at) = self.now.checked_add(wait) {
+            self.timers.set(at, due);
+        }
     }
 
     /// Registers a descriptor and gives its source a token.
@@ -286,9 +293,16 @@ impl Engine {
                 socket: Arc::clone(socket),
                 watch: None,
                 shares: false,
+                ties: 0,
                 closing: None,
             }),
         }
+    }
+
+    /// Keeps a new peer of a socket.
+    pub(super) fn tie(&mut self, key: PeerKey, tie: Tie) {
+        self.station(&tie.socket).ties += 1;
+        self.peers.insert(key, tie);
     }
 
     /// Whether the socket is being closed.

@@ -25,7 +25,7 @@ use crate::socket::shared::Shared;
 pub(super) enum Command {
     Listen {
         socket: Arc<Shared>,
-        listener: Listener,
+        listener: Box<Listener>,
     },
     Dial {
         socket: Arc<Shared>,

@@ -61,7 +61,6 @@ impl Engine {
         station.shares = shares;
         self.unwatch(socket);
         self.unlisten(id, None);
-        self.turn_away(id);
         let keys: Vec<PeerKey> =
             self.peers.keys().filter(|key| key.socket == id).copied().collect();
         for key in keys {
@@ -98,6 +97,7 @@ impl Engine {
     /// A peer is gone for good.
     pub(super) fn release(&mut self, key: PeerKey) {
         let Some(tie) = self.peers.remove(&key) else { return };
+        self.station(&tie.socket).ties -= 1;
         let stream = match tie.at {
             At::Nothing => None,
             At::Meeting(token) => {
@@ -123,7 +123,8 @@ impl Engine {
 
     /// Whether a socket that is being closed has let go of everything.
     pub(super) fn check_closed(&mut self, id: SocketId) {
-        if !self.is_closing(id) || self.peers.keys().any(|key| key.socket == id) {
+        let open = |station: &Station| station.closing.is_none() || station.ties > 0;
+        if self.stations.get(&id).is_none_or(open) {
             return;
         }
         let sharing = |station: &Station| station.shares && shm::lingers(&station.socket);

@@ -5,12 +5,13 @@
 //! Above `handshakes_max` handshakes at once the oldest is dropped: a flood of connections that
 //! never speak costs those that do nothing but a new attempt at worst.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chaski_zmtp::mechanism::curve::CookieKeys;
 use mio::Interest;
@@ -39,14 +40,19 @@ pub(super) struct Listener {
     pub(super) options: Arc<Options>,
     /// The secret of its CURVE cookies: one for all of its connections.
     pub(super) cookies: Option<CookieKeys>,
-    /// Its handshakes, by their tokens: the oldest first.
-    pub(super) meetings: BTreeSet<usize>,
+    /// Its handshakes, by their tokens and so the oldest first, and when each is to be done.
+    pub(super) meetings: BTreeMap<usize, Option<Instant>>,
+    /// A timer is set for the oldest.
+    pub(super) timed: bool,
 }
 
 enum Acceptor {
     Tcp(TcpListener),
     /// With the file that is removed when it is dropped.
-    Unix(UnixListener, Option<ipc::File>),
+    Unix {
+        listener: UnixListener,
+        _file: Option<ipc::File>,
+    },
 }
 
 impl Listener {
@@ -69,7 +75,7 @@ impl Listener {
                     Some(file) => Endpoint::of_path(file.path().to_owned()),
                     None => endpoint.clone(),
                 };
-                (Acceptor::Unix(bound.listener, bound.file), at)
+                (Acceptor::Unix { listener: bound.listener, _file: bound.file }, at)
             }
             _ => return Err(unsuitable("this transport needs no driver")),
         };
@@ -81,14 +87,15 @@ impl Listener {
             socket: None,
             options,
             cookies,
-            meetings: BTreeSet::new(),
+            meetings: BTreeMap::new(),
+            timed: false,
         })
     }
 
     fn fd(&self) -> RawFd {
         match &self.acceptor {
             Acceptor::Tcp(listener) => listener.as_raw_fd(),
-            Acceptor::Unix(listener, _) => listener.as_raw_fd(),
+            Acceptor::Unix { listener, .. } => listener.as_raw_fd(),
         }
     }
 
@@ -102,7 +109,7 @@ impl Listener {
                 let _ = tcp::tune(&stream, &self.options);
                 Ok((Stream::Tcp(stream), Some(from)))
             }
-            Acceptor::Unix(listener, _) => {
+            Acceptor::Unix { listener, .. } => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nonblocking(true)?;
                 let _ = ipc::tune(&stream, &self.options);
@@ -141,13 +148,13 @@ fn trouble(error: &io::Error) -> Trouble {
 }
 
 impl Engine {
-    pub(super) fn listen(&mut self, socket: &Arc<Shared>, mut listener: Listener) {
+    pub(super) fn listen(&mut self, socket: &Arc<Shared>, mut listener: Box<Listener>) {
         self.station(socket);
         listener.socket = Some(Arc::clone(socket));
         let bound = listener.bound.clone();
         let cookies = listener.cookies.is_some();
         let fd = listener.fd();
-        match self.register(fd, Interest::READABLE, |_| Source::Listener(Box::new(listener))) {
+        match self.register(fd, Interest::READABLE, |_| Source::Listener(listener)) {
             Ok(token) if cookies => self.after(COOKIE_LIFE, Due::Cookies(token)),
             Ok(_) => {}
             Err(error) => {
@@ -170,6 +177,9 @@ impl Engine {
         for token in &tokens {
             let Some(Source::Listener(listener)) = self.sources.remove(token) else { continue };
             self.deregister(listener.fd());
+            for meeting in listener.meetings.keys() {
+                drop(self.leave(*meeting));
+            }
             if let Some(socket) = &listener.socket {
                 socket.announcer.tell(&listener.bound, None, || What::Closed);
             }
@@ -198,7 +208,7 @@ impl Engine {
         let Some(Source::Listener(listener)) = self.sources.get_mut(&token) else { return };
         let Some(socket) = listener.socket.clone() else { return };
         let oldest = if listener.meetings.len() >= listener.options.handshakes_max as usize {
-            listener.meetings.pop_first()
+            listener.meetings.pop_first().map(|(token, _)| token)
         } else {
             None
         };

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -305,7 +306,6 @@ impl Engine {
             asked: false,
         };
         if let Some(token) = self.enter(meeting) {
-            self.set_handshake_timer(token);
             self.meet(token);
         }
     }
@@ -317,14 +317,43 @@ impl Engine {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let entered = self.register(fd, interest, |_| Source::Meeting(Box::new(meeting)));
         let token = entered.ok()?;
-        if let From::Accepted { listener } = from
-            && let Some(Source::Listener(listener)) = self.sources.get_mut(&listener)
-        {
-            listener.meetings.insert(token);
+        if let From::Accepted { listener } = from {
+            self.enlist(listener, token);
         }
         Some(token)
     }
 
+    /// Notes a handshake at its listener. All of them may take the same time, so that the oldest is
+    /// due first, and one timer does for all.
+    fn enlist(&mut self, at: usize, token: usize) {
+        let now = self.now;
+        let Some(Source::Listener(listener)) = self.sources.get_mut(&at) else { return };
+        let ivl = listener.options.handshake_ivl;
+        let deadline = if ivl.is_zero() { None } else { now.checked_add(ivl) };
+        listener.meetings.insert(token, deadline);
+        if let Some(deadline) = deadline
+            && !mem::replace(&mut listener.timed, true)
+        {
+            self.timers.set(deadline, Due::Handshakes(at));
+        }
+    }
+
+    /// Gives up the handshakes of a listener that take too long.
+    pub(super) fn handshake_timeouts(&mut self, at: usize) {
+        while let Some(Source::Listener(listener)) = self.sources.get_mut(&at) {
+            let Some((&token, &Some(deadline))) = listener.meetings.first_key_value() else {
+                listener.timed = false;
+                return;
+            };
+            if deadline > self.now {
+                return self.timers.set(deadline, Due::Handshakes(at));
+            }
+            listener.meetings.remove(&token);
+            self.handshake_timeout(token);
+        }
+    }
+
+    /// The handshake of a connection that we began may take so long.
     fn set_handshake_timer(&mut self, token: usize) {
         let Some(Source::Meeting(meeting)) = self.sources.get(&token) else { return };
         let ivl = meeting.options.handshake_ivl;
@@ -354,7 +383,7 @@ impl Engine {
         let Some(Source::Meeting(meeting)) = self.sources.get_mut(&token) else { return };
         let Stage::Shaking(handshake) = &meeting.stage else { return };
         let Progress::Authenticate(request) = handshake.state() else { return };
-        if std::mem::replace(&mut meeting.asked, true) {
+        if mem::replace(&mut meeting.asked, true) {
             return;
         }
         let answer = Answer::new(&self.common, token, request);
@@ -378,7 +407,7 @@ impl Engine {
     }
 
     /// Takes a meeting off the books.
-    fn leave(&mut self, token: usize) -> Option<Box<Meeting>> {
+    pub(super) fn leave(&mut self, token: usize) -> Option<Box<Meeting>> {
         let Some(Source::Meeting(meeting)) = self.sources.remove(&token) else { return None };
         self.deregister(meeting.stream.as_raw_fd());
         if let From::Accepted { listener } = meeting.from
@@ -441,7 +470,7 @@ impl Engine {
         let key = PeerKey { socket: SocketId::of(socket), peer };
         let socket = Arc::clone(socket);
         let tie = Tie { socket, route, dial: None, at: At::Nothing, leaving: None };
-        self.peers.insert(key, tie);
+        self.tie(key, tie);
         Ok(peer)
     }
 
@@ -477,22 +506,6 @@ impl Engine {
     pub(super) fn handshake_timeout(&mut self, token: usize) {
         let why = "the handshake took longer than handshake_ivl";
         self.fail(token, HandshakeFailure::NoDetail(why.into()));
-    }
-
-    /// Drops all connections that others are making to this socket.
-    pub(super) fn turn_away(&mut self, socket: SocketId) {
-        let meant = |source: &Source| match source {
-            Source::Meeting(meeting) => {
-                SocketId::of(&meeting.socket) == socket
-                    && matches!(meeting.from, From::Accepted { .. })
-            }
-            _ => false,
-        };
-        let tokens: Vec<usize> =
-            self.sources.iter().filter(|(_, source)| meant(source)).map(|(at, _)| *at).collect();
-        for token in tokens {
-            drop(self.leave(token));
-        }
     }
 
     /// Stops making a connection.

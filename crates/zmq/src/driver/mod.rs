@@ -166,7 +166,7 @@ impl Driver {
         endpoint: &Endpoint,
     ) -> Result<Endpoint, BindError> {
         self.start().map_err(|error| BindError::of_io(endpoint, error))?;
-        let listener = Listener::bind(endpoint, socket.options())?;
+        let listener = Box::new(Listener::bind(endpoint, socket.options())?);
         let bound = listener.bound.clone();
         socket.announcer.tell(&bound, None, || What::Listening);
         self.common().push(Command::Listen { socket: Arc::clone(socket), listener });
@@ -258,12 +258,6 @@ impl Driver {
         // peer stays, and is told nothing.
         let _ = self.start();
         self.common().push(Command::Lost { socket: Arc::clone(socket), peer, why });
-    }
-
-    /// Output waits for the kernel to take more, and nobody is there: answered by `service` when
-    /// it does.
-    pub(crate) fn stuck(&self, socket: &Arc<Shared>, peer: Peer) {
-        self.common().push(Command::Stuck { peer: PeerKey::of(socket, peer) });
     }
 
     /// The peer says that it is to be believed alive for this long without another word.

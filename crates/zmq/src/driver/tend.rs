@@ -58,6 +58,8 @@ struct Heart {
     /// In tenths of a second.
     ttl: u16,
     reads: u64,
+    /// A timer is set by which something must have been read.
+    asked: bool,
 }
 
 impl Heart {
@@ -69,6 +71,7 @@ impl Heart {
             timeout: options.heartbeat_timeout.unwrap_or(ivl),
             ttl: u16::try_from(tenths).unwrap_or(u16::MAX),
             reads: 0,
+            asked: false,
         })
     }
 }
@@ -206,15 +209,28 @@ impl Engine {
         let Some(heart) = &mut tended.heart else { return };
         let idle = reads == std::mem::replace(&mut heart.reads, reads);
         let (ivl, timeout, ttl) = (heart.ivl, heart.timeout, heart.ttl);
+        let asks = (idle || ttl > 0) && !std::mem::replace(&mut heart.asked, true);
         if idle || ttl > 0 {
             socket.ping(peer, ttl);
+        }
+        if asks {
             self.after(timeout, Due::Alive(token, reads));
         }
         self.after(ivl, Due::Beat(token));
     }
 
+    /// Something must have been read since a PING.
+    pub(super) fn answered_ping(&mut self, token: usize, reads: u64) {
+        if let Some(Source::Tended(Tended { heart: Some(heart), .. })) =
+            self.sources.get_mut(&token)
+        {
+            heart.asked = false;
+        }
+        self.check_alive(token, reads);
+    }
+
     /// Something must have been read since there were so many reads.
-    pub(super) fn check_alive(&mut self, token: usize, reads: u64) {
+    fn check_alive(&mut self, token: usize, reads: u64) {
         let Some(Source::Tended(tended)) = self.sources.get(&token) else { return };
         let (socket, key) = (Arc::clone(&tended.socket), tended.key);
         socket.service(key.peer, self.now);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaski_zmtp::Message;
+use chaski_zmtp::{Message, z85};
 
 use super::{Key, PageSize, ReconnectStop};
 
@@ -194,18 +194,26 @@ impl Text for Key {
     const SYNTAX: &'static str = "key";
 
     fn read(text: &str) -> Result<Self, &'static str> {
-        let nibble = |at: usize| char::from(text.as_bytes()[at]).to_digit(16);
-        if text.len() != 64 {
-            return Err("a key is 40 characters of Z85 or 64 of hexadecimal");
-        }
-        let mut key = [0; 32];
-        for (at, byte) in key.iter_mut().enumerate() {
-            let pair = nibble(2 * at).zip(nibble(2 * at + 1));
-            let (high, low) = pair.ok_or("a key of 64 characters is hexadecimal")?;
-            *byte = u8::try_from(high << 4 | low).unwrap_or(0);
-        }
-        Ok(key)
+        let bytes = match text.len() {
+            Z85_CHARS => z85::decode(text).map_err(|_| "a key of 40 characters is Z85")?,
+            HEX_CHARS => unhex(text).ok_or("a key of 64 characters is hexadecimal")?,
+            _ => return Err("a key is 40 characters of Z85 or 64 of hexadecimal"),
+        };
+        bytes.try_into().map_err(|_| "a key is 32 bytes")
     }
+}
+
+/// The length of a key in Z85 (RFC 32), and in hexadecimal.
+const Z85_CHARS: usize = 40;
+const HEX_CHARS: usize = 64;
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    // A sign is no digit, though the standard library takes one.
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 impl Text for ReconnectStop {

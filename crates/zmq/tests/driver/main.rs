@@ -8,5 +8,6 @@ mod going;
 mod hunger;
 mod peer;
 mod proxy;
+mod secure;
 mod settings;
 mod transports;

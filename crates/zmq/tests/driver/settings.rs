@@ -33,3 +33,30 @@ fn names_of_one_context_mean_nothing_in_another() {
     let taken = third.bind("inproc://name");
     assert!(matches!(taken, Err(BindError::InUse { .. })), "{taken:?}");
 }
+
+#[test]
+fn times_without_end_are_no_trouble() {
+    let ever = std::time::Duration::MAX;
+    let make = |kind| {
+        Socket::builder(kind)
+            .handshake_ivl(ever)
+            .reconnect_ivl(ever)
+            .reconnect_ivl_max(ever)
+            .connect_timeout(ever)
+            .heartbeat_ivl(ever)
+            .heartbeat_timeout(ever)
+            .linger(ever)
+            .sndtimeo(ever)
+            .rcvtimeo(ever)
+            .build()
+            .unwrap()
+    };
+    let (pull, push) = (make(Kind::Pull), make(Kind::Push));
+    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
+    push.connect(&at).unwrap();
+    push.connect("tcp://127.0.0.1:1").unwrap();
+    push.disconnect("tcp://127.0.0.1:1").unwrap();
+    push.send("some time").unwrap();
+    assert_eq!(pull.recv().unwrap()[0], "some time");
+    push.close(ever);
+}
