@@ -25,6 +25,10 @@ use crate::metadata::Metadata;
 use crate::pattern::PeerInfo;
 use crate::zap;
 
+/// How the PLAIN server of libzmq up to 4.3.5 spells the name of ERROR and its size: in C the
+/// literal "\x5ERROR" begins with the character 5E.
+const MISSPELT_ERROR: &[u8] = b"^RROR";
+
 /// Where a handshake stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -265,6 +269,9 @@ impl Handshake {
         }
         let frame = std::mem::take(&mut self.pending);
         let body = &frame[header.head..];
+        if let Some(data) = body.strip_prefix(MISSPELT_ERROR) {
+            return Err(refused(data));
+        }
         let (name, at) = command::split_name(body).ok_or(HandshakeError::Malformed("nameless"))?;
         let data = &body[at..];
         if name == b"ERROR" {

@@ -135,6 +135,14 @@ fn an_error_from_the_peer_is_final() {
     assert_eq!(error, HandshakeError::Malformed("ERROR"));
 }
 
+/// libzmq 4.3.5 and older, as a PLAIN server; read as nothing it would be tried again for ever.
+#[test]
+fn an_error_as_libzmq_spells_it_is_final_too() {
+    let said = [greeting(3, 1, "PLAIN"), command(b"^RROR\x03400")].concat();
+    let (error, _) = tell(dealer(plain_client()), &said);
+    assert_eq!(error, HandshakeError::Refused("400".into()));
+}
+
 #[test]
 fn words_that_have_no_place_are_refused() {
     let null =
