@@ -15,6 +15,7 @@ mod duty;
 mod hearing;
 mod life;
 mod near;
+mod patience;
 mod poller;
 mod receiving;
 mod rules;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use chaski_zmtp::Kind;
 use chaski_zmtp::pattern::{self, Setting};
 
+use super::patience::Patience;
 use super::poller::{Doorbell, Poller};
 use super::receiving::Receiving;
 use super::rules::{Chores, Rules};
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(super) poller: Poller,
     pub(super) doorbell: Doorbell,
     pub(super) turn: Turn,
+    pub(super) patience: Patience,
     pub(super) rules: Mutex<Rules>,
     pub(super) receiving: Mutex<Receiving>,
     /// Outboxes with something gathered, to be flushed before the socket sleeps or reads.
@@ -79,6 +81,7 @@ impl Shared {
             poller: Poller::new()?,
             doorbell: Doorbell::default(),
             turn: Turn::default(),
+            patience: Patience::default(),
             rules: Mutex::new(Rules::new(pattern)),
             receiving: Mutex::default(),
             armed: Mutex::default(),

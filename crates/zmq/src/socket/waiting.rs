@@ -58,6 +58,15 @@ impl Shared {
         mut attempt: impl FnMut() -> Attempt<T>,
     ) -> Result<Option<T>, Forked> {
         self.check_origin()?;
+        if want == Want::Recv {
+            self.flush_armed();
+            if let Some((wanted, more)) = self.look_for_a_moment(&mut attempt) {
+                if more {
+                    self.answer(self.turn.pass_on(want));
+                }
+                return Ok(Some(wanted));
+            }
+        }
         let mut seat = self.turn.sit(want, Who::Thread(thread::current()));
         loop {
             if let Some((wanted, more)) = attempt() {

@@ -143,6 +143,7 @@ impl Names {
         // Declared before the lock, so dropped after it.
         let bound;
         let mut names = self.lock();
+        socket.has_near_peers();
         socket.lay(peer, Box::new(sender), Box::new(receiver));
         let entry = names.entry(name.to_owned()).or_default();
         let there = |bound: &Bound| Some((bound.socket.upgrade()?, Arc::clone(&bound.route)));
@@ -255,6 +256,7 @@ fn meet(caller: Caller, socket: &Arc<Shared>, route: &Arc<Route>) {
     receiver.set_limit(Party::limit(&party, &ours));
     sender.set_waker(waker(socket, News::Room));
     receiver.set_waker(waker(socket, News::Arrival(peer)));
+    socket.has_near_peers();
     socket.lay(peer, Box::new(sender), Box::new(receiver));
     let greeted = socket.up_near(peer, party.info).and_then(|()| match &there {
         // It has closed, and leaves behind what it sent.
