@@ -210,7 +210,9 @@ impl Page {
     fn open(&mut self) -> &mut Vec<u8> {
         let bytes = match std::mem::replace(self, Page::Open(Vec::new())) {
             Page::Open(bytes) => bytes,
-            Page::Frozen { bytes, capacity } if bytes.is_unique() && capacity <= PAGE_BYTES => {
+            Page::Frozen { mut bytes, capacity } if bytes.is_unique() && capacity <= PAGE_BYTES => {
+                // Emptied first, so that nothing is moved to the front.
+                bytes.truncate(0);
                 Vec::from(bytes)
             }
             Page::Frozen { .. } => Vec::new(),
