@@ -6,6 +6,7 @@
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::driver::{Authenticator, Driver, Forked};
 
@@ -37,6 +38,26 @@ impl Context {
     /// `inproc://zeromq.zap.01`.
     pub fn authenticator(&self, authenticator: impl Authenticator + 'static) {
         self.driver.authenticate_by(Some(Arc::new(authenticator)));
+    }
+
+    /// Waits until all sockets of this context that were closed or dropped have sent what waited,
+    /// or no longer linger; at most for `timeout`. Whether that is so.
+    ///
+    /// A dropped socket lingers in the background, and a process that ends takes that with it: at
+    /// the end of `main` this is what keeps its last messages.
+    ///
+    /// ```
+    /// use chaski_zmq::{Context, Push};
+    /// use std::time::Duration;
+    ///
+    /// let push = Push::new();
+    /// push.bind("tcp://127.0.0.1:*")?;
+    /// drop(push);
+    /// assert!(Context::default().wait_closed(Duration::from_secs(5)));
+    /// # Ok::<(), chaski_zmq::BindError>(())
+    /// ```
+    pub fn wait_closed(&self, timeout: impl Into<Option<Duration>>) -> bool {
+        self.check().is_err() || self.driver.wait_closed(timeout.into())
     }
 
     /// Whether both are the same context.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 /// Whether a socket is closed, for those who wait for that.
 #[derive(Default)]
@@ -43,6 +44,40 @@ impl Done {
         }
         state.waker = Some(waker.clone());
         Poll::Pending
+    }
+}
+
+/// How many sockets of a context are being closed, for who wants to see none of them lost.
+#[derive(Default)]
+pub(super) struct Count {
+    sockets: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Count {
+    /// One more is being closed.
+    pub(super) fn begin(&self) {
+        *self.sockets.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    /// One of them is closed.
+    pub(super) fn end(&self) {
+        *self.sockets.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until all are, but not for longer than this. Whether they are.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> bool {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let some = |sockets: &mut usize| *sockets > 0;
+        let left = match timeout {
+            None => self.changed.wait_while(sockets, some).unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                let waited = self.changed.wait_timeout_while(sockets, timeout, some);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        *left == 0
     }
 }
 

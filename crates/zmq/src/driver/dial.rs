@@ -14,7 +14,7 @@ use std::time::Duration;
 use chaski_zmtp::pattern::Peer;
 
 use super::engine::{At, Due, Engine, Tie};
-use super::limits::LOOKUP_PAUSE;
+use super::limits::{LOOKUP_PAUSE, RECONNECT_MIN};
 use super::meet::{From, Meeting};
 use super::{PeerKey, SocketId, local, resolve};
 use crate::endpoint::{Address, Endpoint, Host, HostPort, Ipc, parse_host_port};
@@ -219,7 +219,7 @@ impl Engine {
         let Some(ivl) = dial.options.reconnect_ivl.filter(|_| !stops) else {
             return self.give_up(key, &error.to_string());
         };
-        let after = dial.wait.saturating_add(jitter(ivl, chance));
+        let after = dial.wait.saturating_add(jitter(ivl, chance)).max(RECONNECT_MIN);
         dial.wait = dial.wait.saturating_mul(2).min(dial.options.reconnect_ivl_max).max(ivl);
         let attempt = dial.attempt;
         let retried = || What::ConnectRetried { after, why: error.to_string() };

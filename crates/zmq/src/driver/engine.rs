@@ -53,6 +53,8 @@ pub(super) struct Engine {
     pub(super) eager: Vec<usize>,
     /// What handshakes read into.
     pub(super) page: Vec<u8>,
+    /// No handle of the driver is left.
+    quits: bool,
     /// Numbers attempts to connect, and stirs the waits between them.
     pub(super) serial: u64,
 }
@@ -151,6 +153,7 @@ impl Engine {
             timers: Timers::new(),
             eager: Vec::new(),
             page: Vec::new(),
+            quits: false,
             serial: super::seed(),
         }
     }
@@ -174,10 +177,11 @@ impl Engine {
                 self.event(event);
             }
             for command in self.common.take() {
-                if let Command::Quit = command {
-                    return;
-                }
                 self.command(command);
+            }
+            // Connections that part are given the time for it: there are none but those now.
+            if self.quits && self.sources.is_empty() {
+                return;
             }
             for token in std::mem::take(&mut self.eager) {
                 self.accept(token);
@@ -228,8 +232,7 @@ impl Engine {
             Command::Watch { socket } => self.watch(&socket),
             Command::Resolved { peer, attempt, found } => self.resolved(peer, attempt, found),
             Command::Answered { token, reply } => self.answered(token, reply),
-            // Taken before.
-            Command::Quit => {}
+            Command::Quit => self.quits = true,
         }
     }
 

@@ -98,6 +98,8 @@ pub(super) struct Common {
     /// Who does, if a socket is bound to the name for that.
     handler: Handler,
     pub(super) near: Near,
+    /// How many sockets are being closed now, and when one of them is.
+    pub(super) closing: Arc<super::close::Count>,
     /// How many threads look a name up now.
     pub(super) lookups: AtomicUsize,
 }
@@ -117,6 +119,7 @@ impl Common {
             authenticator: RwLock::new(None),
             handler: Handler::new(Arc::clone(&near.names)),
             near,
+            closing: Arc::default(),
             lookups: AtomicUsize::new(0),
         }
     }

@@ -52,3 +52,7 @@ pub(super) const TICK_MAX: Duration = Duration::from_millis(1);
 /// How long the flusher goes on ticking after there was something, so that the next burst need not
 /// wake it.
 pub(super) const TICK_ON: Duration = Duration::from_millis(10);
+
+/// How long to wait at least before connecting again, whatever `reconnect_ivl` says: who is refused
+/// at once must not keep the driver from everything else.
+pub(super) const RECONNECT_MIN: Duration = Duration::from_millis(1);

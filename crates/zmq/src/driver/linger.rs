@@ -135,6 +135,7 @@ impl Engine {
         station.socket.announcer.close();
         if let Some(done) = station.closing {
             done.set();
+            self.common.closing.end();
         }
     }
 

@@ -125,10 +125,9 @@ enum Trouble {
     Nobody,
     /// That one has gone; try the next.
     Gone,
-    /// There are no descriptors, or there is no memory: a rest.
+    /// There are no descriptors, or there is no memory, or something is wrong that will be so at
+    /// the next call: a rest.
     Exhausted,
-    /// Something else.
-    Other,
 }
 
 fn trouble(error: &io::Error) -> Trouble {
@@ -142,8 +141,8 @@ fn trouble(error: &io::Error) -> Trouble {
             | Errno::NETUNREACH
             | Errno::HOSTUNREACH,
         ) => Trouble::Gone,
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Trouble::Exhausted,
-        _ => Trouble::Other,
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM.
+        _ => Trouble::Exhausted,
     }
 }
 
@@ -197,7 +196,6 @@ impl Engine {
                     Trouble::Nobody => return,
                     Trouble::Gone => {}
                     Trouble::Exhausted => return self.pause(token, &error),
-                    Trouble::Other => self.announce_accept_failed(token, &error),
                 },
             }
         }
@@ -229,22 +227,14 @@ impl Engine {
 
     /// Lets a listener rest that cannot accept.
     fn pause(&mut self, token: usize, error: &io::Error) {
-        self.announce_accept_failed(token, error);
         if let Some(Source::Listener(listener)) = self.sources.get(&token)
             && let Some(socket) = &listener.socket
         {
+            let failed = || What::AcceptFailed(error.to_string());
+            socket.announcer.tell(&listener.bound, None, failed);
             socket.announcer.tell(&listener.bound, None, || What::AcceptPaused(ACCEPT_PAUSE));
         }
         self.after(ACCEPT_PAUSE, Due::Resume(token));
-    }
-
-    fn announce_accept_failed(&self, token: usize, error: &io::Error) {
-        if let Some(Source::Listener(listener)) = self.sources.get(&token)
-            && let Some(socket) = &listener.socket
-        {
-            let what = || What::AcceptFailed(error.to_string());
-            socket.announcer.tell(&listener.bound, None, what);
-        }
     }
 
     /// Gives the cookies of a CURVE listener a new key; those made with the last one still count.

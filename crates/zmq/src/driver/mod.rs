@@ -288,6 +288,7 @@ impl Driver {
         }
         if self.common().is_open() {
             let theirs = Arc::clone(&done);
+            self.common().closing.begin();
             self.common().push(Command::Close { socket, linger, shares, done: theirs });
         } else {
             // What was never bound or connected has nothing to send.
@@ -295,6 +296,12 @@ impl Driver {
             done.set();
         }
         Closing(done)
+    }
+
+    /// Waits until all sockets that were closed or dropped have sent what waited, or no longer
+    /// linger. Whether that is so.
+    pub(crate) fn wait_closed(&self, timeout: Option<Duration>) -> bool {
+        self.common().closing.wait(timeout)
     }
 
     /// Calls the socket's `readable` when its poll has something to say, and again as long as that

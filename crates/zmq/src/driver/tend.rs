@@ -143,24 +143,25 @@ impl Engine {
     /// Something happened to a connection in traffic.
     pub(super) fn tend(&mut self, token: usize, event: &Event) {
         let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
+        let before = tended.interest();
         let over = event.is_read_closed() || event.is_write_closed() || event.is_error();
-        let mut serve = over;
+        let mut serve = over || event.is_readable() && !tended.socket.kind.receives();
         if event.is_writable() && tended.stuck {
             tended.stuck = false;
             serve = true;
         }
-        if event.is_readable() && tended.looking {
-            if over || !tended.socket.kind.receives() {
-                serve = true;
-            } else {
-                tended.looking = false;
-                let busy = self.now < tended.looked + tended.pace;
-                tended.pace = if busy { (tended.pace * 2).min(LOOK_MAX) } else { LOOK_MIN };
-                let wait = tended.pace;
-                self.timers.set(self.now + wait, Due::Look(token));
-            }
+        if (event.is_readable() || over) && tended.looking && tended.socket.kind.receives() {
+            tended.looking = false;
+            let busy = self.now < tended.looked + tended.pace;
+            tended.pace = if busy { (tended.pace * 2).min(LOOK_MAX) } else { LOOK_MIN };
+            let wait = tended.pace;
+            self.timers.set(self.now + wait, Due::Look(token));
         }
-        self.watch_on(token);
+        // Watching anew tells at once of what is still so. A connection that is over, but has input
+        // that the socket has no room for, would keep the driver busy with nothing else.
+        if tended.interest() != before {
+            self.watch_on(token);
+        }
         if serve {
             self.serve(token);
         }

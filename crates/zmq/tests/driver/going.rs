@@ -109,3 +109,37 @@ fn contexts_come_and_go() {
     }
     panic!("threads of contexts that are gone are still there");
 }
+
+#[test]
+fn a_context_waits_for_sockets_that_were_dropped() {
+    let context = chaski_zmq::Context::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = Push::builder().context(&context).build().unwrap();
+    push.connect(format!("tcp://{}", listener.local_addr().unwrap()).as_str()).unwrap();
+    push.send("last").unwrap();
+    drop(push);
+    assert!(!context.wait_closed(Duration::from_millis(1)));
+    let mut raw = Raw::accept(&listener);
+    raw.meet("PULL");
+    assert!(context.wait_closed(None));
+    assert_eq!(raw.frame(), (0, b"last".to_vec()));
+}
+
+#[test]
+fn a_peer_that_hung_up_with_more_than_there_is_room_for_is_read_to_its_end() {
+    let pull = Pull::builder().rcvhwm(1).build().unwrap();
+    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let mut raw = Raw::connect(&at);
+    raw.meet("PUSH");
+    let mut many = Vec::new();
+    for _ in 0..5000 {
+        many.extend_from_slice(b"\x00\x40");
+        many.extend_from_slice(&[b'x'; 64]);
+    }
+    raw.stream.write_all(&many).unwrap();
+    drop(raw);
+    std::thread::sleep(Duration::from_millis(100));
+    for _ in 0..5000 {
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0].len(), 64);
+    }
+}
