@@ -1,6 +1,6 @@
 //! `chaski-zmq`: the product's own sockets with their defaults. By their blocking calls, as they
-//! are ([`Chaski`]) or spinning for a while before they sleep ([`Spinning`]); by the call that takes
-//! all that is there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]).
+//! are ([`Chaski`]) or spinning for a while before they sleep ([`Spinning`]); by the call that
+//! takes all that is there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]).
 
 use std::marker::PhantomData;
 use std::time::Duration;
