@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use chaski_zmq::{Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, Xpub};
+use chaski_zmtp::Metadata;
 
 /// More than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -301,6 +302,54 @@ async fn tasks_talk_too() {
         assert_eq!(req.recv_async().await.unwrap(), Message::from(&n.to_le_bytes()));
     }
     drop(serving.await.unwrap());
+}
+
+/// A peer that is no socket of this crate says something else than one would.
+#[test]
+fn who_does_not_keep_the_protocol_is_cut_off_and_others_are_served() {
+    let at = endpoint();
+    let pull = Pull::builder().maxmsgsize(1000).build().unwrap();
+    pull.bind(&*at).unwrap();
+    let push = Push::new();
+    push.connect(&*at).unwrap();
+    let mut metadata = Metadata::new();
+    metadata.push("Socket-Type", "PUSH").unwrap();
+    let mut hello = vec![1];
+    metadata.encode(&mut hello);
+    let long = &[7; 900][..];
+    let strangers: [&[(u8, &[u8])]; 12] = [
+        &[(0, b"a message before the first record")],
+        &[(3, b"")],
+        &[(3, b"\x01")],
+        &[(3, b"\x02other version")],
+        &[(3, b"\x01\x0bSocket-Type\x00\x00\x00\x03PUB")],
+        &[(3, b"\x01\x0bSocket-Type\xff\xff\xff\xffPUSH")],
+        &[(3, &hello), (9, b"no such record")],
+        &[(3, &hello), (1, b"")],
+        &[(3, &hello), (1, &[255; 40])],
+        &[(3, &hello), (2, b"")],
+        &[(3, &hello), (0, &[1; 1001])],
+        &[(3, &hello), (4, long), (4, long), (0, long)],
+    ];
+    for (n, records) in strangers.iter().enumerate() {
+        let pipe = chaski_shm::pipe::connect(&at["shm://".len()..]).unwrap();
+        let (mut sender, mut receiver) = pipe.split();
+        for (tag, payload) in *records {
+            // It may have been cut off already.
+            let _ = sender.try_stage(*tag, &[payload]);
+        }
+        sender.publish();
+        push.send("an honest message").unwrap();
+        assert_eq!(pull.recv_timeout(LONG).unwrap(), Message::from("an honest message"));
+        let (mut into, bell) = (Vec::new(), receiver.bell());
+        while !bell.is_closed() {
+            // What is found when somebody looks is found by the next receive.
+            let _ = pull.try_recv();
+            thread::yield_now();
+        }
+        while receiver.try_recv(&mut into).is_ok() {}
+        assert!(bell.is_closed(), "stranger {n}");
+    }
 }
 
 /// The other side is a process that is killed, and the next: its messages come, its end is noticed,
