@@ -1,4 +1,69 @@
 //! ZeroMQ sockets that talk to every libzmq program.
+//!
+//! A socket is not a connection: it has any number of peers, connects again when one is lost, and
+//! a pattern says which of them gets a message. There is one type per pattern, and [`Socket`] where
+//! the kind is chosen at run time.
+//!
+//! ```
+//! use chaski_zmq::{Pull, Push};
+//!
+//! let pull = Pull::new();
+//! let endpoint = pull.bind("tcp://127.0.0.1:*")?;
+//!
+//! let push = Push::builder().sndhwm(10_000).build()?;
+//! push.connect(&endpoint)?;
+//! push.send("some work")?;
+//!
+//! let message = pull.recv()?;
+//! assert_eq!(&message[0], "some work");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | pattern | sockets | source |
+//! |---|---|---|
+//! | a request and its reply | [`Req`], [`Rep`], [`Dealer`], [`Router`] | RFC 28 |
+//! | news for whoever subscribed | [`Pub`], [`Sub`], [`Xpub`], [`Xsub`] | RFC 29 |
+//! | work for whoever is free | [`Push`], [`Pull`] | RFC 30 |
+//! | two alone | [`Pair`] | RFC 31 |
+//! | the same without multipart | [`Client`], [`Server`], [`Radio`], [`Dish`], [`Scatter`], [`Gather`], [`Peer`], [`Channel`] | RFC 41, 48, 49, 51, 52 |
+//! | bytes of other protocols | [`Stream`] | |
+//!
+//! # Send and receive
+//!
+//! Each is to be had in the forms of `chaski-ring`: `send` and `recv` wait, `try_send` and
+//! `try_recv` do not, `send_timeout` and `recv_timeout` wait for so long, `send_async` and
+//! `recv_async` wait as a task; `send_all` and `recv_many` move several at once. All take `&self`:
+//! share a socket in an [`Arc`](std::sync::Arc) among any number of threads and tasks, and mix the
+//! forms as you like. A receive future that is dropped has taken nothing, a send future that is
+//! dropped before it is ready has queued nothing.
+//!
+//! Futures run on any executor. Inside tokio, the feature `tokio` lets its own driver wake them,
+//! which saves a step through this crate's thread.
+//!
+//! # Who does the work
+//!
+//! There is no thread between a message and the wire. `recv` reads on the caller's thread and hands
+//! out the messages of what it read; `send` writes on the caller's thread if nothing is before the
+//! message and no burst is on, and else only appends, so that one system call carries many:
+//! *adaptive flush*. Nobody has to call `flush`; it only makes sooner what comes anyway, when the
+//! socket next waits or reads, or within about a millisecond. One background thread per [`Context`]
+//! does what nobody waits for: it accepts, dials, shakes hands, connects again, keeps hearts beating
+//! and lingers.
+//!
+//! # Limits
+//!
+//! A peer's queue takes as many messages as the option `sndhwm` says, counted until the kernel has
+//! them; then `send` waits, or a publisher drops that peer's copy and counts it ([`PeerStats`]).
+//! Received bytes are read a page at a time and only when what was read before is taken: what is
+//! not taken stays in the kernel, and holds the peer up.
+//!
+//! # When things go wrong
+//!
+//! Nothing aborts and nothing is ignored: misuse, a full queue, a closed socket, a fork are values
+//! of [`SendError`] and [`RecvError`]; a peer that breaks the protocol is disconnected, which a
+//! [`Monitor`] tells; an option that does not exist cannot be set. Dropping a socket sends what
+//! waits in the background; [`Socket::close`] waits for that, as long as it is told to. A program
+//! that is about to exit closes its sockets, or loses what they had not sent.
 
 #![forbid(unsafe_code)]
 

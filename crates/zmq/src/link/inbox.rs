@@ -29,6 +29,7 @@ pub(crate) struct Inbox {
     pub(crate) bytes: u64,
 }
 
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
 enum Source {
     Nothing,
     Wire(Wire),
@@ -47,6 +48,7 @@ struct Wire {
 }
 
 /// How bytes become messages.
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
 pub(crate) enum Codec {
     /// ZMTP.
     Zmtp(Decoder),
@@ -157,33 +159,50 @@ impl Inbox {
         }
     }
 
-    /// Takes the next message, if it lies in the page and nothing is before it.
+    /// Takes the next message, if it lies in the page, or in memory, and nothing is before it. For
+    /// patterns that take every message as it comes and know no commands.
     #[inline]
     pub(crate) fn next_at_hand(&mut self) -> Option<Message> {
-        let Source::Wire(Wire { codec: Codec::Zmtp(decoder), command, .. }) = &mut self.source
-        else {
-            return None;
-        };
-        if !self.ahead.is_empty() || command.is_some() {
+        if !self.ahead.is_empty() {
             return None;
         }
-        match decoder.next() {
-            Ok(Some(Incoming::Message(message))) => {
-                self.messages += 1;
-                Some(message)
+        match &mut self.source {
+            Source::Wire(Wire { codec: Codec::Zmtp(decoder), command, .. })
+                if command.is_none() =>
+            {
+                match decoder.next() {
+                    Ok(Some(Incoming::Message(message))) => {
+                        self.messages += 1;
+                        Some(message)
+                    }
+                    Ok(Some(Incoming::Command(found))) => {
+                        *command = Some(found);
+                        None
+                    }
+                    // What is wrong is told again by `next`.
+                    Ok(None) | Err(_) => None,
+                }
             }
-            Ok(Some(Incoming::Command(found))) => {
-                *command = Some(found);
-                None
-            }
-            // What is wrong is told again by `next`.
-            Ok(None) | Err(_) => None,
+            Source::Near(receiver) => match receiver.pop() {
+                Ok(Some(Arrival::Message(message))) => {
+                    self.messages += 1;
+                    Some(message)
+                }
+                // The end is told again by `next`.
+                Ok(Some(Arrival::Command(_)) | None) | Err(Gone) => None,
+            },
+            _ => None,
         }
     }
 
-    /// Whether the kernel may have bytes for us.
+    /// Whether there may be more than what has been read: the kernel's, or a near peer's, of which
+    /// no other word will come.
     pub(crate) fn is_readable(&self) -> bool {
-        matches!(&self.source, Source::Wire(wire) if wire.readable)
+        match &self.source {
+            Source::Wire(wire) => wire.readable,
+            Source::Near(_) => true,
+            Source::Nothing => false,
+        }
     }
 
     /// Reads and takes nothing more: the peer broke the rules.
@@ -231,6 +250,10 @@ impl Inbox {
             self.reads += 1;
             self.bytes += count as u64;
             self.link.outbox.heard();
+        }
+        if count == 0 && self.reads == 0 {
+            // A new peer that has said nothing yet, and perhaps never will: no page for it.
+            self.rest();
         }
         if !raw.is_empty() {
             self.messages += 1;

@@ -142,6 +142,7 @@ pub(crate) trait NearSender: Send {
     fn has_room(&self) -> bool;
 
     /// Queues a message, or gives it back if there is no room or nobody at the other end.
+    #[expect(clippy::result_large_err, reason = "a message is given back as it came")]
     fn push(&mut self, message: Message) -> Result<(), Message>;
 
     /// Queues a command, whatever the room.

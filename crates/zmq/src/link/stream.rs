@@ -1,7 +1,7 @@
 //! The bytes of a connection: a TCP or a Unix stream that never blocks.
 
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -64,15 +64,6 @@ impl Stream {
                 Err(error) => Err(error.into()),
             };
         }
-    }
-
-    /// Ends both directions; whoever waits for an event of this stream gets one.
-    pub(crate) fn shutdown(&self) {
-        // That the peer was quicker is the only way this fails.
-        let _ = match self {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
-        };
     }
 
     /// The other side's address, if it has one that says something.

@@ -9,7 +9,6 @@ use chaski_zmtp::pattern::{Errand, Outgoing, Peer, Said};
 
 use super::rules::{Chores, Rules};
 use super::shared::Shared;
-use super::turn::Want;
 use super::waiting::Attempt;
 use crate::driver::Closing;
 use crate::error::{RecvError, SendError, SendFailure};
@@ -86,11 +85,5 @@ impl Shared {
             // Another receiver would be refused as well.
             Err(error) => Some((Err(error), false)),
         }
-    }
-
-    /// Somebody may be waiting who can go on.
-    pub(crate) fn nudge(&self) {
-        self.notify(Want::Recv);
-        self.notify(Want::Send);
     }
 }

@@ -381,6 +381,7 @@ impl Shared {
         if let Some(inbox) = receiving.get(peer) {
             kept.append(&mut inbox.ahead);
             inbox.ahead = kept;
+            inbox.rest();
         }
         if has_some {
             receiving.list(peer, false);

@@ -19,6 +19,7 @@ pub(super) struct Refused<'a> {
 impl Shared {
     /// Queues a message for whoever the pattern chooses, and writes it if that is best done now.
     #[inline]
+    #[expect(clippy::result_large_err, reason = "a message is given back as it came")]
     pub(super) fn post<'a>(self: &Arc<Self>, mut message: Outgoing<'a>) -> Result<(), Refused<'a>> {
         if self.kind.reads_in_background() && self.doorbell.has_rung() {
             self.hear();

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use chaski_zmtp::pattern::{Peer, Room};
-
 use super::Socket;
 use super::shared::Shared;
 use crate::link::Link;
@@ -53,16 +51,5 @@ impl Shared {
         (stats.received, stats.received_bytes) = (received, received_bytes);
         stats.connections = link.connections.load(Ordering::Relaxed);
         stats
-    }
-
-    /// How many messages wait to be sent, to all peers.
-    pub(crate) fn unsent(&self) -> usize {
-        let rules = self.rules();
-        rules.seats.0.iter().map(|(_, seat)| seat.link.outbox.queued()).sum()
-    }
-
-    /// Whether a message could be queued for this peer.
-    pub(crate) fn has_room(&self, peer: Peer) -> bool {
-        self.rules().seats.has_room(peer)
     }
 }

@@ -147,7 +147,10 @@ fn many_threads_append_while_one_writes() {
             scope.spawn(move || {
                 for number in 0..EACH {
                     let number = thread * EACH + number;
-                    let _ = send(outbox, &body(number, if number % 97 == 0 { 5000 } else { 20 }));
+                    let _ = send(
+                        outbox,
+                        &body(number, if number.is_multiple_of(97) { 5000 } else { 20 }),
+                    );
                 }
             });
         }
