@@ -13,7 +13,7 @@
 //!        taken            to be taken  room
 //! ```
 //!
-//! - A frame of at most 38 bytes is copied into the [`Frame`](crate::Frame) itself.
+//! - A frame of at most 38 bytes is copied into the [`Frame`] itself.
 //! - A longer one is a slice of the page, which is then *frozen*: nothing is added to it.
 //! - In a page of which less than an eighth is filled it is copied, so that a message that is kept
 //!   does not keep eight times as much alive.
