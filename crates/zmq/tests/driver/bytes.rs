@@ -4,6 +4,8 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::peer::{PATIENCE, Raw, await_event, monitored};
 use chaski_zmq::{HandshakeFailure, Kind, Lost, Pull, Push, What};
 
@@ -132,8 +134,11 @@ fn of_too_many_handshakes_the_oldest_is_dropped() {
 
 #[test]
 fn a_thousand_that_never_speak_leave_others_served() {
+    // Both ends of each are in this process.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let (pull, _monitor, at) = monitored(Kind::Pull);
-    let silent: Vec<Raw> = (0..400).map(|_| Raw::connect(&at)).collect();
+    let silent: Vec<Raw> = (0..1000).map(|_| Raw::connect(&at)).collect();
     let push = Push::new();
     push.connect(&at).unwrap();
     push.send("served").unwrap();

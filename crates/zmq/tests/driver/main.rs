@@ -10,4 +10,5 @@ mod peer;
 mod proxy;
 mod secure;
 mod settings;
+mod tasks;
 mod transports;
