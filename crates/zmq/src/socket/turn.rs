@@ -143,6 +143,12 @@ impl Turn {
         true
     }
 
+    /// Before the leader sleeps, when it has the poll to itself: whether it was called in the
+    /// meantime. Another who had the poll for a moment may have taken the event that says so.
+    pub(crate) fn take_call(&self) -> bool {
+        self.lock().lead.as_mut().is_some_and(|lead| std::mem::take(&mut lead.called))
+    }
+
     /// The leader has looked up from the poll: to make it do so again takes another call.
     pub(crate) fn look_up(&self) {
         if let Some(lead) = &mut self.lock().lead {

@@ -98,6 +98,9 @@ impl Shared {
     /// Sleeps in the poll, once.
     fn lead(self: &Arc<Self>, want: Want, timeout: Option<Duration>) {
         let mut sleep = self.poller.sleep();
+        if self.turn.take_call() {
+            return;
+        }
         let spin = self.options().spin;
         if !spin.is_zero() && self.spin(&mut sleep, want, spin) {
             return;
