@@ -91,6 +91,9 @@ pub enum OptionError {
     },
 }
 
+/// The default of the option `spin`.
+const SPIN: Duration = Duration::from_micros(50);
+
 /// A CURVE key: 32 bytes, in a text 40 characters of Z85 (RFC 32).
 pub type Key = [u8; 32];
 
@@ -227,8 +230,9 @@ options! {
     immediate / Immediate: bool, bool = false, Next;
     /// Keeps only the newest message in each direction and for each peer. Default off.
     conflate / Conflate: bool, bool = false, Build for Pull Push Sub Pub Dealer;
-    /// How long to spin before sleeping in a call that waits. Default 0: not at all.
-    spin / Spin: Duration, Duration = Duration::ZERO, Now;
+    /// How long a thread that waits for messages looks for them before it sleeps, at most. It does
+    /// so as long as that pays; 0 is not at all. Default 50 us: being woken takes about as long.
+    spin / Spin: Duration, Duration = SPIN, Now;
     /// How much is read at a time. Default: learned from the traffic.
     page_size / PageSize: PageSize, PageSize = PageSize::Default, Next;
     /// The longest message that is received, in bytes; who sends a longer one is disconnected.

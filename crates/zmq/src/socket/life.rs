@@ -84,6 +84,10 @@ impl Shared {
         self.flush_link(&link);
         self.room();
         self.rouse(peer);
+        if self.kind.reads_in_background() {
+            // What came behind the handshake raises no event, and the user may never receive.
+            self.read_in_background(peer);
+        }
         Ok(())
     }
 

@@ -1,10 +1,11 @@
-//! A moment's patience before a receiver of near peers sleeps.
+//! A moment's patience before a receiver sleeps.
 //!
-//! To sleep and be woken takes two system calls and 7 to 30 us; what two threads that talk to each
-//! other through memory have to say takes less than one. So a receiver looks for a moment whether
-//! the answer comes, as long as that pays: a moment that brought nothing makes the next less
-//! likely, down to one in [`SLEEPS_PER_TRY`]. Who waits for wires only never does this; for those
-//! there is the option `spin`.
+//! To sleep and be woken takes 7 to 50 us, and as long again for the peer if it slept meanwhile;
+//! what two threads that talk to each other through memory have to say takes less than one, and
+//! what two processes say over loopback less than 20. So a receiver looks for a moment whether the
+//! answer comes, as long as that pays: a moment that brought nothing makes the next less likely,
+//! down to one in [`SLEEPS_PER_TRY`]. For near peers it looks at memory, for [`MOMENT`]; for wires
+//! into the poll, for as long as the option `spin` says.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -23,31 +24,38 @@ const LUCK_PER_HIT: u32 = 2;
 /// How often it is tried again when it is of no use.
 const SLEEPS_PER_TRY: u32 = 64;
 
-/// Whether waiting a moment has paid of late. Its numbers are hints, and read and written as such.
-#[derive(Debug)]
+/// Whom a receiver has patience with.
+#[derive(Debug, Default)]
 pub(super) struct Patience {
     /// Some peer is reached by `inproc`.
     near: AtomicBool,
+    with_near: Luck,
+    with_wires: Luck,
+}
+
+/// Whether waiting a moment has paid of late. Its numbers are hints, and read and written as such.
+#[derive(Debug)]
+struct Luck {
     luck: AtomicU32,
     sleeps: AtomicU32,
 }
 
-impl Default for Patience {
+impl Default for Luck {
     fn default() -> Self {
-        Patience {
-            near: AtomicBool::new(false),
-            luck: AtomicU32::new(LUCK_MAX),
-            sleeps: AtomicU32::new(0),
-        }
+        Luck { luck: AtomicU32::new(LUCK_MAX), sleeps: AtomicU32::new(0) }
     }
 }
 
 impl Patience {
     fn is_due(&self) -> bool {
-        self.near.load(Ordering::Relaxed)
-            && has_cores()
-            && (self.luck.load(Ordering::Relaxed) > 0
-                || self.sleeps.fetch_add(1, Ordering::Relaxed) % SLEEPS_PER_TRY == 0)
+        self.near.load(Ordering::Relaxed) && has_cores() && self.with_near.is_due()
+    }
+}
+
+impl Luck {
+    fn is_due(&self) -> bool {
+        self.luck.load(Ordering::Relaxed) > 0
+            || self.sleeps.fetch_add(1, Ordering::Relaxed) % SLEEPS_PER_TRY == 0
     }
 
     fn paid(&self, it_did: bool) {
@@ -57,10 +65,19 @@ impl Patience {
     }
 }
 
-/// Whether another thread can run while this one looks.
+/// Whether another thread of this process can run while this one looks.
 fn has_cores() -> bool {
     static SEVERAL: OnceLock<bool> = OnceLock::new();
     *SEVERAL.get_or_init(|| thread::available_parallelism().is_ok_and(|cores| cores.get() > 1))
+}
+
+/// Whether another process can run meanwhile, though this one may be bound to a core.
+fn has_other_cores() -> bool {
+    static SEVERAL: OnceLock<bool> = OnceLock::new();
+    *SEVERAL.get_or_init(|| {
+        let online = std::fs::read_to_string("/sys/devices/system/cpu/online");
+        online.map_or_else(|_| has_cores(), |cores| cores.trim() != "0")
+    })
 }
 
 impl Shared {
@@ -84,12 +101,32 @@ impl Shared {
             if self.doorbell.has_rung()
                 && let Some(found) = attempt()
             {
-                self.patience.paid(true);
+                self.patience.with_near.paid(true);
                 return Some(found);
             }
         }
-        self.patience.paid(false);
+        self.patience.with_near.paid(false);
         None
+    }
+
+    /// Looks into the poll for up to `spin`, if that is likely to pay; whether there were events.
+    pub(super) fn look_into_poll(&self, spin: Duration, mut look: impl FnMut() -> bool) -> bool {
+        let luck = &self.patience.with_wires;
+        if spin.is_zero() || !has_other_cores() || !luck.is_due() {
+            return false;
+        }
+        let start = Instant::now();
+        let found = loop {
+            if look() {
+                break true;
+            }
+            if start.elapsed() >= spin {
+                break false;
+            }
+            std::hint::spin_loop();
+        };
+        luck.paid(found);
+        found
     }
 }
 
@@ -105,7 +142,7 @@ mod tests {
         let tries = (0..10_000).filter(|_| {
             let due = patience.is_due();
             if due {
-                patience.paid(false);
+                patience.with_near.paid(false);
             }
             due
         });
@@ -120,7 +157,7 @@ mod tests {
         let tries = (0..999).filter(|n| {
             let due = patience.is_due();
             if due {
-                patience.paid(n % 3 == 0);
+                patience.with_near.paid(n % 3 == 0);
             }
             due
         });

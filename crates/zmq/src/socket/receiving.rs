@@ -156,11 +156,9 @@ impl Shared {
 
     #[inline]
     fn take_from(self: &Arc<Self>, receiving: &mut Receiving) -> Result<Option<Taken>, RecvError> {
-        if self.conflate {
-            return self.take_newest(receiving);
-        }
         // The common case: a pattern that passes everything on, one peer, a page with messages.
         if self.unchanged
+            && !self.conflate
             && receiving.taken.is_empty()
             && receiving.queue.len() == 1
             && let Some(inbox) = receiving.inboxes[receiving.queue[0].0 as usize].as_deref_mut()
@@ -171,22 +169,6 @@ impl Shared {
             return Ok(Some(Taken { message, more: backlog || inbox.is_readable() }));
         }
         self.take_any(receiving)
-    }
-
-    /// Takes all that is there, and keeps the last (`ZMQ_CONFLATE`).
-    fn take_newest(
-        self: &Arc<Self>,
-        receiving: &mut Receiving,
-    ) -> Result<Option<Taken>, RecvError> {
-        let mut newest = self.take_any(receiving)?;
-        // Who sends faster than we read does not keep us from what there is.
-        for _ in 0..SERVICE_MAX {
-            match self.take_any(receiving) {
-                Ok(Some(newer)) => newest = Some(newer),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        Ok(newest)
     }
 
     fn take_any(self: &Arc<Self>, receiving: &mut Receiving) -> Result<Option<Taken>, RecvError> {
@@ -202,7 +184,13 @@ impl Shared {
             && passed < receiving.queue.len()
         {
             match self.look(receiving, peer)? {
-                Look::Message(message) => return Ok(Some(self.taken(receiving, message))),
+                Look::Message(message) => {
+                    let message = match self.conflate {
+                        true => self.newest_of(receiving, peer, message),
+                        false => message,
+                    };
+                    return Ok(Some(self.taken(receiving, message)));
+                }
                 Look::Again => {}
                 Look::Nothing => receiving.unlist_first(),
                 Look::NotNow => {
@@ -215,6 +203,24 @@ impl Shared {
         // A command on the way may have given the pattern something to say.
         let said = if self.unchanged { None } else { self.rules().pattern.notice() };
         Ok(said.map(|message| Taken { message, more: true }))
+    }
+
+    /// Takes all that a peer has sent, and keeps the last (`ZMQ_CONFLATE`).
+    fn newest_of(
+        self: &Arc<Self>,
+        receiving: &mut Receiving,
+        peer: Peer,
+        mut message: Message,
+    ) -> Message {
+        // One that sends faster than we read does not keep us from what there is.
+        for _ in 0..SERVICE_MAX {
+            match self.look(receiving, peer) {
+                Ok(Look::Message(newer)) => message = newer,
+                Ok(Look::Again) => {}
+                Ok(Look::Nothing | Look::NotNow) | Err(_) => break,
+            }
+        }
+        message
     }
 
     /// A message was taken from the first in the queue.
@@ -322,6 +328,10 @@ impl Shared {
 
     /// Reads from the kernel, having written first what the peer may be waiting for.
     fn read(self: &Arc<Self>, inbox: &mut Inbox) -> Look {
+        if self.check_origin().is_err() {
+            // What lies in the kernel is the parent's; the wait that follows says so.
+            return Look::Nothing;
+        }
         self.flush_armed();
         match inbox.read() {
             Ok(()) => Look::Again,
@@ -347,6 +357,25 @@ impl Shared {
             // The receive will say what is wrong, without waiting.
             Err(RecvError::Closed) => true,
             Err(_) => false,
+        }
+    }
+
+    /// Drops all that has come: it answers what was asked before (a relaxed REQ).
+    pub(super) fn discard(self: &Arc<Self>) {
+        self.harvest(Some(Want::Recv));
+        let mut receiving = self.receiving();
+        let receiving = &mut *receiving;
+        self.doorbell.answer(|peer, hung_up| receiving.list(peer, hung_up));
+        receiving.taken.clear();
+        let mut stale = VecDeque::new();
+        for at in 0..receiving.queue.len() {
+            let peer = receiving.queue[at];
+            for _ in 0..SERVICE_MAX {
+                if !matches!(self.look_in_background(receiving, peer, &mut stale), Look::Again) {
+                    break;
+                }
+                stale.clear();
+            }
         }
     }
 
@@ -387,7 +416,7 @@ impl Shared {
             receiving.list(peer, false);
         }
         // A command may have given the pattern something to say, too.
-        if has_some || self.kind.receives() {
+        if has_some || self.kind.publishes() {
             self.notify(Want::Recv);
         }
     }

@@ -101,28 +101,17 @@ impl Shared {
         if self.turn.take_call() {
             return;
         }
-        let spin = self.options().spin;
-        if !spin.is_zero() && self.spin(&mut sleep, want, spin) {
-            return;
+        if want == Want::Recv {
+            let spin = timeout.map_or(self.options().spin, |left| left.min(self.options().spin));
+            let look = || self.take_events(&mut sleep, Some(Duration::ZERO), Some(want)) > 0;
+            if self.look_into_poll(spin, look) {
+                self.turn.look_up();
+                return;
+            }
         }
         self.take_events(&mut sleep, timeout, Some(want));
         drop(sleep);
         self.turn.look_up();
-    }
-
-    /// Looks for events without sleeping, for a while; whether there were any.
-    fn spin(self: &Arc<Self>, sleep: &mut Sleep, want: Want, spin: Duration) -> bool {
-        let start = Instant::now();
-        loop {
-            if self.take_events(sleep, Some(Duration::ZERO), Some(want)) > 0 {
-                self.turn.look_up();
-                return true;
-            }
-            if start.elapsed() >= spin {
-                return false;
-            }
-            std::hint::spin_loop();
-        }
     }
 
     /// Takes events from the poll and passes them on; how many there were. `mine` is what the
