@@ -87,8 +87,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
             let broker = &clients_at;
             scope.spawn(move || client(broker, number));
         }
-        let workers: Vec<_> =
-            (0..WORKERS).map(|_| scope.spawn(|| worker(&workers_at))).collect();
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(|| worker(&workers_at))).collect();
         broker(&front, &back, CLIENTS * REQUESTS)?;
         let mut done = Vec::new();
         for worker in workers {

@@ -49,8 +49,10 @@ fn a_receiver_that_sleeps_is_woken() {
 #[test]
 fn the_limit_is_the_sum_of_both_to_the_message() {
     let context = Context::new();
-    let fill = |push: &chaski_zmq::Push| (0..100).take_while(|_| push.try_send("x").is_ok()).count();
-    for (sndhwm, rcvhwm, expected) in [(3, 4, 7), (1, 1, 2), (0, 4, 100), (4, 0, 100), (10, 40, 50)] {
+    let fill =
+        |push: &chaski_zmq::Push| (0..100).take_while(|_| push.try_send("x").is_ok()).count();
+    for (sndhwm, rcvhwm, expected) in [(3, 4, 7), (1, 1, 2), (0, 4, 100), (4, 0, 100), (10, 40, 50)]
+    {
         let name = format!("inproc://limit-{sndhwm}-{rcvhwm}");
         let push = socket!(Push, context, sndhwm = sndhwm);
         let pull = socket!(Pull, context, rcvhwm = rcvhwm);
@@ -260,4 +262,27 @@ fn a_socket_may_be_closed_while_another_thread_receives() {
     pull.close(Duration::ZERO);
     assert!(receiving.join().unwrap() <= 1);
     until("the sender has nobody", || push.try_send("two").is_err() || push.peers().is_empty());
+}
+
+/// Two receivers sleep, two messages come in one go: whoever is woken for the first sees to it that
+/// the second is taken too, before it is done with its own.
+#[test]
+fn no_receiver_sleeps_beside_a_message() {
+    let context = Context::new();
+    let (push, pull) = (socket!(Push, context), socket!(Pull, context));
+    push.connect(pull.bind("inproc://crowd").unwrap()).unwrap();
+    for _ in 0..200 {
+        let both = &Barrier::new(2);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    pull.recv().unwrap();
+                    both.wait();
+                });
+            }
+            thread::sleep(Duration::from_micros(100));
+            push.send("one").unwrap();
+            push.send("two").unwrap();
+        });
+    }
 }

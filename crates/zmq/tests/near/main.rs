@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use chaski_zmq::{Builder, Context};
 
-/// Longer than anything takes that is going to happen.
-const LONG: Duration = Duration::from_secs(30);
+/// Longer than anything takes that is going to happen: a wake-up that is lost shows as a test that
+/// does not end.
+const LONG: Duration = Duration::from_secs(300);
 
 /// Long enough for what should not happen to be seen now and then.
 const MOMENT: Duration = Duration::from_millis(20);

@@ -6,9 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
-use chaski_zmq::{
-    Context, Message, PollError, PollItem, Readiness, Socket, poll, poll_async,
-};
+use chaski_zmq::{Context, Message, PollError, PollItem, Readiness, Socket, poll, poll_async};
 
 use crate::{LONG, MOMENT, socket};
 
@@ -56,7 +54,8 @@ fn what_is_ready_stays_so_and_in_order() {
 #[test]
 fn all_that_are_ready_are_found() {
     let context = Context::new();
-    let (near, wire, none) = (socket!(Pull, context), socket!(Pull, context), socket!(Pull, context));
+    let (near, wire, none) =
+        (socket!(Pull, context), socket!(Pull, context), socket!(Pull, context));
     let (to_near, to_wire) = (socket!(Push, context), socket!(Push, context));
     to_near.connect(near.bind("inproc://all").unwrap()).unwrap();
     to_wire.connect(wire.bind("tcp://127.0.0.1:*").unwrap()).unwrap();

@@ -8,17 +8,11 @@ use chaski_zmq::{Context, Dealer, Frame, Message, Proxy, ProxyStats, Req, Router
 use crate::{MOMENT, socket, until};
 
 /// A shared queue with a control socket of this kind, and its end.
-fn queue(
-    context: &Context,
-    front: Router,
-    back: Dealer,
-) -> (thread::JoinHandle<ProxyStats>, Req) {
+fn queue(context: &Context, front: Router, back: Dealer) -> (thread::JoinHandle<ProxyStats>, Req) {
     let control = socket!(Rep, context);
     let steering = socket!(Req, context);
     steering.connect(control.bind("inproc://steering").unwrap()).unwrap();
-    let running = thread::spawn(move || {
-        Proxy::new(&front, &back).control(&control).run().unwrap()
-    });
+    let running = thread::spawn(move || Proxy::new(&front, &back).control(&control).run().unwrap());
     (running, steering)
 }
 
@@ -142,9 +136,7 @@ fn a_full_side_does_not_hold_up_the_other_direction() {
     far.connect(back.bind("inproc://far").unwrap()).unwrap();
     let (control, steering) = (socket!(Pair, context), socket!(Pair, context));
     steering.connect(control.bind("inproc://control").unwrap()).unwrap();
-    let running = thread::spawn(move || {
-        Proxy::new(&front, &back).control(&control).run().unwrap()
-    });
+    let running = thread::spawn(move || Proxy::new(&front, &back).control(&control).run().unwrap());
     for n in 0..50 {
         near.send(n.to_string()).unwrap();
     }
@@ -168,9 +160,7 @@ fn subscriptions_pass_from_back_to_front() {
     sub.connect(back.bind("inproc://subscribers").unwrap()).unwrap();
     let (control, steering) = (socket!(Pair, context), socket!(Pair, context));
     steering.connect(control.bind("inproc://control").unwrap()).unwrap();
-    let running = thread::spawn(move || {
-        Proxy::new(&front, &back).control(&control).run().unwrap()
-    });
+    let running = thread::spawn(move || Proxy::new(&front, &back).control(&control).run().unwrap());
     sub.subscribe("a").unwrap();
     until("the subscription has passed", || {
         publisher.send("b, which nobody wants").unwrap();

@@ -79,11 +79,8 @@ fn nobody_enters_where_nobody_knows_the_passwords() {
 #[test]
 fn a_key_opens_and_another_does_not() {
     let context = Context::new();
-    let (server, known, stranger) = (
-        KeyPair::generate().unwrap(),
-        KeyPair::generate().unwrap(),
-        KeyPair::generate().unwrap(),
-    );
+    let (server, known, stranger) =
+        (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     context.authenticator(CurveKeys::new().with(known.public(), "ada"));
     let pull = socket!(
         Pull,
