@@ -1,12 +1,5 @@
 //! Where a socket binds or connects: `transport://address`.
 //!
-//! | transport | bind | connect |
-//! |---|---|---|
-//! | tcp | `tcp://*:5555`, `tcp://127.0.0.1:0`, `tcp://[::1]:*`, `tcp://eth0:5555`, `tcp://a.name:5555` | `tcp://host:5555`, `tcp://source:port;host:5555` |
-//! | ipc | `ipc:///run/a.sock`, `ipc://@abstract`, `ipc://*` (a path is made up) | the same, less the wildcard |
-//! | inproc | `inproc://name` | the same |
-//! | shm | `shm://name` | the same |
-//!
 //! Parsing looks at the text alone. Whether a name resolves, an interface exists or a port is free
 //! is found out by who binds or connects.
 
@@ -16,7 +9,19 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A parsed endpoint, which also keeps its text.
+/// A parsed endpoint, which also keeps its text. Clones are cheap.
+///
+/// | to bind | meaning |
+/// |---|---|
+/// | `tcp://*:5555` | all addresses of this machine |
+/// | `tcp://127.0.0.1:0`, `tcp://[::1]:*` | one of them, and a port that the system chooses |
+/// | `tcp://eth0:5555` | the address of an interface |
+/// | `ipc:///run/a.sock`, `ipc://@name` | a file; a name without one |
+/// | `ipc://*` | a file in a new directory |
+/// | `inproc://name`, `shm://name` | a name in this context, or on this machine |
+///
+/// To connect, the same without what is left open, and `tcp://host:5555` with a host's name, or
+/// `tcp://source:port;host:5555` with the address that the connection is to come from.
 ///
 /// ```
 /// use chaski_zmq::Endpoint;

@@ -70,7 +70,7 @@
 pub mod auth;
 mod context;
 mod driver;
-mod endpoint;
+pub mod endpoint;
 pub mod error;
 mod link;
 mod monitor;

@@ -1,18 +1,7 @@
 //! What happens to a socket's connections, as a stream of events.
 //!
-//! A [`Monitor`] holds up to [`Monitor::EVENTS_MAX`] events that nobody took. It never delays the socket: an
-//! event for which there is no room is dropped and counted.
-//!
-//! The life of a connection, as seen by who connects and by who is connected to:
-//!
-//! ```text
-//! connect                                 bind
-//!   ConnectDelayed                          Listening
-//!   [ConnectRetried, ConnectDelayed]*       Accepted
-//!   Connected                               HandshakeSucceeded | HandshakeFailed
-//!   HandshakeSucceeded | HandshakeFailed    Disconnected
-//!   Disconnected, ConnectRetried            Closed (unbind, close)
-//! ```
+//! A [`Monitor`] holds up to [`Monitor::EVENTS_MAX`] events that nobody took. It never delays the
+//! socket: an event for which there is no room is dropped and counted.
 
 use std::fmt;
 use std::io;
@@ -135,7 +124,31 @@ impl fmt::Display for Lost {
 
 /// The receiving end of a socket's events.
 ///
+/// The life of a connection, as seen by who connects and by who is connected to:
+///
+/// ```text
+/// connect                                 bind
+///   ConnectDelayed                          Listening
+///   [ConnectRetried, ConnectDelayed]*       Accepted
+///   Connected                               HandshakeSucceeded | HandshakeFailed
+///   HandshakeSucceeded | HandshakeFailed    Disconnected
+///   Disconnected, ConnectRetried            Closed (unbind, close)
+/// ```
+///
+/// It holds up to [`Monitor::EVENTS_MAX`] events that nobody took. More are dropped and counted
+/// ([`Monitor::missed`]): a monitor never delays its socket.
+///
 /// A clone shares the events with the original: each goes to one of them.
+///
+/// ```
+/// use chaski_zmq::{Pull, What};
+///
+/// let pull = Pull::new();
+/// let monitor = pull.monitor();
+/// pull.bind("tcp://127.0.0.1:*")?;
+/// assert_eq!(monitor.recv().unwrap().what, What::Listening);
+/// # Ok::<(), chaski_zmq::BindError>(())
+/// ```
 #[derive(Clone)]
 pub struct Monitor {
     events: mpmc::Receiver<Event>,

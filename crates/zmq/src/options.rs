@@ -114,7 +114,13 @@ macro_rules! options {
         $field:ident / $variant:ident: $type:ty, $argument:ty = $default:expr,
             $when:ident $(for $($kind:ident)+)?;
     )+) => {
-        /// What a socket is set to.
+        /// What a socket is set to: libzmq's options, by their names in lower case.
+        ///
+        /// Times that libzmq gives in milliseconds are [`Duration`]s; its -1 ("for ever", "never",
+        /// "as the system does") is `None`. In a text ([`SocketOption::parse`]) they are
+        /// milliseconds, or have a unit: `250`, `250ms`, `2s`, `1m`, `-1`, `none`.
+        ///
+        /// An option that does not stand here does not exist: none can be set without effect.
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub struct Options {
@@ -319,8 +325,8 @@ options! {
         = Secret::new(None), Next;
     /// The server's long-term public key; with it the socket is a CURVE client.
     curve_serverkey / CurveServerkey: Option<Key>, impl Into<Option<Key>> = None, Next;
-    /// The domain in which peers are authenticated (RFC 27). With NULL, peers are authenticated only
-    /// if there is one. Default empty.
+    /// The domain in which peers are authenticated (RFC 27). With NULL, peers are authenticated
+    /// only if there is one. Default empty.
     zap_domain / ZapDomain: String, impl Into<String> = String::new(), Next;
     /// Refuses peers if nobody is there to authenticate them. Default off.
     zap_enforce_domain / ZapEnforceDomain: bool, bool = false, Next;

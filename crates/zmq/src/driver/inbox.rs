@@ -79,7 +79,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether the last one said just that. Peers can cause these at will, so they must not pile up.
+    /// Whether the last one said just that. Peers cause these at will: they must not pile up.
     fn repeats(&self, last: Option<&Command>) -> bool {
         match (self, last) {
             (

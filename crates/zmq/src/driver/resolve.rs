@@ -11,7 +11,7 @@ use super::PeerKey;
 use super::inbox::{Command, Common};
 use super::limits::{ADDRESSES_MAX, LOOKUPS_MAX};
 
-/// Looks a name up and answers with [`Command::Resolved`]. False if too many look-ups are under way.
+/// Looks a name up and answers with [`Command::Resolved`]. False if too many are being looked up.
 pub(super) fn look_up(
     common: &Arc<Common>,
     peer: PeerKey,

@@ -61,7 +61,10 @@ fn a_peer_of_the_wrong_kind_is_told_and_refused() {
     let (_pull, monitor, at) = monitored(Kind::Pull);
     let mut raw = Raw::connect(&at);
     raw.stream.write_all(&Raw::handshake("SUB")).unwrap();
-    let refused = |what: &What| matches!(what, What::HandshakeFailed(HandshakeFailure::Protocol(why)) if why.contains("SUB"));
+    let refused = |what: &What| {
+        matches!(what, What::HandshakeFailed(HandshakeFailure::Protocol(why))
+            if why.contains("SUB"))
+    };
     await_event(&monitor, refused);
     let mut said = Vec::new();
     let _ = raw.stream.read_to_end(&mut said);
