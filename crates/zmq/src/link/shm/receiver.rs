@@ -6,13 +6,14 @@
 //! whose slices are all dropped is filled again.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::Bytes;
 use chaski_shm::Error;
 use chaski_shm::pipe::{Bell, PipeReceiver, Record};
-use chaski_zmtp::{Frame, Limits};
+use chaski_zmtp::{Frame, Limits, Message};
 
-use super::record::{self, PART};
+use super::record::{self, PART, SINGLE};
 use crate::link::Arrival;
 
 /// No more records are copied into a page that has so many bytes.
@@ -38,13 +39,16 @@ pub(super) struct Incoming {
 }
 
 /// Where records are copied to, and cut out of.
-enum Page {
+struct Page {
+    bytes: Memory,
+    /// Of the memory, in bytes.
+    capacity: usize,
+}
+
+enum Memory {
     Open(Vec<u8>),
     /// Slices of it may be in use.
-    Frozen {
-        bytes: Bytes,
-        capacity: usize,
-    },
+    Frozen(Bytes),
 }
 
 /// What a look brought.
@@ -61,7 +65,7 @@ impl Incoming {
         Incoming {
             pipe: None,
             limits,
-            page: Page::Open(Vec::new()),
+            page: Page { bytes: Memory::Open(Vec::new()), capacity: 0 },
             pending: VecDeque::new(),
             at: 0,
             parts: Vec::new(),
@@ -87,6 +91,11 @@ impl Incoming {
         loop {
             if let Some((tag, end)) = self.pending.pop_front() {
                 let start = std::mem::replace(&mut self.at, end);
+                if tag == SINGLE && self.parts.is_empty() && self.check(end - start).is_ok() {
+                    // The common case: made where it is returned.
+                    let frame = self.page.frame(start..end);
+                    return Found::Arrival(Arrival::Message(Message::from(frame)));
+                }
                 match self.cut(tag, start, end) {
                     Ok(None) => continue,
                     Ok(Some(arrival)) => return Found::Arrival(arrival),
@@ -162,22 +171,13 @@ impl Incoming {
             return self.join(tag, start, end);
         }
         self.check(end - start)?;
-        if end - start <= Frame::INLINE_MAX {
-            let payload = &self.page.bytes()[start..end];
-            let frame = |range| Frame::copy_from_slice(&payload[range]);
-            return some(record::read(tag, payload, frames_max, frame));
-        }
         self.page.freeze();
-        let Page::Frozen { bytes, capacity } = &self.page else {
+        let Page { bytes: Memory::Frozen(bytes), .. } = &self.page else {
             return Err("an unfrozen page");
         };
-        let dense = bytes.len() >= capacity / 2;
-        let payload = &bytes[start..end];
-        let frame = |range: std::ops::Range<usize>| match dense || range.len() >= capacity / 8 {
-            true => Frame::from(bytes.slice(start + range.start..start + range.end)),
-            false => Frame::copy_from_slice(&payload[range]),
-        };
-        some(record::read(tag, payload, frames_max, frame))
+        let frame =
+            |range: Range<usize>| self.page.cut(bytes, start + range.start..start + range.end);
+        some(record::read(tag, &bytes[start..end], frames_max, frame))
     }
 
     /// A record that comes in parts.
@@ -208,17 +208,17 @@ fn some(arrival: Option<Arrival>) -> Result<Option<Arrival>, &'static str> {
 impl Page {
     /// To be filled anew: the same memory, unless slices of it are in use or it has grown long.
     fn open(&mut self) -> &mut Vec<u8> {
-        let bytes = match std::mem::replace(self, Page::Open(Vec::new())) {
-            Page::Open(bytes) => bytes,
-            Page::Frozen { mut bytes, capacity } if bytes.is_unique() && capacity <= PAGE_BYTES => {
+        let bytes = match std::mem::replace(&mut self.bytes, Memory::Open(Vec::new())) {
+            Memory::Open(bytes) => bytes,
+            Memory::Frozen(mut bytes) if bytes.is_unique() && self.capacity <= PAGE_BYTES => {
                 // Emptied first, so that nothing is moved to the front.
                 bytes.truncate(0);
                 Vec::from(bytes)
             }
-            Page::Frozen { .. } => Vec::new(),
+            Memory::Frozen(_) => Vec::new(),
         };
-        *self = Page::Open(bytes);
-        let Page::Open(bytes) = self else { unreachable!("it has just been made so") };
+        self.bytes = Memory::Open(bytes);
+        let Memory::Open(bytes) = &mut self.bytes else { unreachable!("it has just been made so") };
         bytes.clear();
         if bytes.capacity() < PAGE_BYTES || bytes.capacity() > 2 * PAGE_BYTES {
             *bytes = Vec::with_capacity(PAGE_BYTES);
@@ -227,17 +227,39 @@ impl Page {
     }
 
     fn freeze(&mut self) {
-        if let Page::Open(bytes) = self {
-            let capacity = bytes.capacity();
-            let bytes = Bytes::from(std::mem::take(bytes));
-            *self = Page::Frozen { bytes, capacity };
+        if let Memory::Open(bytes) = &mut self.bytes {
+            self.capacity = bytes.capacity();
+            self.bytes = Memory::Frozen(Bytes::from(std::mem::take(bytes)));
         }
     }
 
     fn bytes(&self) -> &[u8] {
-        match self {
-            Page::Open(bytes) => bytes,
-            Page::Frozen { bytes, .. } => bytes,
+        match &self.bytes {
+            Memory::Open(bytes) => bytes,
+            Memory::Frozen(bytes) => bytes,
+        }
+    }
+
+    /// A frame of a part of it.
+    #[inline]
+    fn frame(&mut self, range: Range<usize>) -> Frame {
+        if range.len() > Frame::INLINE_MAX {
+            self.freeze();
+        }
+        match &self.bytes {
+            Memory::Frozen(bytes) => self.cut(bytes, range),
+            Memory::Open(bytes) => Frame::copy_from_slice(&bytes[range]),
+        }
+    }
+
+    /// As [`Page::frame`], of a page that is frozen.
+    #[inline]
+    fn cut(&self, bytes: &Bytes, range: Range<usize>) -> Frame {
+        let dense = bytes.len() >= self.capacity / 2;
+        if range.len() > Frame::INLINE_MAX && (dense || range.len() >= self.capacity / 8) {
+            Frame::from(bytes.slice(range))
+        } else {
+            Frame::copy_from_slice(&bytes[range])
         }
     }
 }
