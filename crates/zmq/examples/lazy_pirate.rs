@@ -35,7 +35,7 @@ impl Client {
             self.tries += 1;
             self.req.send(request)?;
             match self.req.recv_timeout(PATIENCE) {
-                Ok(reply) if &reply[0] == request => return Ok(request.to_owned()),
+                Ok(reply) if reply[0] == request => return Ok(request.to_owned()),
                 Ok(_) => println!("client: a reply to something else"),
                 Err(error) if error.is_empty() => println!("client: no reply, asking again"),
                 Err(error) => return Err(error.into()),
@@ -57,7 +57,7 @@ fn serve(rep: Rep, endpoint: Endpoint) -> JoinHandle<()> {
     thread::spawn(move || {
         loop {
             let request = rep.recv().expect("a request");
-            if &request[0] == FATAL {
+            if request[0] == FATAL {
                 break;
             }
             rep.send(request).expect("who asked");
@@ -71,7 +71,7 @@ fn serve(rep: Rep, endpoint: Endpoint) -> JoinHandle<()> {
         rep.bind(&endpoint).expect("the address that was free");
         loop {
             let request = rep.recv().expect("a request");
-            let last = &request[0] == &REQUESTS.to_string();
+            let last = request[0] == REQUESTS.to_string();
             rep.send(request).expect("who asked");
             if last {
                 return rep.close(PATIENCE);

@@ -59,7 +59,7 @@ fn broker(front: &Router, back: &Router, requests: usize) -> Result<(), Box<dyn 
             let mut message = back.recv()?;
             idle.extend(message.pop_front());
             message.pop_front();
-            if &message[0] != "READY" {
+            if message[0] != "READY" {
                 front.send(message)?;
                 answered += 1;
             }

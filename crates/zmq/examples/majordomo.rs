@@ -77,7 +77,7 @@ impl Broker {
         message.pop_front();
         let header = message.pop_front().unwrap_or_default();
         let Some(word) = message.pop_front() else { return Ok(()) };
-        if &header == CLIENT {
+        if header == CLIENT {
             let mut request = Message::from(from).with(Frame::empty());
             request.extend(message);
             self.services.entry(word.to_vec()).or_default().requests.push_back(request);

@@ -287,14 +287,11 @@ impl Handler {
 
 impl Authenticator for Handler {
     fn authenticate(&self, request: &Request, answer: Answer) {
-        let answer = match self.line.ask(request, answer) {
-            Ok(()) => return,
-            Err(answer) => answer,
-        };
+        let Some(answer) = self.line.ask(request, answer) else { return };
         if !self.connect() {
             return answer.refuse(Status::Failed, "the handler is gone");
         }
-        if let Err(answer) = self.line.ask(request, answer) {
+        if let Some(answer) = self.line.ask(request, answer) {
             answer.refuse(Status::NotNow, "the handler has too much to do");
         }
     }
@@ -306,15 +303,15 @@ impl Line {
     }
 
     /// Sends a request; gives the place for the answer back if nobody takes it.
-    fn ask(&self, request: &Request, answer: Answer) -> Result<(), Answer> {
+    fn ask(&self, request: &Request, answer: Answer) -> Option<Answer> {
         let mut state = self.lock();
         let id = state.asked;
         let mut message = Message::from(Frame::empty());
         let request = Request { id: Frame::from(id.to_string()), ..request.clone() };
         message.extend(request.encode());
-        let Some((sender, _)) = &mut state.ends else { return Err(answer) };
+        let Some((sender, _)) = &mut state.ends else { return Some(answer) };
         if sender.push(message).is_err() {
-            return Err(answer);
+            return Some(answer);
         }
         state.asked += 1;
         state.pending.insert(id, answer);
@@ -322,7 +319,7 @@ impl Line {
         let oldest = if over { state.pending.pop_first() } else { None };
         drop(state);
         drop(oldest);
-        Ok(())
+        None
     }
 
     /// Takes the replies that are there.

@@ -55,7 +55,7 @@ impl Patience {
 impl Luck {
     fn is_due(&self) -> bool {
         self.luck.load(Ordering::Relaxed) > 0
-            || self.sleeps.fetch_add(1, Ordering::Relaxed) % SLEEPS_PER_TRY == 0
+            || self.sleeps.fetch_add(1, Ordering::Relaxed).is_multiple_of(SLEEPS_PER_TRY)
     }
 
     fn paid(&self, it_did: bool) {

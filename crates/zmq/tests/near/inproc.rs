@@ -145,7 +145,7 @@ fn who_connected_finds_the_next_who_binds() {
         // What goes to one who is about to go is lost with it.
         until("the next has something", || {
             let _ = push.try_send(n.to_string());
-            pull.try_recv().is_ok_and(|message| &message[0] == &n.to_string())
+            pull.try_recv().is_ok_and(|message| message[0] == n.to_string())
         });
     }
 }

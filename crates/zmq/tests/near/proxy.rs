@@ -41,7 +41,7 @@ fn requests_and_replies_are_counted_on_their_way() {
             thread::spawn(move || {
                 loop {
                     let request = rep.recv().unwrap();
-                    let last = &request[0] == "last";
+                    let last = request[0] == "last";
                     rep.send(request).unwrap();
                     if last {
                         return rep;
@@ -165,7 +165,7 @@ fn subscriptions_pass_from_back_to_front() {
     until("the subscription has passed", || {
         publisher.send("b, which nobody wants").unwrap();
         publisher.send("a").unwrap();
-        sub.recv_timeout(Duration::from_millis(1)).is_ok_and(|message| &message[0] == "a")
+        sub.recv_timeout(Duration::from_millis(1)).is_ok_and(|message| message[0] == "a")
     });
     steering.send("TERMINATE").unwrap();
     assert_eq!(running.join().unwrap().back.received, 1);

@@ -212,6 +212,7 @@ impl Sender {
         self.ring = Some(tx);
     }
 
+    #[expect(clippy::result_large_err, reason = "it goes back to who has it")]
     fn put_message(&mut self, mut message: Message) -> Result<(), Message> {
         let last = message.pop().unwrap_or_default();
         if message.is_empty() {
