@@ -43,6 +43,25 @@ fn a_request_out_of_turn_is_refused_and_given_back() {
 }
 
 #[test]
+fn a_relaxed_request_is_not_answered_by_an_older_reply() {
+    let rep = Rep::new();
+    let endpoint = rep.bind("tcp://127.0.0.1:*").unwrap();
+    let req = Req::builder().req_relaxed(true).build().unwrap();
+    req.connect(&endpoint).unwrap();
+    for round in 0..50 {
+        req.send(format!("first {round}")).unwrap();
+        let request = rep.recv_timeout(SOON).unwrap();
+        rep.send(request).unwrap();
+        // The reply is in the kernel when the next request is sent.
+        thread::sleep(Duration::from_millis(2));
+        req.send(format!("second {round}")).unwrap();
+        let request = rep.recv_timeout(SOON).unwrap();
+        rep.send(request).unwrap();
+        assert_eq!(req.recv_timeout(SOON).unwrap(), Message::from(format!("second {round}")));
+    }
+}
+
+#[test]
 fn work_arrives_in_order_whatever_its_size() {
     for endpoint in endpoints() {
         let pull = Pull::new();

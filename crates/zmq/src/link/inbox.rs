@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use chaski_zmtp::{Command, Decoder, Incoming, Message};
+use chaski_zmtp::{Command, Decoder, Frame, Incoming, Message};
 
 use super::stream::{Read, Stream};
 use super::{Arrival, Gone, Link, NearReceiver};
@@ -191,6 +191,22 @@ impl Inbox {
                 // The end is told again by `next`.
                 Ok(Some(Arrival::Command(_)) | None) | Err(Gone) => None,
             },
+            _ => None,
+        }
+    }
+
+    /// Takes the next message if it is a single frame that lies in the page, and nothing is before
+    /// it. `None` says no more than that [`Inbox::next`] is to be asked.
+    #[inline]
+    pub(crate) fn next_single(&mut self) -> Option<Frame> {
+        match &mut self.source {
+            Source::Wire(Wire { codec: Codec::Zmtp(decoder), command: None, .. })
+                if self.ahead.is_empty() =>
+            {
+                let frame = decoder.next_single()?;
+                self.messages += 1;
+                Some(frame)
+            }
             _ => None,
         }
     }

@@ -360,7 +360,9 @@ impl Socket {
     /// depends on it but how soon: what is not flushed leaves when the socket next waits or reads,
     /// and otherwise within about a millisecond.
     pub fn flush(&self) {
-        self.shared.flush_armed();
+        if self.shared.check_origin().is_ok() {
+            self.shared.flush_armed();
+        }
     }
 
     #[cold]
@@ -417,6 +419,10 @@ impl Socket {
     /// option `rcvtimeo`.
     #[inline]
     pub fn recv(&self) -> Result<Message, RecvError> {
+        if let Some((frame, more)) = self.shared.take_single() {
+            self.pass_on(more);
+            return Ok(Message::from(frame));
+        }
         match self.shared.take() {
             Ok(Some(taken)) => Ok(self.take_one(taken)),
             Ok(None) => self.wait_to_recv(None),
@@ -460,6 +466,10 @@ impl Socket {
     ///
     /// As [`recv`](Self::recv).
     pub async fn recv_async(&self) -> Result<Message, RecvError> {
+        if let Some((frame, more)) = self.shared.take_single() {
+            self.pass_on(more);
+            return Ok(Message::from(frame));
+        }
         if let Some(taken) = self.shared.take()? {
             return Ok(self.take_one(taken));
         }

@@ -73,56 +73,63 @@ impl Rules {
     }
 
     /// Queues copies of a message to all of `to`, which the pattern chose. If the one peer of a
-    /// message is to be written to at once, says which; the rest of the duties goes to `chores`.
-    pub(crate) fn post<'a>(
+    /// message is to be written to at once, says which, and leaves the message; the rest of the
+    /// duties goes to `chores`.
+    #[inline]
+    pub(crate) fn post(
         &mut self,
-        message: Outgoing<'a>,
+        message: &mut Outgoing<'_>,
         how: How,
         chores: &mut Chores,
-    ) -> Option<(Arc<Link>, Outgoing<'a>)> {
-        let mut now = Clock::default();
-        if let [peer] = self.to[..] {
-            return self.post_one(peer, message, how, &mut now, chores);
+    ) -> Option<Arc<Link>> {
+        match self.to[..] {
+            [peer] => self.post_one(peer, message, how, chores),
+            _ => {
+                self.post_all(message, how, chores);
+                None
+            }
         }
-        let message = shareable(message);
+    }
+
+    fn post_all(&mut self, message: &mut Outgoing<'_>, how: How, chores: &mut Chores) {
+        let mut now = Clock::default();
+        share(message);
         for peer in &self.to {
             let Some(seat) = self.seats.get_mut(*peer) else { continue };
             if let Some(near) = &mut seat.near {
                 // There was room; if the other end has just closed, the copy is lost with it.
-                let _ = near.push(copy(&message));
+                let _ = near.push(copy(message));
                 continue;
             }
             if how.conflate {
                 seat.link.outbox.conflate();
             }
-            match seat.link.outbox.push(&message, how.hold, &mut now) {
+            match seat.link.outbox.push(message, how.hold, &mut now) {
                 After::Rest => {}
                 after => chores.push((Arc::clone(&seat.link), after)),
             }
         }
-        None
     }
 
     #[inline]
-    fn post_one<'a>(
+    fn post_one(
         &mut self,
         peer: Peer,
-        message: Outgoing<'a>,
+        message: &mut Outgoing<'_>,
         how: How,
-        now: &mut Clock,
         chores: &mut Chores,
-    ) -> Option<(Arc<Link>, Outgoing<'a>)> {
+    ) -> Option<Arc<Link>> {
         let seat = self.seats.get_mut(peer)?;
         if let Some(near) = &mut seat.near {
-            let _ = near.push(message.into_message());
+            let _ = near.push(take(message).into_message());
             return None;
         }
         if how.conflate {
             seat.link.outbox.conflate();
         }
-        match seat.link.outbox.push(&message, how.hold, now) {
+        match seat.link.outbox.push(message, how.hold, &mut Clock::default()) {
             After::Rest => None,
-            After::Through => Some((Arc::clone(&seat.link), message)),
+            After::Through => Some(Arc::clone(&seat.link)),
             after => {
                 chores.push((Arc::clone(&seat.link), after));
                 None
@@ -184,12 +191,16 @@ pub(crate) struct How {
     pub(crate) conflate: bool,
 }
 
-/// A message of which each peer's queue holds a reference to large frames, not a copy.
-fn shareable(message: Outgoing<'_>) -> Outgoing<'_> {
-    match message.body {
-        Body::Slice(slice) if slice.len() > 1024 => Outgoing::from(message.into_message()),
-        _ => message,
+/// Makes a message one of which each peer's queue holds a reference to large frames, not a copy.
+fn share(message: &mut Outgoing<'_>) {
+    if matches!(message.body, Body::Slice(slice) if slice.len() > 1024) {
+        *message = Outgoing::from(take(message).into_message());
     }
+}
+
+/// Takes a message out of its place.
+fn take<'a>(message: &mut Outgoing<'a>) -> Outgoing<'a> {
+    std::mem::replace(message, Outgoing::new(Body::Slice(&[])))
 }
 
 /// One peer's copy.

@@ -24,6 +24,9 @@ impl Shared {
         if self.kind.reads_in_background() && self.doorbell.has_rung() {
             self.hear();
         }
+        if self.kind == Kind::Req && self.rules().pattern.reads_before_sending() {
+            self.discard();
+        }
         let mut chores = Chores::new();
         let mut rules = self.rules();
         if rules.closed {
@@ -43,15 +46,21 @@ impl Shared {
             Err(misuse) => return Err(Refused { message, why: Some(misuse.into()) }),
         }
         let hold = self.backlog.load(Ordering::Relaxed);
-        let through = rules.post(message, How { hold, conflate: self.conflate }, &mut chores);
+        let through = rules.post(&mut message, How { hold, conflate: self.conflate }, &mut chores);
         rules.run_errands(&mut chores);
         drop(rules);
-        if let Some((link, message)) = through {
+        if through.is_none() && chores.is_empty() {
+            return Ok(());
+        }
+        // A fork must not write to what is its parent's. Only who is about to write looks: that
+        // costs a system call. What was queued here is a copy that nobody will see.
+        if let Err(forked) = self.check_origin() {
+            return Err(Refused { message, why: Some(forked.into()) });
+        }
+        if let Some(link) = through {
             self.flushed(&link, link.outbox.write_through(&message));
         }
-        if !chores.is_empty() {
-            self.run_chores(chores);
-        }
+        self.run_chores(chores);
         Ok(())
     }
 
