@@ -454,7 +454,7 @@ async fn tasks_wait_for_records_and_for_room() {
     assert!(matches!(end, Error::Closed), "{end}");
 }
 
-/// A process that is killed at any time: what it said it had sent is there, whole, and then its end.
+/// A process that is killed at any time: what it had sent is there, whole, and then its end.
 #[test]
 fn a_peer_that_is_killed_is_heard_to_the_end() {
     let directory = tempfile::tempdir().unwrap();

@@ -2,10 +2,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Listener::bind`], then [`accept`](Listener::accept) or [`try_accept`](Listener::try_accept) | the side that is bound |
+//! | [`Listener::bind`], then [`accept`](Listener::accept) | the side that is bound |
 //! | [`connect`], or [`PipeBuilder::dial`] in the background | the side that connects |
 //! | [`Pipe`] | either end of a pipe: records of any length, in order, both ways |
-//! | [`Pipe::split`] | a [`PipeSender`] and a [`PipeReceiver`] for two threads, and their [`Bell`] |
+//! | [`Pipe::split`] | a [`PipeSender`] and a [`PipeReceiver`] for two threads, and a [`Bell`] |
 //!
 //! ```no_run
 //! use chaski_shm::pipe;
@@ -60,17 +60,17 @@
 //!
 //! A sender that found no room does the same with [`PipeSender::arm`]. Both may be armed at once,
 //! and one of them alone: what the descriptor tells is that it is worth looking at both. Whoever
-//! clears the bell must see to it that both are looked at, or armed, again. Readiness may be watched
-//! by level or by edge; an edge that was seen must be cleared before the next can come.
+//! clears the bell must see to it that both are looked at, or armed, again. Readiness may be
+//! watched by level or by edge; an edge that was seen must be cleared before the next can come.
 //!
 //! # Where one sleeps, the other pays
 //!
 //! Arming is free if nothing was cleared since the last time. Else it costs a fence in the peer's
-//! process (`membarrier`: 1 us if the peer sleeps, 15 us if it runs, on the virtual machine this was
-//! measured on), or nothing to speak of if the pipe is for [light sleepers](PipeBuilder::light_sleep),
-//! in which case each publication costs a fence instead. The ring costs the peer a system call, once
-//! for each sleep. Who expects an answer at once looks for some microseconds before it lies down;
-//! [`Pipe::recv`] does.
+//! process (`membarrier`: 1 us if the peer sleeps, 15 us if it runs, on a virtual machine), or
+//! nothing to speak of if the pipe is for [light sleepers](PipeBuilder::light_sleep), in which case
+//! each publication costs a fence instead. The ring costs the peer a system call, once for each
+//! sleep. Who expects an answer at once looks for some microseconds before it lies down;
+//! [`Pipe::recv`] does, and [`PipeReceiver::comes_soon`].
 //!
 //! # Who writes what
 //!
@@ -113,9 +113,9 @@ use bell::Side;
 /// The builder method that both sides of a pipe have beside the common ones.
 macro_rules! pipe_options {
     () => {
-        /// Whether sides that sleep often are to sleep lightly: no by default. Each publication then
-        /// runs a fence of its own, some tens of nanoseconds, and to arm costs next to nothing. That
-        /// one of the two sides asks for it is enough.
+        /// Whether sides that sleep often are to sleep lightly: no by default. Each publication
+        /// then runs a fence of its own, some tens of nanoseconds, and to arm costs next to
+        /// nothing. That one of the two sides asks for it is enough.
         #[must_use]
         pub fn light_sleep(mut self, light: bool) -> Self {
             self.light_sleep = light;

@@ -108,8 +108,8 @@ impl PipeSender {
         self.arm_until(|sender| sender.has_room(len))
     }
 
-    /// As [`PipeSender::arm`], but it is the caller who looks: `found` says that there is no need to
-    /// sleep. The descriptor becomes readable when the peer has taken something.
+    /// As [`PipeSender::arm`], but it is the caller who looks: `found` says that there is no need
+    /// to sleep. The descriptor becomes readable when the peer has taken something.
     #[must_use]
     pub fn arm_until(&mut self, found: impl FnOnce(&mut PipeSender) -> bool) -> bool {
         self.publish();

@@ -218,8 +218,8 @@ pub(crate) fn dial(socket: &Arc<Shared>, peer: Peer, endpoint: &Endpoint) -> io:
     Ok(())
 }
 
-/// Lets the peers go that were dialled there, when what waits for them is sent or the linger time is
-/// over; whether there was any.
+/// Lets the peers go that were dialled there, when what waits for them is sent or the linger time
+/// is over; whether there was any.
 pub(crate) fn undial(socket: &Arc<Shared>, endpoint: &Endpoint) -> bool {
     let Ok(desk) = Desk::of_this_process() else { return false };
     desk.ask(|found| Order::Undial(SocketId::of(socket), endpoint.clone(), found))

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! There is no ZMTP here: both ends are sockets of this crate. In the first record each says what
-//! kind of socket it is and by what identity it goes ([`record`]); from then on records are messages
-//! and commands. Who may connect is decided by credentials, see `chaski_shm::Admit`: the same user
+//! kind of socket it is and by what identity it goes ([`record`]); from then on records are
+//! messages and commands. Who may connect is decided by credentials, see `chaski_shm::Admit`: the same user
 //! and root. Mechanisms are not asked for.
 //!
 //! # Who is woken
@@ -21,7 +21,7 @@
 //! | cleared by | sees to |
 //! |---|---|
 //! | a receive that finds nothing | its own half; then the sending half, if that waits for room |
-//! | a send that waits for room | its own half; then lists the peer for a receive, or tells the desk |
+//! | a send that waits for room | its own half; then lists the peer, or tells the desk |
 //! | the desk, for a queue that nobody else empties | the same |
 //!
 //! The [`desk`], a thread in the background, listens, dials, greets and notices hang-ups for the

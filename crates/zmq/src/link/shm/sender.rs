@@ -7,8 +7,9 @@
 //!                 together at most sndhwm
 //! ```
 //!
-//! Mostly the spill is empty and a message is copied into the ring at once. It fills while nobody is
-//! connected, while the ring is full, and with messages too long for one record, which go in parts.
+//! Mostly the spill is empty and a message is copied into the ring at once. It fills while nobody
+//! is connected, while the ring is full, and with messages too long for one record, which go in
+//! parts.
 //! Whoever learns that the peer has taken something pumps: a sender that waits, a receive of this
 //! socket, or the thread in the background, in this order of likelihood.
 //!
@@ -34,7 +35,7 @@ enum Queued {
 pub(super) struct Outgoing {
     pipe: Option<PipeSender>,
     spill: VecDeque<Queued>,
-    /// The first of the spill, if it goes in parts: its record and tag, and what has been sent of it.
+    /// The first of the spill, if it goes in parts: tag, record, and how much of it has been sent.
     parts: Option<(u8, Vec<u8>, usize)>,
     /// Records sent through this pipe, and how many of them the peer had taken when last asked.
     sent: u64,
@@ -123,8 +124,8 @@ impl Outgoing {
         self.has_room()
     }
 
-    /// As [`Outgoing::finds_room`]; and if not, the pipe's descriptor becomes readable when the peer
-    /// takes something.
+    /// As [`Outgoing::finds_room`]; and if not, the pipe's descriptor becomes readable when the
+    /// peer takes something.
     pub(super) fn finds_room_or_waits(&mut self) -> bool {
         if self.finds_room() {
             return true;
