@@ -9,8 +9,8 @@
 //!
 //! There is no ZMTP here: both ends are sockets of this crate. In the first record each says what
 //! kind of socket it is and by what identity it goes ([`record`]); from then on records are
-//! messages and commands. Who may connect is decided by credentials, see `chaski_shm::Admit`: the same user
-//! and root. Mechanisms are not asked for.
+//! messages and commands. Who may connect is decided by credentials, see `chaski_shm::Admit`: the
+//! same user and root. Mechanisms are not asked for.
 //!
 //! # Who is woken
 //!
