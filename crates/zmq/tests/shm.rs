@@ -304,6 +304,19 @@ async fn tasks_talk_too() {
     drop(serving.await.unwrap());
 }
 
+#[test]
+fn mechanisms_are_refused_and_not_left_out() {
+    let at = endpoint();
+    let server = Rep::builder().plain_server(true).build().unwrap();
+    let refused = server.bind(&*at).unwrap_err().to_string();
+    assert!(refused.contains("mechanism"), "{refused}");
+    let client = Req::builder().plain_username("me").build().unwrap();
+    let refused = client.connect(&*at).unwrap_err().to_string();
+    assert!(refused.contains("mechanism"), "{refused}");
+    let bad = Rep::new().bind("shm://not a name").unwrap_err().to_string();
+    assert!(bad.contains("name"), "{bad}");
+}
+
 /// A peer that is no socket of this crate says something else than one would.
 #[test]
 fn who_does_not_keep_the_protocol_is_cut_off_and_others_are_served() {
