@@ -9,6 +9,8 @@
 //! | `turn`, `waiting`, `task` | who waits; how threads do; how tasks do |
 //! | `poller` | the socket's own poll |
 //! | `life` | a peer comes, is connected, is lost, and goes |
+//! | `hearing`, `patience` | near peers: what they say unasked; a moment's look before sleep |
+//! | `standby` | one who waits at several sockets at once |
 //! | `duty` | what the driver does; subscriptions; closing |
 
 mod duty;
