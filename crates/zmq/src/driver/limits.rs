@@ -31,6 +31,10 @@ pub(super) const LOOK_MIN: Duration = Duration::from_millis(10);
 /// See [`LOOK_MIN`]. This is how long an answer to a PING may take if the user does not receive.
 pub(super) const LOOK_MAX: Duration = Duration::from_millis(80);
 
+/// See [`LOOK_MIN`], for a connection that the peer has closed and whose input the socket has no
+/// room for: who receives it comes to its end without help.
+pub(super) const LOOK_OVER_MAX: Duration = Duration::from_secs(1);
+
 /// How often a socket that lingers is looked at, beside what the kernel tells of it.
 pub(super) const LINGER_LOOK: Duration = Duration::from_millis(10);
 

@@ -27,7 +27,7 @@ use mio::Interest;
 use mio::event::Event;
 
 use super::engine::{At, Due, Engine, Source};
-use super::limits::{LOOK_MAX, LOOK_MIN};
+use super::limits::{LOOK_MAX, LOOK_MIN, LOOK_OVER_MAX};
 use super::{PeerKey, stream, unsent};
 use crate::monitor::{Lost, What};
 use crate::options::Options;
@@ -153,7 +153,9 @@ impl Engine {
         if (event.is_readable() || over) && tended.looking && tended.socket.kind.receives() {
             tended.looking = false;
             let busy = self.now < tended.looked + tended.pace;
-            tended.pace = if busy { (tended.pace * 2).min(LOOK_MAX) } else { LOOK_MIN };
+            // One that is over has no PING to be answered.
+            let most = if over { LOOK_OVER_MAX } else { LOOK_MAX };
+            tended.pace = if busy { (tended.pace * 2).min(most) } else { LOOK_MIN };
             let wait = tended.pace;
             self.timers.set(self.now + wait, Due::Look(token));
         }

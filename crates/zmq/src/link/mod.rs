@@ -119,7 +119,7 @@ impl Link {
     pub(crate) fn tick(self: &Arc<Self>, retire: bool) -> Tick {
         let Some(socket) = self.socket() else { return Tick::Retired };
         let (tick, flushed) = self.outbox.tick(retire, socket.is_led());
-        socket.flushed(self, flushed);
+        socket.ticked(self, flushed);
         tick
     }
 }

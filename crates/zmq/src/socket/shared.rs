@@ -209,21 +209,28 @@ impl Shared {
 
     /// Takes notice of what a flush came to.
     pub(crate) fn flushed(self: &Arc<Self>, link: &Arc<Link>, flushed: Flushed) {
+        if self.ticked(link, flushed) && link.outbox.begins_ticking() {
+            self.driver().arm(link);
+        }
+    }
+
+    /// The same for the driver's tick, which need not be told of what it finds itself. Whether the
+    /// outbox is stuck.
+    pub(crate) fn ticked(self: &Arc<Self>, link: &Arc<Link>, flushed: Flushed) -> bool {
         if flushed.messages > 0 {
             self.room();
         }
         match flushed.end {
-            End::Done => {}
-            End::Stuck => self.stuck(link),
-            End::Broken(error) => self.lost(link, Lost::Io(error.kind())),
-        }
-    }
-
-    fn stuck(self: &Arc<Self>, link: &Arc<Link>) {
-        self.any_stuck.store(true, Ordering::Release);
-        self.watch_writable(link);
-        if link.outbox.begins_ticking() {
-            self.driver().arm(link);
+            End::Done => false,
+            End::Stuck => {
+                self.any_stuck.store(true, Ordering::Release);
+                self.watch_writable(link);
+                true
+            }
+            End::Broken(error) => {
+                self.lost(link, Lost::Io(error.kind()));
+                false
+            }
         }
     }
 
