@@ -142,6 +142,10 @@ mod watcher {
                 // The runtime of the last watch may have ended; its watchers wait in our list.
                 *watch = None;
                 let descriptor = socket.as_fd().try_clone_to_owned().ok()?;
+                #[expect(
+                    deprecated,
+                    reason = "its successor is unsafe; an OwnedFd keeps what that one asks for"
+                )]
                 let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE).ok()?;
                 *watch = Some(Watch { descriptor, runtime });
             }
