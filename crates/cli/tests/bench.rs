@@ -106,3 +106,21 @@ fn two_processes_are_measured() {
     assert!(table.contains("Round trip between two processes\nWHO "), "{table}");
     chaski(&["bench", "shm", "--ring", "5000"]).fails(2, &["a power of two"]);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn sockets_are_measured() {
+    let args: Vec<&str> = "bench zmq --size 256 --batch 16 --no-pin -o json"
+        .split_whitespace()
+        .chain(SMALL)
+        .collect();
+    let report = chaski(&args).ok().json();
+    assert_eq!((&report["size_bytes"], &report["transport"]), (&256.into(), &"tcp".into()));
+    for part in ["round_trip", "stream"] {
+        assert_eq!(names(&report[part], "who"), ["zmq"]);
+    }
+    assert_eq!(report["round_trip"][1]["samples"], 1000, "500 laps in each of 2 rounds");
+    assert!(report["stream"][1]["ns_per_message"].as_f64().unwrap() > 0.0);
+    let table = chaski(&[&["bench", "zmq"][..], &SMALL].concat()).ok().stdout;
+    assert!(table.contains("Stream from PUSH to PULL"), "{table}");
+}

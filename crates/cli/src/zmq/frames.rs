@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use chaski_zmq::{Frame, Message};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -46,10 +46,15 @@ enum LineError {
 /// What `--json` takes. The rest of an object is passed over.
 #[derive(Deserialize)]
 struct JsonLine<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
     #[serde(borrow, default)]
     frames: Option<Vec<&'a RawValue>>,
+}
+
+/// A value that is null is there, too.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 impl Lines {
@@ -195,6 +200,7 @@ mod tests {
         }
         assert_eq!(read(true, None, "{\"value\":1,\"frames\":[\"a\"]}"), None);
         assert_eq!(read(true, None, "{\"value\":1,\"x\":2}"), Some(message(["1"])));
+        assert_eq!(read(true, None, "{\"value\":null}"), Some(message([""])));
     }
 
     #[test]

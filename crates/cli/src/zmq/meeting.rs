@@ -136,7 +136,7 @@ impl Meeting {
         }
     }
 
-    /// Nobody who connects is told of; only the owner of the terminal is.
+    /// A peer that connects to this one is not let in. It goes on: others may be.
     fn turn_away(&mut self, peer: Option<String>, why: &HandshakeFailure) {
         // Its next try comes from another port.
         let peer = peer.unwrap_or_else(|| "a peer".to_owned());

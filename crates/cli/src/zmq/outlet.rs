@@ -56,11 +56,12 @@ impl Draining {
         let since = *self.since.get_or_insert(began);
         self.meeting.socket.flush();
         loop {
+            // In this order: what was queued for a peer that refuses us is gone when that is told.
             let left = self.meeting.unsent();
+            self.meeting.look()?;
             if left == 0 {
                 return Ok(true);
             }
-            self.meeting.look()?;
             let linger = self.meeting.socket.options().linger;
             if linger.is_some_and(|linger| since.elapsed() >= linger) {
                 return Err(self.out_of_time(left));
