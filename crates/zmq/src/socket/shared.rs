@@ -4,6 +4,7 @@
 //!
 //! | lock | held while | inside it may be taken |
 //! |---|---|---|
+//! | `options` | an option is set or looked at | `rules` |
 //! | `receiving` | messages are popped, and a page is read from the kernel | `rules` |
 //! | `rules` | the pattern decides and a message is appended | an outbox's, a near link's |
 //! | `turn`, `doorbell`, `armed`, an outbox's | a few stores | none |
