@@ -1,7 +1,7 @@
 //! One type per kind of socket, with the methods that its pattern allows.
 //!
-//! Each wraps a [`Socket`]; what the pattern cannot do is no method of it. Where code is to work with
-//! sockets of several kinds, take [`Socket`], as which each can be seen.
+//! Each wraps a [`Socket`]; what the pattern cannot do is no method of it. Where code is to work
+//! with sockets of several kinds, take [`Socket`], as which each can be seen.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -377,8 +377,8 @@ macro_rules! typed {
 typed! {
     /// One peer, both ways (RFC 31).
     Pair: sends receives;
-    /// Sends each message to every subscriber that wants it (RFC 29). Never waits, unless told so by
-    /// `xpub_nodrop`: who has no room misses the message, and that is counted.
+    /// Sends each message to every subscriber that wants it (RFC 29). Never waits, unless told so
+    /// by `xpub_nodrop`: who has no room misses the message, and that is counted.
     Pub: sends;
     /// Receives what it has subscribed to (RFC 29).
     Sub: receives subscribes;
@@ -388,8 +388,8 @@ typed! {
     Rep: sends receives;
     /// Sends to its peers in turns, receives from all of them (RFC 28).
     Dealer: sends receives;
-    /// Receives with the sender's identity as the first frame, and sends to whom the first frame names
-    /// (RFC 28).
+    /// Receives with the sender's identity as the first frame, and sends to whom the first frame
+    /// names (RFC 28).
     Router: sends receives;
     /// Receives work from all its peers, in turns (RFC 30).
     Pull: receives;
