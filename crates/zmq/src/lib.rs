@@ -47,8 +47,8 @@
 //! message and no burst is on, and else only appends, so that one system call carries many:
 //! *adaptive flush*. Nobody has to call `flush`; it only makes sooner what comes anyway, when the
 //! socket next waits or reads, or within about a millisecond. One background thread per [`Context`]
-//! does what nobody waits for: it accepts, dials, shakes hands, connects again, keeps hearts beating
-//! and lingers.
+//! does what nobody waits for: it accepts, dials, shakes hands, connects again, keeps hearts
+//! beating and lingers.
 //!
 //! # Limits
 //!
