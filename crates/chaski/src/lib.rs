@@ -5,7 +5,7 @@
 //! | `channel` (default) | [`channel`] | channels between threads and tasks, and select over them |
 //! | `pool` (default) | [`pool`] | workers that each own a thread, a state and a queue |
 //! | `shm` (default) | [`shm`] | messages between the processes of one machine; on Linux |
-//! | `zmq` (default) | [`zmq`] | sockets between machines that talk to every ZeroMQ program; on Linux |
+//! | `zmq` (default) | [`zmq`] | sockets that talk to every ZeroMQ program; on Linux |
 //! | `log` (default) | [`log`] | the durable log, in files or in memory |
 //! | `broker` | [`broker`] | the broker as a library |
 //! | `kafka` | [`kafka`] | the Kafka wire protocol, sans I/O |

@@ -1,7 +1,8 @@
 //! The `chaski` command: one tool for all distances.
 //!
-//! `args` says what can be typed; one module a command does it. `client` speaks to brokers,
-//! `shm` to processes of this machine, `zmq` to sockets of any, `output` prints, `failure` tells a person what went wrong.
+//! `args` says what can be typed; one module a command does it. `client` speaks to brokers, `shm`
+//! to processes of this machine, `zmq` to sockets of any; `output` prints, `failure` tells a person
+//! what went wrong.
 #![forbid(unsafe_code)]
 
 mod address;

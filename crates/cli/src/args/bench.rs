@@ -4,8 +4,8 @@ use clap::{Subcommand, ValueEnum};
 
 use super::OutputArg;
 
-/// Measure this machine: what messages between threads, processes and sockets cost, next to what the
-/// machine allows.
+/// Measure this machine: what messages between threads, processes and sockets cost, next to what
+/// the machine allows.
 ///
 /// Throughput and latency are measured apart, and each comes with the machine's own limit, measured
 /// in the same run. Rounds of all that is measured take turns, and the median of the rounds is

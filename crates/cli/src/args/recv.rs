@@ -7,7 +7,7 @@ use super::send::separator;
 use crate::address::Url;
 use crate::position::Position;
 
-/// Print the records of a topic, what other processes of this machine send, or what comes to sockets
+/// Print the records of a topic, or what other processes of this machine or sockets anywhere send
 ///
 /// kafka://HOST:PORT/TOPIC. On a terminal, or with --count, it waits for records to come; otherwise
 /// it stops at what was the end of the topic when it began. It starts at the newest record when it

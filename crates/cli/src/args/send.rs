@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::{SecurityArgs, pair};
 use crate::address::Url;
 
-/// Send lines: as records to a topic, as messages to another process of this machine, or to sockets
+/// Send lines: as records to a topic, or as messages to processes of this machine or to sockets
 ///
 /// kafka://HOST:PORT/TOPIC. Lines that are there are sent together; a line that comes alone is sent
 /// at once. A record with a key goes to the partition where Kafka's Java clients would put it
@@ -68,7 +68,7 @@ use crate::address::Url;
   echo hello | chaski send zmq+tcp://localhost:5555
   echo hello | chaski send 'zmq+tcp://localhost:5555?type=req'
   tail -f app.log | chaski send 'zmq+tcp://*:5556?type=pub&topic=app'
-  echo '{\"frames\":[\"worker-1\",\"\",\"job\"]}' | chaski send 'zmq+ipc://@jobs?type=router&bind' --json
+  echo '{\"frames\":[\"w1\",\"job\"]}' | chaski send 'zmq+ipc://@jobs?type=router&bind' --json
   chaski send zmq+tcp://HOST:5555 jobs.txt --curve-server-key 'PUBLIC KEY OF THE SERVER'")]
 pub(crate) struct Send {
     /// Where to: kafka://HOST:PORT/TOPIC, shm://NAME, or zmq+tcp://HOST:PORT

@@ -66,7 +66,7 @@ impl Described for Made {
              chaski recv 'zmq+tcp://*:5555' --curve-key {file}\n  \
              chaski send zmq+tcp://HOST:5555 --curve-server-key '{public_key}'\n\
              If this is a client, whom the server lets in:\n  \
-             chaski recv 'zmq+tcp://*:5555' --curve-key SERVER_FILE --curve-allow '{public_key}'\n  \
+             chaski recv 'zmq+tcp://*:5555' --curve-key FILE --curve-allow '{public_key}'\n  \
              chaski send zmq+tcp://HOST:5555 --curve-key {file} --curve-server-key 'SERVER_KEY'\n"
         )
     }
