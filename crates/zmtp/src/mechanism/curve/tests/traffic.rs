@@ -62,6 +62,22 @@ fn a_long_frame_has_a_long_head() {
     assert_eq!(opened(&mut opener, &wire[9..]), Ok((Flags::LAST, body)));
 }
 
+/// omq repeats MORE in the head of the frame, where it means nothing.
+#[test]
+fn the_head_of_a_sealed_frame_does_not_say_whether_more_follows() {
+    let (mut sealer, opener) = one_way();
+    let mut wire = Vec::new();
+    sealer.seal(Flags::MORE, &[b"topic"], &mut wire);
+    wire[0] |= 1;
+    let second = wire.len();
+    sealer.seal(Flags::LAST, &[b"news"], &mut wire);
+    wire[second] |= 1;
+    let mut decoder = Decoder::new(Limits::default(), Version::V3_1, Some(Box::new(opener)));
+    decoder.room().extend_from_slice(&wire);
+    let message: Message = [b"topic".to_vec(), b"news".to_vec()].into_iter().collect();
+    assert_eq!(decoder.next(), Ok(Some(Incoming::Message(message))));
+}
+
 #[test]
 fn every_changed_byte_of_a_message_shows() {
     let (mut sealer, mut opener) = one_way();
