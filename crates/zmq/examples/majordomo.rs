@@ -1,10 +1,10 @@
 //! A broker of named services with heartbeats, after RFC 7 (MDP 0.1).
 //!
 //! ```text
-//!   client REQ   "MDPC01", service, body    -->  +--------+  <--  "MDPW01", READY, service
-//!                                                | broker |  -->  "MDPW01", REQUEST, client, "", body
-//!                "MDPC01", service, reply  <--   | ROUTER |  <--  "MDPW01", REPLY, client, "", reply
-//!                                                +--------+  <->  "MDPW01", HEARTBEAT
+//!   client REQ  "MDPC01", service, body  --> +--------+ <-- "MDPW01", READY, service
+//!                                            | broker | --> "MDPW01", REQUEST, client, "", body
+//!               "MDPC01", service, reply <-- | ROUTER | <-- "MDPW01", REPLY, client, "", reply
+//!                                            +--------+ <-> "MDPW01", HEARTBEAT
 //! ```
 //!
 //! Requests for a service nobody offers yet wait for a worker. A worker that is silent for three

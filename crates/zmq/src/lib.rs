@@ -25,7 +25,9 @@
 //! | news for whoever subscribed | [`Pub`], [`Sub`], [`Xpub`], [`Xsub`] | RFC 29 |
 //! | work for whoever is free | [`Push`], [`Pull`] | RFC 30 |
 //! | two alone | [`Pair`] | RFC 31 |
-//! | the same without multipart | [`Client`], [`Server`], [`Radio`], [`Dish`], [`Scatter`], [`Gather`], [`Peer`], [`Channel`] | RFC 41, 48, 49, 51, 52 |
+//! | without multipart: requests | [`Client`], [`Server`], [`Peer`] | RFC 41, 51 |
+//! | without multipart: groups | [`Radio`], [`Dish`] | RFC 48 |
+//! | without multipart: one way, both ways | [`Scatter`], [`Gather`], [`Channel`] | RFC 49, 52 |
 //! | bytes of other protocols | [`Stream`] | |
 //!
 //! # Send and receive

@@ -92,7 +92,7 @@ pub enum OptionError {
 }
 
 /// The default of the option `spin`.
-const SPIN: Duration = Duration::from_micros(50);
+const SPIN: Duration = Duration::from_micros(100);
 
 /// A CURVE key: 32 bytes, in a text 40 characters of Z85 (RFC 32).
 pub type Key = [u8; 32];
@@ -237,7 +237,8 @@ options! {
     /// Keeps only the newest message in each direction and for each peer. Default off.
     conflate / Conflate: bool, bool = false, Build for Pull Push Sub Pub Dealer;
     /// How long a thread that waits for messages looks for them before it sleeps, at most. It does
-    /// so as long as that pays; 0 is not at all. Default 50 us: being woken takes about as long.
+    /// so as long as that pays; 0 is not at all. Default 100 us: twice what being woken takes where
+    /// that takes long, so that two that talk find each other awake.
     spin / Spin: Duration, Duration = SPIN, Now;
     /// How much is read at a time. Default: learned from the traffic.
     page_size / PageSize: PageSize, PageSize = PageSize::Default, Next;

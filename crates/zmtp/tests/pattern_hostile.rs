@@ -95,7 +95,7 @@ fn setting() -> impl Strategy<Value = Setting> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (peer(), attach()).prop_map(|(peer, how)| Step::Attach(peer, how)),
-        4 => (peer(), bytes(), any::<bool>()).prop_map(|(peer, id, new)| Step::Greet(peer, id, new)),
+        4 => (peer(), bytes(), any::<bool>()).prop_map(|(peer, id, on)| Step::Greet(peer, id, on)),
         2 => peer().prop_map(Step::HangUp),
         2 => peer().prop_map(Step::Detach),
         6 => (peer(), frames()).prop_map(|(peer, frames)| Step::Deliver(peer, frames)),

@@ -1,7 +1,7 @@
 //! ZeroMQ sockets of Chaski for tests that are written in another language.
 //!
 //! Each line of the standard input is an order, a JSON object; each is answered by one line on the
-//! standard output, in order: `{"ok": ..}` or `{"error": "..."}`. Frames travel as hexadecimal text.
+//! standard output, in order: `{"ok": ..}` or `{"error": "..."}`. Frames are hexadecimal text.
 //!
 //! ```text
 //! {"socket": "a", "do": "open", "kind": "REQ", "options": {"sndhwm": "10"}}

@@ -2,7 +2,7 @@
 //!
 //! | clause | where |
 //! |---|---|
-//! | identify each double queue by a non-zero number of 32 bits, not chosen by the peer | `attach` |
+//! | identify each double queue by a non-zero 32-bit number, not chosen by the peer | `attach` |
 //! | an API to get a message's routing id, and to set it | [`Message::routing_id`], `deliver` |
 //! | PEER: connect and get the routing id at once | [`Pattern::routing_id`], from `attach` on |
 //! | an error if the queue does not exist; block if it is full | `route` |

@@ -8,9 +8,9 @@
 //!
 //! A message lies in a ring as its frames, one a slot, each a [`Piece`]: three quarters of a cache
 //! line, where a whole [`Message`], which has room for four frames, would be three lines. The first
-//! ring is small. A sender that finds it full goes on in a new one, twice as large, and the receiver
-//! follows: so memory grows with what waits and not with what may wait, and commands, which no
-//! limit holds up, always find a place.
+//! ring is small. A sender that finds it full goes on in a new one, twice as large, and the
+//! receiver follows: so memory grows with what waits and not with what may wait, and commands,
+//! which no limit holds up, always find a place.
 //!
 //! What is limited is messages. The receiver says how many it has taken with every message, so that
 //! the limit is exact, but wakes a sender that waits for room only when an eighth of the limit is

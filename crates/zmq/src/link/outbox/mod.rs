@@ -30,9 +30,12 @@
 //! |---|---|
 //! | no stream | who connects it: [`Outbox::connect`] asks for a flush |
 //! | `Writing` | the writer: it looks at `gather` again before it stops being one |
-//! | `Stuck` | who takes the next writable edge. One that comes between the write that was refused and this state finds `Writing`, and leaves word in `writable` |
+//! | `Stuck` | who takes the next writable edge; of one that came a moment too early see below |
 //! | `Idle`, armed | the socket's next wait or read, and the driver's next tick |
 //! | `Broken` | who takes the connection away: [`Outbox::disconnect`] |
+//!
+//! An edge that comes between the write that was refused and `Stuck` finds `Writing`, and leaves
+//! word in `writable`, which the writer looks at before it is stuck.
 //!
 //! `Idle`, with bytes and not armed, is never left behind: [`Outbox::push`] answers
 //! [`After::Flush`] or arms.

@@ -1,3 +1,5 @@
+//! XPUB and PUB: who wants what, who is told, and who gets it.
+
 use super::*;
 use crate::pattern::exercise::{Bench, Full, Sent, frames, text};
 
