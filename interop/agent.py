@@ -10,11 +10,11 @@ class Refused(Exception):
 
 
 class Agent:
-    """A process with sockets of Chaski in it."""
+    """A process with sockets of Chaski in it, or with those of another program like it."""
 
-    def __init__(self):
+    def __init__(self, program="interop-agent"):
         self.process = subprocess.Popen(
-            [binary()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [beside(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.opened = 0
 
@@ -83,6 +83,12 @@ class Socket:
     def unsubscribe(self, topic):
         self.do("unsubscribe", topic=topic.hex())
 
+    def join(self, group):
+        self.do("join", group=group.hex())
+
+    def leave(self, group):
+        self.do("leave", group=group.hex())
+
     def send(self, *frames, routing_id=0, timeout=5000):
         frames = [frame.hex() for frame in frames]
         self.do("send", frames=frames, routing_id=routing_id, timeout_ms=timeout)
@@ -125,6 +131,6 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def binary():
-    """The agent, which lies beside the `chaski` to test."""
-    return os.path.join(os.path.dirname(os.environ["CHASKI_BIN"]), "interop-agent")
+def beside(program):
+    """A program of this suite, which lies beside the `chaski` to test."""
+    return os.path.join(os.path.dirname(os.environ["CHASKI_BIN"]), program)

@@ -60,11 +60,13 @@ def client(request):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Ends the run with the table of ZeroMQ sockets that talked to libzmq's."""
+    """Ends the run with the table of ZeroMQ sockets that talked to those of others."""
     import zeromq
 
     if not zeromq.MATRIX:
         return
-    terminalreporter.section("ZeroMQ: who talked to whom (c: Chaski bound, z: libzmq bound)")
+    terminalreporter.section("ZeroMQ: who talked to whom")
+    terminalreporter.line("with libzmq: c Chaski bound, z libzmq bound")
+    terminalreporter.line("with omq-tokio: C Chaski bound, o omq-tokio bound")
     for line in zeromq.table():
         terminalreporter.line(line)

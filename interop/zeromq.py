@@ -1,4 +1,4 @@
-"""What the ZeroMQ tests share: both sides of a conversation, and the table of who talked to whom."""
+"""What the ZeroMQ tests share: both sides of a conversation, and the table of who talked."""
 
 import collections
 import itertools
@@ -12,7 +12,7 @@ TIMEOUT_MS = 5000
 # The combinations that talked, for the table at the end of the run.
 MATRIX = collections.defaultdict(set)
 
-# The bytes of a frame that might trip a codec: empty, at the edge of a short frame, behind it, large.
+# The bytes of a frame that might trip a codec: empty, at the edge of a short frame, large.
 SIZES = [0, 1, 37, 38, 39, 254, 255, 256, 8191, 8192, 65535, 65536, 300_000]
 
 _serial = itertools.count()
@@ -135,7 +135,7 @@ def talked(kinds, mechanism, transport, binder):
 
 def table():
     """The table of who talked to whom, as lines."""
-    columns = sorted({(mechanism, transport) for row in MATRIX.values() for mechanism, transport, _ in row})
+    columns = sorted({entry[:2] for row in MATRIX.values() for entry in row})
     heads = [f"{mechanism} {transport}" for mechanism, transport in columns]
     width = max((len(kinds) for kinds in MATRIX), default=0)
     yield " " * width + "".join(f"  {head}" for head in heads)
@@ -145,6 +145,6 @@ def table():
 
 
 def mark(row, mechanism, transport):
-    """Who bound, where it worked: c for Chaski, z for libzmq."""
-    binders = [binder for binder in ("c", "z") if (mechanism, transport, binder) in row]
+    """Who bound, where it worked: c or z with libzmq, C or o with omq-tokio."""
+    binders = [binder for binder in ("c", "z", "C", "o") if (mechanism, transport, binder) in row]
     return "".join(binders) or "-"

@@ -79,6 +79,12 @@ pub(crate) enum What {
     Unsubscribe {
         topic: String,
     },
+    Join {
+        group: String,
+    },
+    Leave {
+        group: String,
+    },
     Flush,
     Peers,
     /// What the socket's monitor has told since `open`.

@@ -84,6 +84,8 @@ fn use_socket(socket: &Socket, what: What) -> Done {
         What::Unsubscribe { topic } => {
             socket.unsubscribe(unhex(&topic).ok_or("not hexadecimal")?)?;
         }
+        What::Join { group } => socket.join(unhex(&group).ok_or("not hexadecimal")?)?,
+        What::Leave { group } => socket.leave(unhex(&group).ok_or("not hexadecimal")?)?,
         What::Flush => socket.flush(),
         What::Send { frames, routing_id, timeout_ms } => {
             let message = message(&frames, routing_id).ok_or("not hexadecimal")?;
