@@ -42,8 +42,8 @@ use crate::address::Url;
 /// A line is one frame. With --key-separator what stands before it is a frame of its own, such as a
 /// topic or, for a router, an identity; `&topic=T` puts T before every line of a publisher. Who
 /// publishes waits for a first subscription, `&wait=N` for so many, and for subscribers that are
-/// too slow; with `&xpub_nodrop=0` those miss lines. `&sndhwm=10`, `&linger=2s`, `&routing_id=me`: all
-/// options of sockets are known by libzmq's names, and `linger` bounds how long the end may take.
+/// too slow; with `&xpub_nodrop=0` those miss lines. `&sndhwm=10`, `&linger=2s`, `&routing_id=me`:
+/// all options of sockets are known by libzmq's names; `linger` bounds how long the end may take.
 ///
 /// With --json, a line is an object with `value` and, for a topic, if wanted, `key`, `headers`,
 /// `timestamp` (milliseconds since 1970) and `partition`. A key or value is a string, null,
