@@ -306,8 +306,8 @@ impl Shared {
             Next::Command(command) => {
                 let rules = rules.get_or_insert_with(|| self.rules());
                 self.heed(peer, &command);
-                rules.command(peer, command, &mut chores);
-                Ok(Look::Again)
+                let kept = rules.command(peer, command, &mut chores);
+                Ok(self.or_shun(kept, inbox))
             }
             Next::Unread => {
                 drop(rules.take());
@@ -341,14 +341,22 @@ impl Shared {
         let look = match pattern.deliver(inbox.link.peer, message, errands) {
             Delivery::Take(message) => Look::Message(message),
             Delivery::Ignore => Look::Again,
-            Delivery::Close(why) => {
+            Delivery::Close(why) => self.or_shun(Err(why), inbox),
+        };
+        rules.run_errands(chores);
+        look
+    }
+
+    /// Goes on, unless the peer broke a rule: then its connection ends.
+    fn or_shun(self: &Arc<Self>, kept: Result<(), &'static str>, inbox: &mut Inbox) -> Look {
+        match kept {
+            Ok(()) => Look::Again,
+            Err(why) => {
                 self.lost(&inbox.link, Lost::Protocol(why));
                 inbox.shun();
                 Look::Nothing
             }
-        };
-        rules.run_errands(chores);
-        look
+        }
     }
 
     /// Reads from the kernel, having written first what the peer may be waiting for.
@@ -470,8 +478,8 @@ impl Shared {
             }
             Next::Command(command) => {
                 self.heed(peer, &command);
-                rules.command(peer, command, &mut chores);
-                Look::Again
+                let kept = rules.command(peer, command, &mut chores);
+                self.or_shun(kept, inbox)
             }
             Next::Unread => {
                 drop(rules);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chaski_zmtp::Command;
-use chaski_zmtp::pattern::{Body, Errand, Outgoing, Pattern, Peer, Room, Said};
+use chaski_zmtp::pattern::{Body, Delivery, Errand, Outgoing, Pattern, Peer, Room, Said};
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -166,19 +166,29 @@ impl Rules {
         }
     }
 
-    /// Answers a PING, or passes a command to the pattern.
-    pub(crate) fn command(&mut self, from: Peer, command: Command, chores: &mut Chores) {
+    /// Answers a PING, or passes a command to the pattern. `Err` says what rule the peer broke.
+    pub(crate) fn command(
+        &mut self,
+        from: Peer,
+        command: Command,
+        chores: &mut Chores,
+    ) -> Result<(), &'static str> {
         let Rules { pattern, errands, .. } = self;
+        let mut kept = Ok(());
         match command {
             Command::Ping { context, .. } => {
                 let what = Said::Command(Command::Pong { context });
                 errands.push(Errand { to: from, what });
             }
             Command::Pong { .. } | Command::Unknown(_) => {}
-            // SUBSCRIBE and the like are never refused.
-            command => drop(pattern.command(from, command, errands)),
+            command => {
+                if let Delivery::Close(why) = pattern.command(from, command, errands) {
+                    kept = Err(why);
+                }
+            }
         }
         self.run_errands(chores);
+        kept
     }
 }
 
