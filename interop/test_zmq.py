@@ -49,7 +49,8 @@ class Keys:
 def options(mechanism, server, keys):
     """The options of one end."""
     if mechanism == "PLAIN":
-        return {"plain_server": True} if server else {"plain_username": b"ada", "plain_password": b"x"}
+        credentials = {"plain_username": b"ada", "plain_password": b"x"}
+        return {"plain_server": True} if server else credentials
     if mechanism == "CURVE" and server:
         return {"curve_server": True, "curve_secretkey": keys.server_secret}
     if mechanism == "CURVE":
