@@ -84,7 +84,7 @@ mod stats;
 mod transport;
 
 pub use chaski_zmtp::pattern::{Misuse, Outgoing};
-pub use chaski_zmtp::{Frame, Kind, Message};
+pub use chaski_zmtp::{Frame, Kind, Message, keys};
 pub use context::Context;
 pub use driver::{Answer, Authenticator, BindError, ConnectError, Forked, UnbindError};
 pub use endpoint::{Endpoint, EndpointError};

@@ -1,5 +1,5 @@
-//! ZeroMQ sockets that neither Chaski nor libzmq made: those of `omq-tokio`, for the tests that want
-//! a second opinion on the wire, and kinds of sockets that most builds of libzmq lack.
+//! ZeroMQ sockets that neither Chaski nor libzmq made: those of `omq-tokio`, for the tests that
+//! want a second opinion on the wire, and kinds of sockets that most builds of libzmq lack.
 //!
 //! It is told what to do as `interop-agent` is, line by line, and understands a part of what that
 //! one understands: [`order::What`]. Frames travel as hexadecimal text.

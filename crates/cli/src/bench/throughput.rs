@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_time_is_an_end_too() {
-        let extent = Extent::Time(Duration::from_millis(2));
+        let extent = Extent::Time(Duration::from_millis(50));
         assert!(channel::<Spsc, 1>(&shape(1, 1, 1), extent).unwrap().messages > 0);
         assert!(handoff::<1>(&shape(1, 1, 1), extent).unwrap().messages > 0);
     }
