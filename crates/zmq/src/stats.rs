@@ -17,9 +17,11 @@ pub struct PeerStats {
     pub kind: Option<&'static str>,
     /// The identity that the peer gave, if any.
     pub identity: Vec<u8>,
+    /// By which [`routing_id`](crate::Message::routing_id) a SERVER or PEER knows it; else 0.
+    pub routing_id: u32,
     /// The mechanism of the connection: `NULL`, `PLAIN` or `CURVE`.
     pub mechanism: &'static str,
-    /// Messages that wait to be sent.
+    /// Messages that wait to be sent; none once the peer is given up, when they are lost.
     pub queued: u64,
     /// Messages that were not sent because as many waited as may.
     pub dropped: u64,
@@ -44,6 +46,7 @@ impl PeerStats {
             connected: false,
             kind: None,
             identity: Vec::new(),
+            routing_id: 0,
             mechanism: "NULL",
             queued: 0,
             dropped: 0,

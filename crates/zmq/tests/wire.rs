@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use chaski_zmq::{
-    Dealer, Message, Misuse, Pub, Pull, Push, RecvError, Rep, Req, Router, SendFailure, Sub,
+    Dealer, Message, Misuse, Peer, Pub, Pull, Push, RecvError, Rep, Req, Router, SendFailure, Sub,
+    Xpub,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -128,6 +129,39 @@ fn a_router_answers_whom_it_heard() {
     for (number, dealer) in dealers.iter().enumerate() {
         assert_eq!(dealer.recv_timeout(SOON).unwrap(), Message::from(number.to_string()));
     }
+}
+
+#[test]
+fn a_peer_speaks_first_to_whom_it_connected() {
+    for endpoint in endpoints() {
+        let (here, there) = (Peer::new(), Peer::new());
+        let number = here.connect_peer(&there.bind(endpoint).unwrap()).unwrap();
+        let mut greeting = Message::from("hello");
+        greeting.set_routing_id(number);
+        here.send(greeting).unwrap();
+        let mut heard = there.recv().unwrap();
+        assert_eq!(&heard[0], "hello");
+        assert_eq!(there.peers()[0].routing_id, heard.routing_id());
+        heard.push("more");
+        assert!(there.send(heard.clone()).is_err(), "one frame a message (RFC 51)");
+        heard.pop();
+        there.send(heard).unwrap();
+        assert_eq!(here.recv().unwrap().routing_id(), number);
+    }
+}
+
+#[test]
+fn topics_are_counted() {
+    let (publisher, sub) = (Xpub::new(), Sub::new());
+    sub.connect(&publisher.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    for topic in ["a", "ab", "ab"] {
+        sub.subscribe(topic).unwrap();
+    }
+    assert_eq!(sub.as_socket().topics_count(), 2);
+    for _ in 0..2 {
+        publisher.recv().unwrap();
+    }
+    assert_eq!(publisher.as_socket().topics_count(), 2);
 }
 
 #[test]

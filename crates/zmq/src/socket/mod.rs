@@ -35,7 +35,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaski_zmtp::pattern::{Attach, Outgoing};
+use chaski_zmtp::pattern::{Attach, Outgoing, Peer as Number};
 use chaski_zmtp::{Frame, Kind, Message};
 
 pub use typed::*;
@@ -160,8 +160,22 @@ impl Socket {
     ///
     /// If connecting cannot begin. That nobody is there yet is no error.
     pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<(), ConnectError> {
+        self.dial(endpoint.into_endpoint()?).map(drop)
+    }
+
+    /// Connects, and says by which [`Message::routing_id`] the peer is known from now on (PEER,
+    /// SERVER; RFC 51): who is to be sent to before it has sent anything. 0 for every other kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub fn connect_peer(&self, endpoint: impl IntoEndpoint) -> Result<u32, ConnectError> {
+        let peer = self.dial(endpoint.into_endpoint()?)?;
+        Ok(self.shared.rules().pattern.routing_id(peer))
+    }
+
+    fn dial(&self, endpoint: Endpoint) -> Result<Number, ConnectError> {
         self.shared.check_origin()?;
-        let endpoint = endpoint.into_endpoint()?;
         let options = self.shared.options();
         let how = Attach::Connecting {
             early: !options.immediate,
@@ -172,10 +186,13 @@ impl Socket {
             .shared
             .attach(how, route)
             .map_err(|why| ConnectError::Refused { endpoint: endpoint.clone(), why })?;
-        self.shared.driver().dial(&self.shared, peer, &endpoint).map_err(|error| {
-            self.shared.gone(peer);
-            ConnectError::Io { endpoint, error }
-        })
+        match self.shared.driver().dial(&self.shared, peer, &endpoint) {
+            Ok(()) => Ok(peer),
+            Err(error) => {
+                self.shared.gone(peer);
+                Err(ConnectError::Io { endpoint, error })
+            }
+        }
     }
 
     /// Lets no more peers connect at this endpoint; those that have stay.

@@ -13,6 +13,12 @@ impl Socket {
     pub fn peers(&self) -> Vec<PeerStats> {
         self.shared.peers()
     }
+
+    /// How many topics anybody is subscribed to (PUB, XPUB), or this socket is (SUB, XSUB); 0 for
+    /// every other kind (libzmq: `ZMQ_TOPICS_COUNT`).
+    pub fn topics_count(&self) -> usize {
+        self.shared.rules().pattern.topics_count()
+    }
 }
 
 impl Shared {
@@ -45,6 +51,7 @@ impl Shared {
         }
         let (sent, sent_bytes) = link.outbox.sent();
         let (received, received_bytes) = self.receiving().counts(link.peer);
+        stats.routing_id = self.rules().pattern.routing_id(link.peer);
         stats.queued = near.unwrap_or_else(|| link.outbox.queued()) as u64;
         stats.dropped = link.dropped.load(Ordering::Relaxed);
         (stats.sent, stats.sent_bytes) = (sent, sent_bytes);

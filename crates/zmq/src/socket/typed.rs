@@ -355,6 +355,20 @@ macro_rules! typed {
         }
     };
 
+    (@addresses $name:ident) => {
+        /// Knowing peers by number.
+        impl $name {
+            /// See [`Socket::connect_peer`].
+            ///
+            /// # Errors
+            ///
+            /// If connecting cannot begin. That nobody is there yet is no error.
+            pub fn connect_peer(&self, endpoint: impl IntoEndpoint) -> Result<u32, ConnectError> {
+                self.0.connect_peer(endpoint)
+            }
+        }
+    };
+
     (@groups $name:ident) => {
         /// Sending to groups.
         impl $name {
@@ -402,7 +416,7 @@ typed! {
     /// Bytes to and from peers that speak no ZMTP: each message is an identity and some bytes.
     Stream: sends receives;
     /// Receives with [`Message::routing_id`] set, and sends to whom that names (RFC 41).
-    Server: sends receives;
+    Server: sends receives addresses;
     /// Talks to one or more SERVERs (RFC 41).
     Client: sends receives;
     /// Sends to groups: a message has two frames, the group and the body (RFC 48).
@@ -414,7 +428,7 @@ typed! {
     /// Gives work to its peers, one frame each, in turns (RFC 49).
     Scatter: sends;
     /// Sends to and receives from any of its peers, by [`Message::routing_id`] (RFC 51).
-    Peer: sends receives;
+    Peer: sends receives addresses;
     /// One peer, both ways, one frame each (RFC 52).
     Channel: sends receives;
 }
