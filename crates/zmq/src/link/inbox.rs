@@ -23,10 +23,37 @@ pub(crate) struct Inbox {
     pub(crate) listed: bool,
     /// The peer will not come again; what it sent is still received.
     pub(crate) last: bool,
+    /// What the pattern does with its messages, if that is known without asking.
+    pub(crate) pass: Option<Pass>,
     /// How often something was read.
     pub(crate) reads: u64,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+}
+
+/// What a pattern does with every message of a peer.
+pub(crate) enum Pass {
+    /// The user gets it as it came.
+    Whole,
+    /// The user gets it behind this frame (ROUTER).
+    After(Frame),
+}
+
+/// A message of a single frame, and the frame that goes before it, if one does.
+pub(crate) struct Single {
+    prefix: Option<Frame>,
+    frame: Frame,
+}
+
+impl Single {
+    /// As the user gets it.
+    #[inline]
+    pub(crate) fn into_message(self) -> Message {
+        match self.prefix {
+            None => Message::from(self.frame),
+            Some(prefix) => Message::from(prefix).with(self.frame),
+        }
+    }
 }
 
 #[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
@@ -78,6 +105,7 @@ impl Inbox {
             ahead: VecDeque::new(),
             listed: false,
             last: false,
+            pass: None,
             reads: 0,
             messages: 0,
             bytes: 0,
@@ -98,6 +126,7 @@ impl Inbox {
 
     /// The connection is over: what came whole is kept.
     pub(crate) fn disconnect(&mut self) {
+        self.pass = None;
         if let Source::Wire(Wire { codec: Codec::Zmtp(decoder), .. }) = &mut self.source {
             while let Ok(Some(incoming)) = decoder.next() {
                 if let Incoming::Message(message) = incoming {
@@ -195,17 +224,22 @@ impl Inbox {
         }
     }
 
-    /// Takes the next message if it is a single frame that lies in the page, and nothing is before
-    /// it. `None` says no more than that [`Inbox::next`] is to be asked.
+    /// Takes the next message if it is a single frame that lies in the page, nothing is before it
+    /// and the pattern need not be asked. `None` says no more than that [`Inbox::next`] is.
     #[inline]
-    pub(crate) fn next_single(&mut self) -> Option<Frame> {
+    pub(crate) fn next_single(&mut self) -> Option<Single> {
+        let pass = self.pass.as_ref()?;
         match &mut self.source {
             Source::Wire(Wire { codec: Codec::Zmtp(decoder), command: None, .. })
                 if self.ahead.is_empty() =>
             {
                 let frame = decoder.next_single()?;
                 self.messages += 1;
-                Some(frame)
+                let prefix = match pass {
+                    Pass::Whole => None,
+                    Pass::After(prefix) => Some(prefix.clone()),
+                };
+                Some(Single { prefix, frame })
             }
             _ => None,
         }

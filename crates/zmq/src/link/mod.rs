@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use chaski_zmtp::pattern::{Peer, PeerInfo};
 use chaski_zmtp::{Command, Message};
 
-pub(crate) use inbox::{Codec, Inbox, Next};
+pub(crate) use inbox::{Codec, Inbox, Next, Pass, Single};
 pub(crate) use outbox::{After, Clock, End, Flushed, Outbox, Tick};
 pub(crate) use queue::Framing;
 pub(crate) use stream::{Read, Stream};

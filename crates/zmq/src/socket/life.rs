@@ -13,7 +13,7 @@ use mio::Interest;
 use super::receiving::wire_limits;
 use super::rules::{Chores, Rules, Seat};
 use super::shared::Shared;
-use crate::link::{About, Codec, Framing, Link, NearReceiver, NearSender, Route, Stream};
+use crate::link::{About, Codec, Framing, Link, NearReceiver, NearSender, Pass, Route, Stream};
 use crate::monitor::Lost;
 
 const CLOSED: &str = "the socket is closed";
@@ -136,13 +136,20 @@ impl Shared {
         let Rules { pattern, errands, .. } = &mut *rules;
         let greeted = pattern.greet(peer, info, errands)?;
         connect(&link);
+        let pass = match rules.pattern.prefix(peer) {
+            Some(prefix) => Some(Pass::After(prefix.clone())),
+            None if self.unchanged => Some(Pass::Whole),
+            None => None,
+        };
         rules.run_errands(&mut chores);
         let replaced = match greeted {
             Greeted::Replaces(old) => rules.seats.get(old).map(|seat| Arc::clone(&seat.link)),
             _ => None,
         };
         drop(rules);
+        self.receiving().inbox(&link).pass = pass;
         if let Some(old) = replaced {
+            self.receiving().inbox(&old).pass = None;
             self.lost(&old, Lost::Replaced);
         }
         self.run_chores(chores);

@@ -438,9 +438,9 @@ impl Socket {
     /// option `rcvtimeo`.
     #[inline]
     pub fn recv(&self) -> Result<Message, RecvError> {
-        if let Some((frame, more)) = self.shared.take_single() {
+        if let Some((single, more)) = self.shared.take_single() {
             self.pass_on(more);
-            return Ok(Message::from(frame));
+            return Ok(single.into_message());
         }
         match self.shared.take() {
             Ok(Some(taken)) => Ok(self.take_one(taken)),
@@ -485,9 +485,9 @@ impl Socket {
     ///
     /// As [`recv`](Self::recv).
     pub async fn recv_async(&self) -> Result<Message, RecvError> {
-        if let Some((frame, more)) = self.shared.take_single() {
+        if let Some((single, more)) = self.shared.take_single() {
             self.pass_on(more);
-            return Ok(Message::from(frame));
+            return Ok(single.into_message());
         }
         if let Some(taken) = self.shared.take()? {
             return Ok(self.take_one(taken));

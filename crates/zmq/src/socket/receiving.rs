@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chaski_zmtp::pattern::{Delivery, Peer};
-use chaski_zmtp::{Frame, Limits, Message};
+use chaski_zmtp::{Limits, Message};
 
 use super::poller::Doorbell;
 use super::rules::{Chores, Rules};
 use super::shared::Shared;
 use super::turn::Want;
 use crate::error::RecvError;
-use crate::link::{Inbox, Link, Next};
+use crate::link::{Inbox, Link, Next, Single};
 use crate::monitor::Lost;
 use crate::options::Options;
 
@@ -128,25 +128,28 @@ pub(super) struct Taken {
 }
 
 impl Shared {
-    /// Takes the next message in the common case: of the only peer that has something, a single
-    /// frame that was read already, under a pattern that passes everything on. Whether there may
-    /// be more. The caller makes a message of it where that stays: to move one takes longer than
-    /// to find it.
+    /// Takes the next message in the common case: a single frame that was read already, of which
+    /// it is known without asking what the pattern makes of it. Whether there may be more. The
+    /// caller makes a message of it where that stays: to move one takes longer than to find it.
     #[inline]
-    pub(super) fn take_single(&self) -> Option<(Frame, bool)> {
-        if self.unchanged { self.single_from(&mut self.receiving()) } else { None }
+    pub(super) fn take_single(&self) -> Option<(Single, bool)> {
+        if self.singles { self.single_from(&mut self.receiving()) } else { None }
     }
 
     #[inline]
-    fn single_from(&self, receiving: &mut Receiving) -> Option<(Frame, bool)> {
-        if !self.unchanged || receiving.queue.len() != 1 || !receiving.taken.is_empty() {
+    fn single_from(&self, receiving: &mut Receiving) -> Option<(Single, bool)> {
+        let first = receiving.queue.front()?;
+        let others = receiving.queue.len() > 1;
+        if !self.singles || !receiving.taken.is_empty() || others && self.doorbell.has_rung() {
             return None;
         }
-        let inbox = receiving.inboxes[receiving.queue[0].0 as usize].as_deref_mut()?;
-        let frame = inbox.next_single()?;
+        let inbox = receiving.inboxes[first.0 as usize].as_deref_mut()?;
+        let single = inbox.next_single()?;
         let backlog = inbox.has_more();
+        let more = backlog || others || inbox.is_readable();
         self.note_backlog(backlog);
-        Some((frame, backlog || inbox.is_readable()))
+        receiving.rotate();
+        Some((single, more))
     }
 
     /// Takes the next message, if one is there or can be read without waiting.
@@ -165,8 +168,8 @@ impl Shared {
         let mut receiving = self.receiving();
         let before = messages.len();
         while messages.len() - before < max {
-            if let Some((frame, _)) = self.single_from(&mut receiving) {
-                messages.push(Message::from(frame));
+            if let Some((single, _)) = self.single_from(&mut receiving) {
+                messages.push(single.into_message());
                 continue;
             }
             match self.take_from(&mut receiving) {
@@ -183,7 +186,7 @@ impl Shared {
     fn take_from(self: &Arc<Self>, receiving: &mut Receiving) -> Result<Option<Taken>, RecvError> {
         // The common case: a pattern that passes everything on, one peer, a page with messages.
         if self.unchanged
-            && !self.conflate
+            && self.singles
             && receiving.taken.is_empty()
             && receiving.queue.len() == 1
             && let Some(inbox) = receiving.inboxes[receiving.queue[0].0 as usize].as_deref_mut()

@@ -89,7 +89,7 @@ pub use self::setting::Setting;
 
 use crate::command::Command;
 use crate::kind::Kind;
-use crate::message::Message;
+use crate::message::{Frame, Message};
 
 /// The rules of a socket of that kind, as yet without peers and with every [`Setting`] as libzmq
 /// has it when nothing is said.
@@ -185,6 +185,14 @@ pub trait Pattern: Send {
     fn may_read(&self, peer: Peer) -> bool {
         let _ = peer;
         true
+    }
+
+    /// The frame that goes before each message of `peer`, where that is all that
+    /// [`Pattern::deliver`] does: it need not be asked then, as long as the connection is up and
+    /// nobody [replaces](Greeted::Replaces) the peer (ROUTER).
+    fn prefix(&self, peer: Peer) -> Option<&Frame> {
+        let _ = peer;
+        None
     }
 
     /// The number by which the user of SERVER or PEER knows `peer` (RFC 41, RFC 51), from `attach`

@@ -171,6 +171,10 @@ impl Pattern for Router {
         self.raw.as_mut()?.pop()
     }
 
+    fn prefix(&self, peer: Peer) -> Option<&Frame> {
+        self.identities.name(peer).filter(|_| self.raw.is_none())
+    }
+
     fn deliver(&mut self, from: Peer, mut message: Message, _: &mut Vec<Errand>) -> Delivery {
         let Some(identity) = self.identities.name(from) else { return Delivery::Ignore };
         message.push_front(identity.clone());
