@@ -88,6 +88,8 @@ pub mod broadcast;
 pub mod doze;
 pub mod error;
 pub mod fan_in;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub mod fork;
 mod front;
 pub mod mailbox;
 pub mod mpmc;

@@ -242,8 +242,9 @@ options! {
     spin / Spin: Duration, Duration = SPIN, Now;
     /// How much is read at a time. Default: learned from the traffic.
     page_size / PageSize: PageSize, PageSize = PageSize::Default, Next;
-    /// The longest message that is received, in bytes; who sends a longer one is disconnected.
-    /// Default `None`: any.
+    /// The longest frame that is received, in bytes; who sends a longer one is disconnected. All
+    /// frames of a message together may have as many, or 1 GiB where that is more. Default `None`:
+    /// 1 GiB.
     maxmsgsize / Maxmsgsize: Option<u64>, impl Into<Option<u64>> = None, Next;
 
     /// How long to wait before connecting again; the wait is random, up to twice this. `None`:

@@ -56,10 +56,15 @@ impl Engine {
         let key = PeerKey { socket: SocketId::of(&socket), peer };
         let route = Arc::new(Route { endpoint: endpoint.clone(), dialled: true });
         let wait = options.reconnect_ivl.unwrap_or_default();
-        let dial = Dial { endpoint, options, wait, attempt: 0 };
-        let dial = Some(Box::new(dial));
-        self.tie(key, Tie { socket, route, dial, at: At::Nothing, leaving: None });
-        self.attempt(key, 0);
+        // What an earlier dial of the same number left behind is not taken for this one's.
+        self.dials += 1 << 32;
+        let attempt = self.dials;
+        let dial = Some(Box::new(Dial { endpoint, options, wait, attempt }));
+        self.tie(
+            key,
+            Tie { socket, route, dial, at: At::Nothing, leaving: None, leaving_timed: false },
+        );
+        self.attempt(key, attempt);
     }
 
     /// An attempt is due.

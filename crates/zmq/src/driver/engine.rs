@@ -55,8 +55,10 @@ pub(super) struct Engine {
     pub(super) page: Vec<u8>,
     /// No handle of the driver is left.
     quits: bool,
-    /// Numbers attempts to connect, and stirs the waits between them.
+    /// Stirs the waits between attempts to connect.
     pub(super) serial: u64,
+    /// Numbers the dials, and leaves room for the attempts of each.
+    pub(super) dials: u64,
 }
 
 /// What is registered with the poll.
@@ -95,6 +97,8 @@ pub(super) struct Tie {
     pub(super) at: At,
     /// It goes when what waits for it is sent, and at this time if there is one.
     pub(super) leaving: Option<Option<Instant>>,
+    /// A timer looks at it while it is leaving.
+    pub(super) leaving_timed: bool,
 }
 
 /// How far a connection to a peer is.
@@ -155,6 +159,7 @@ impl Engine {
             page: Vec::new(),
             quits: false,
             serial: super::seed(),
+            dials: 0,
         }
     }
 
@@ -248,7 +253,7 @@ impl Engine {
             Due::Ttl(token, reads) => self.check_ttl(token, reads),
             Due::Resume(token) => self.accept(token),
             Due::Cookies(token) => self.renew_cookies(token),
-            Due::Leaving(peer) => self.check_leaving(peer),
+            Due::Leaving(peer) => self.leaving_due(peer),
             Due::Part(token) => self.parted(token),
             Due::Closed(socket) => self.check_closed(socket),
             Due::Near(socket, peer, endpoint) => self.meet_again(&socket, peer, &endpoint),

@@ -89,9 +89,20 @@ impl Engine {
         if over || unsent(&tie.socket, key.peer) == 0 {
             return self.release(key);
         }
-        let next = self.now + LINGER_LOOK;
-        let next = deadline.map_or(next, |deadline: Instant| deadline.min(next));
-        self.timers.set(next, Due::Leaving(key));
+        let Some(tie) = self.peers.get_mut(&key) else { return };
+        if !std::mem::replace(&mut tie.leaving_timed, true) {
+            let next = self.now + LINGER_LOOK;
+            let next = deadline.map_or(next, |deadline: Instant| deadline.min(next));
+            self.timers.set(next, Due::Leaving(key));
+        }
+    }
+
+    /// The timer of a peer that goes.
+    pub(super) fn leaving_due(&mut self, key: PeerKey) {
+        if let Some(tie) = self.peers.get_mut(&key) {
+            tie.leaving_timed = false;
+            self.check_leaving(key);
+        }
     }
 
     /// A peer is gone for good.

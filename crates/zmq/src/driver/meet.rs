@@ -469,7 +469,8 @@ impl Engine {
         let peer = socket.attach(Attach::Accepted, Arc::clone(&route))?;
         let key = PeerKey { socket: SocketId::of(socket), peer };
         let socket = Arc::clone(socket);
-        let tie = Tie { socket, route, dial: None, at: At::Nothing, leaving: None };
+        let tie =
+            Tie { socket, route, dial: None, at: At::Nothing, leaving: None, leaving_timed: false };
         self.tie(key, tie);
         Ok(peer)
     }

@@ -5,7 +5,7 @@
 //! descriptors with it. So a context remembers the process that made it and is refused in any
 //! other.
 
-use rustix::process::{Pid, getpid};
+use chaski_ring::fork;
 
 /// The context was made by another process, of which this one is a fork.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,22 +14,23 @@ pub struct Forked;
 
 /// The process that made something.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin(Pid);
+pub(crate) struct Origin(u64);
 
 impl Origin {
     /// This process.
     pub(crate) fn here() -> Self {
-        Origin(getpid())
+        Origin(fork::generation())
     }
 
-    /// Whether this is still the same process. It takes a system call (tens of nanoseconds), so it
-    /// belongs beside others, not into the path of every message.
+    /// Whether this is still the same process. It costs two loads.
+    #[inline]
     pub(crate) fn check(self) -> Result<(), Forked> {
         if self.is_here() { Ok(()) } else { Err(Forked) }
     }
 
     /// The same as a yes or no.
+    #[inline]
     pub(crate) fn is_here(self) -> bool {
-        self.0 == getpid()
+        self.0 == fork::generation()
     }
 }

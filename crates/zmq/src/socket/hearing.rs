@@ -9,11 +9,18 @@ use std::sync::Arc;
 
 use super::shared::Shared;
 
+/// How often a send looks again whether somebody has more to say.
+const LAPS_MAX: usize = 16;
+
 impl Shared {
-    /// Takes what those who rang have said.
+    /// Takes what those who rang have said; of one who does not stop talking, as much as
+    /// [`LAPS_MAX`] times what is taken at once.
     #[cold]
     pub(super) fn hear(self: &Arc<Self>) {
-        while self.doorbell.has_rung() {
+        for _ in 0..LAPS_MAX {
+            if !self.doorbell.has_rung() {
+                break;
+            }
             let rang = {
                 let mut receiving = self.receiving();
                 receiving.answer(&self.doorbell);

@@ -10,7 +10,7 @@ use chaski_zmtp::pattern::{Attach, Greeted, Peer, PeerInfo};
 use chaski_zmtp::{Decoder, Established, Kind, Limits};
 use mio::Interest;
 
-use super::receiving::wire_limits;
+use super::receiving::{Receiving, wire_limits};
 use super::rules::{Chores, Rules, Seat};
 use super::shared::Shared;
 use crate::link::{About, Codec, Framing, Link, NearReceiver, NearSender, Pass, Route, Stream};
@@ -65,17 +65,24 @@ impl Shared {
         };
         let stream = Arc::new(stream);
         let about = About { info: info.clone(), mechanism, stream: Some(Arc::clone(&stream)) };
-        // Messages must find the inbox when the pattern knows the peer.
         let link = self.link(peer).ok_or(UNKNOWN)?;
-        self.receiving().inbox(&link).connect(Arc::clone(&stream), codec);
-        let greeted = self.greet(peer, &info, |link| {
+        // Messages must find the inbox when the pattern knows the peer, and nobody may take what
+        // came with the handshake before it does.
+        let mut receiving = self.receiving();
+        receiving.inbox(&link).connect(Arc::clone(&stream), codec);
+        let greeted = self.greet(peer, &info, &mut receiving, |link| {
             link.outbox.connect(Arc::clone(&stream), version, sealer);
             link.set_about(Some(about));
         });
-        if let Err(why) = greeted {
-            self.receiving().inbox(&link).disconnect();
-            return Err(why);
-        }
+        let chores = match greeted {
+            Ok(chores) => chores,
+            Err(why) => {
+                receiving.inbox(&link).disconnect();
+                return Err(why);
+            }
+        };
+        drop(receiving);
+        self.run_chores(chores);
         if let Some(interest) = self.interest(&stream, false)
             && let Err(error) = self.poller.add(&stream, peer, interest)
         {
@@ -115,21 +122,23 @@ impl Shared {
         info: PeerInfo,
     ) -> Result<(), &'static str> {
         let about = About { info: info.clone(), mechanism: "NULL", stream: None };
-        self.greet(peer, &info, |link| {
+        let chores = self.greet(peer, &info, &mut self.receiving(), |link| {
             link.set_about(Some(about));
         })?;
+        self.run_chores(chores);
         self.room();
         self.rouse(peer);
         Ok(())
     }
 
-    /// Introduces a peer to the pattern, and says to it what the pattern wants said.
+    /// Introduces a peer to the pattern, and queues what the pattern wants said to it.
     fn greet(
         self: &Arc<Self>,
         peer: Peer,
         info: &PeerInfo,
+        receiving: &mut Receiving,
         connect: impl FnOnce(&Arc<Link>),
-    ) -> Result<(), &'static str> {
+    ) -> Result<Chores, &'static str> {
         let mut chores = Chores::new();
         let mut rules = self.rules();
         let link = rules.seats.get(peer).map(|seat| Arc::clone(&seat.link)).ok_or(UNKNOWN)?;
@@ -147,13 +156,12 @@ impl Shared {
             _ => None,
         };
         drop(rules);
-        self.receiving().inbox(&link).pass = pass;
+        receiving.inbox(&link).pass = pass;
         if let Some(old) = replaced {
-            self.receiving().inbox(&old).pass = None;
+            receiving.inbox(&old).pass = None;
             self.lost(&old, Lost::Replaced);
         }
-        self.run_chores(chores);
-        Ok(())
+        Ok(chores)
     }
 
     /// The connection to `peer` is lost; it may come again.
@@ -202,11 +210,7 @@ impl Shared {
     }
 
     /// Nothing of a peer is left: its number may be given to another.
-    pub(super) fn detach(
-        self: &Arc<Self>,
-        receiving: &mut super::receiving::Receiving,
-        peer: Peer,
-    ) {
+    pub(super) fn detach(self: &Arc<Self>, receiving: &mut Receiving, peer: Peer) {
         receiving.forget(peer);
         let mut chores = Chores::new();
         let mut rules = self.rules();

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaski_zmtp::pattern::{Attach, Outgoing, Peer as Number};
-use chaski_zmtp::{Frame, Kind, Message};
+use chaski_zmtp::{Kind, Message};
 
 pub use typed::*;
 
@@ -150,6 +150,10 @@ impl Socket {
     pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
         self.shared.check_origin()?;
         let endpoint = endpoint.into_endpoint()?;
+        if self.shared.is_closed() {
+            let error = std::io::Error::other("the socket is closed; make a new one");
+            return Err(BindError::Io { endpoint, error });
+        }
         self.shared.driver().listen(&self.shared, &endpoint)
     }
 
@@ -179,7 +183,7 @@ impl Socket {
         let options = self.shared.options();
         let how = Attach::Connecting {
             early: !options.immediate,
-            identity: Frame::from(options.connect_routing_id.as_slice()),
+            identity: self.shared.take_connect_routing_id(),
         };
         let route = Arc::new(Route { endpoint: endpoint.clone(), dialled: true });
         let peer = self
@@ -205,8 +209,8 @@ impl Socket {
         self.shared.driver().unlisten(&self.shared, &endpoint.into_endpoint()?)
     }
 
-    /// Takes back one [`connect`](Self::connect) to this endpoint, once what waits for the peer is
-    /// sent or the `linger` time is over.
+    /// Takes back every [`connect`](Self::connect) to this endpoint, as libzmq does, once what waits
+    /// for the peer is sent or the `linger` time is over.
     ///
     /// # Errors
     ///

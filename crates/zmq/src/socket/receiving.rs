@@ -133,7 +133,10 @@ impl Shared {
     /// caller makes a message of it where that stays: to move one takes longer than to find it.
     #[inline]
     pub(super) fn take_single(&self) -> Option<(Single, bool)> {
-        if self.singles { self.single_from(&mut self.receiving()) } else { None }
+        if !self.singles || self.check_origin().is_err() {
+            return None;
+        }
+        self.single_from(&mut self.receiving())
     }
 
     #[inline]
@@ -155,6 +158,8 @@ impl Shared {
     /// Takes the next message, if one is there or can be read without waiting.
     #[inline]
     pub(super) fn take(self: &Arc<Self>) -> Result<Option<Taken>, RecvError> {
+        // Before any lock, which another thread of the parent may have held for ever.
+        self.check_origin()?;
         let mut receiving = self.receiving();
         self.take_from(&mut receiving)
     }
@@ -165,6 +170,7 @@ impl Shared {
         messages: &mut Vec<Message>,
         max: usize,
     ) -> Result<bool, RecvError> {
+        self.check_origin()?;
         let mut receiving = self.receiving();
         let before = messages.len();
         while messages.len() - before < max {
@@ -207,10 +213,17 @@ impl Shared {
             return Ok(Some(Taken { message, more: true }));
         }
         self.doorbell.answer(|peer, hung_up| receiving.list(peer, hung_up));
-        let mut passed = 0;
+        let (mut passed, mut again) = (0, 0);
         while let Some(&peer) = receiving.queue.front()
             && passed < receiving.queue.len()
         {
+            if again == SERVICE_MAX {
+                // Much came, and nothing of it for the user. Others get their turn, and the caller
+                // a look at its clock; that there is more makes it come again.
+                receiving.rotate();
+                self.notify(Want::Recv);
+                break;
+            }
             match self.look(receiving, peer)? {
                 Look::Message(message) => {
                     let message = match self.conflate {
@@ -219,7 +232,7 @@ impl Shared {
                     };
                     return Ok(Some(self.taken(receiving, message)));
                 }
-                Look::Again => {}
+                Look::Again => again += 1,
                 Look::Nothing => receiving.unlist_first(),
                 Look::NotNow => {
                     receiving.rotate();
@@ -364,10 +377,6 @@ impl Shared {
 
     /// Reads from the kernel, having written first what the peer may be waiting for.
     fn read(self: &Arc<Self>, inbox: &mut Inbox) -> Look {
-        if self.check_origin().is_err() {
-            // What lies in the kernel is the parent's; the wait that follows says so.
-            return Look::Nothing;
-        }
         self.flush_armed();
         match inbox.read() {
             Ok(()) => Look::Again,
@@ -504,6 +513,7 @@ impl Shared {
 pub(super) fn wire_limits(options: &Options) -> Limits {
     let mut limits = Limits::default();
     limits.frame_bytes_max = options.maxmsgsize;
+    limits.message_bytes_max = limits.message_bytes_max.max(options.maxmsgsize);
     limits.page = options.page_size;
     limits
 }

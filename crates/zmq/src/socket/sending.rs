@@ -21,6 +21,10 @@ impl Shared {
     #[inline]
     #[expect(clippy::result_large_err, reason = "a message is given back as it came")]
     pub(super) fn post<'a>(self: &Arc<Self>, mut message: Outgoing<'a>) -> Result<(), Refused<'a>> {
+        // Before any lock, which another thread of the parent may have held for ever.
+        if let Err(forked) = self.check_origin() {
+            return Err(Refused { message, why: Some(forked.into()) });
+        }
         if self.kind.reads_in_background() && self.doorbell.has_rung() {
             self.hear();
         }
@@ -51,11 +55,6 @@ impl Shared {
         drop(rules);
         if through.is_none() && chores.is_empty() {
             return Ok(());
-        }
-        // A fork must not write to what is its parent's. Only who is about to write looks: that
-        // costs a system call. What was queued here is a copy that nobody will see.
-        if let Err(forked) = self.check_origin() {
-            return Err(Refused { message, why: Some(forked.into()) });
         }
         if let Some(link) = through {
             self.flushed(&link, link.outbox.write_through(&message));

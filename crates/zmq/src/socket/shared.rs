@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chaski_zmtp::Kind;
 use chaski_zmtp::pattern::{self, Setting};
+use chaski_zmtp::{Frame, Kind};
 
 use super::patience::Patience;
 use super::poller::{Doorbell, Poller};
@@ -116,6 +116,15 @@ impl Shared {
         Ok(())
     }
 
+    /// The identity for the peer that is connected to next; the one after has none.
+    pub(super) fn take_connect_routing_id(&self) -> Frame {
+        let mut options = lock(&self.options);
+        if options.connect_routing_id.is_empty() {
+            return Frame::empty();
+        }
+        Frame::from(std::mem::take(&mut Arc::make_mut(&mut options).connect_routing_id))
+    }
+
     pub(crate) fn driver(&self) -> &Driver {
         self.context.driver()
     }
@@ -123,6 +132,11 @@ impl Shared {
     /// Whether this is still the process that made the socket.
     pub(crate) fn check_origin(&self) -> Result<(), Forked> {
         self.context.check()
+    }
+
+    /// Whether nothing more is sent or received.
+    pub(super) fn is_closed(&self) -> bool {
+        self.rules().closed
     }
 
     pub(super) fn rules(&self) -> MutexGuard<'_, Rules> {

@@ -161,6 +161,10 @@ mod watcher {
                 guard.clear_ready();
                 return Some(Poll::Ready(()));
             }
+            if !socket.turn.is_led() {
+                // Somebody has it for a moment who waits for nothing, and wakes nobody.
+                cx.waker().wake_by_ref();
+            }
             Some(Poll::Pending)
         }
     }

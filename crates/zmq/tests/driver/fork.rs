@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use chaski_zmq::{BindError, Context, Pull, Push};
+use chaski_zmq::{BindError, Context, Forked, Pull, Push, SendFailure};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
@@ -50,7 +50,10 @@ fn in_child(pull: &Pull, push: &Push) -> i32 {
     if !matches!(pull.bind("tcp://127.0.0.1:*"), Err(BindError::Forked(_))) {
         return 2;
     }
-    let _ = push;
+    if !matches!(push.send("child"), Err(error) if *error.failure() == SendFailure::Forked(Forked))
+    {
+        return 3;
+    }
     // A context of its own works.
     let (pull, push) = (Pull::new(), Push::new());
     if Context::default().check().is_err() {

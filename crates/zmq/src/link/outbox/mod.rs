@@ -251,6 +251,10 @@ impl Outbox {
         let Some(version) = gather.wire.as_ref().map(|wire| wire.version) else {
             return After::Rest;
         };
+        if matches!(command, Command::Pong { .. }) && gather.queue.len() >= GATHER_BYTES {
+            // Whoever asks and does not read what is there is not told more.
+            return After::Rest;
+        }
         let first = gather.idle_and_empty();
         if !gather.queue.tell(command, version) {
             return After::Rest;
