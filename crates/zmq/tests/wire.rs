@@ -135,7 +135,7 @@ fn a_router_answers_whom_it_heard() {
 fn a_peer_speaks_first_to_whom_it_connected() {
     for endpoint in endpoints() {
         let (here, there) = (Peer::new(), Peer::new());
-        let number = here.connect_peer(&there.bind(endpoint).unwrap()).unwrap();
+        let number = here.connect_peer(there.bind(endpoint).unwrap()).unwrap();
         let mut greeting = Message::from("hello");
         greeting.set_routing_id(number);
         here.send(greeting).unwrap();
@@ -153,7 +153,7 @@ fn a_peer_speaks_first_to_whom_it_connected() {
 #[test]
 fn topics_are_counted() {
     let (publisher, sub) = (Xpub::new(), Sub::new());
-    sub.connect(&publisher.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    sub.connect(publisher.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
     for topic in ["a", "ab", "ab"] {
         sub.subscribe(topic).unwrap();
     }
