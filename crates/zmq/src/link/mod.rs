@@ -120,6 +120,11 @@ impl Link {
         let Some(socket) = self.socket() else { return Tick::Retired };
         let (tick, flushed) = self.outbox.tick(retire, socket.is_led());
         socket.ticked(self, flushed);
+        if tick == Tick::Retired && self.outbox.is_stuck() && !socket.is_led() {
+            // Who slept in the poll has left meanwhile. If it looked for stuck outboxes while this
+            // one was still ticked for, it left it to us; if later, it has armed it again.
+            return Tick::Stuck;
+        }
         tick
     }
 }

@@ -209,8 +209,8 @@ impl Socket {
         self.shared.driver().unlisten(&self.shared, &endpoint.into_endpoint()?)
     }
 
-    /// Takes back every [`connect`](Self::connect) to this endpoint, as libzmq does, once what waits
-    /// for the peer is sent or the `linger` time is over.
+    /// Takes back every [`connect`](Self::connect) to this endpoint, as libzmq does, once what
+    /// waits for the peer is sent or the `linger` time is over.
     ///
     /// # Errors
     ///
