@@ -21,6 +21,13 @@ pub struct PeerStats {
     pub routing_id: u32,
     /// The mechanism of the connection: `NULL`, `PLAIN` or `CURVE`.
     pub mechanism: &'static str,
+    /// Who the peer is, as whoever was asked whether it may enter says: the user of a password or
+    /// of a key (RFC 27, user id). `None` if nobody was asked, or said nothing.
+    pub user_id: Option<String>,
+    /// What the peer says about itself, the `metadata` option of its socket, and what whoever was
+    /// asked whether it may enter says about it, in this order. The peer's part proves nothing;
+    /// names are compared without case.
+    pub metadata: Vec<(String, Vec<u8>)>,
     /// Messages that wait to be sent; none once the peer is given up, when they are lost.
     pub queued: u64,
     /// Messages that were not sent because as many waited as may.
@@ -48,6 +55,8 @@ impl PeerStats {
             identity: Vec::new(),
             routing_id: 0,
             mechanism: "NULL",
+            user_id: None,
+            metadata: Vec::new(),
             queued: 0,
             dropped: 0,
             sent: 0,

@@ -27,8 +27,9 @@ mod stream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use chaski_zmtp::metadata::{IDENTITY, SOCKET_TYPE};
 use chaski_zmtp::pattern::{Peer, PeerInfo};
-use chaski_zmtp::{Command, Message};
+use chaski_zmtp::{Command, Message, Metadata};
 
 pub(crate) use inbox::{Codec, Inbox, Next, Pass, Single};
 pub(crate) use outbox::{After, Clock, End, Flushed, Outbox, Tick};
@@ -73,6 +74,41 @@ pub(crate) struct About {
     pub(crate) info: PeerInfo,
     pub(crate) mechanism: &'static str,
     pub(crate) stream: Option<Arc<Stream>>,
+    pub(crate) words: Arc<Words>,
+}
+
+/// What is known of a peer beyond what the protocol needs: for the user alone.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    /// Who the authenticator says it is.
+    pub(crate) user_id: Option<String>,
+    /// As on the wire: taken apart, properties of few bytes would be ten times as many, for as long
+    /// as the peer stays.
+    metadata: Vec<u8>,
+}
+
+impl Words {
+    /// What the peer says about itself, and then what the authenticator says about it.
+    pub(crate) fn new(user_id: String, own: &Metadata, zap: &Metadata) -> Self {
+        // What the protocol needs stands in `PeerInfo`.
+        let needed = |name: &str| {
+            [SOCKET_TYPE, IDENTITY].iter().any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let mut all = Metadata::new();
+        for (name, value) in own.iter().filter(|(name, _)| !needed(name)).chain(zap.iter()) {
+            // What was decoded can be written.
+            let _ = all.push(name, value.to_vec());
+        }
+        let mut metadata = Vec::new();
+        all.encode(&mut metadata);
+        Words { user_id: Some(user_id).filter(|id| !id.is_empty()), metadata }
+    }
+
+    /// The properties, by name and in order.
+    pub(crate) fn metadata(&self) -> Vec<(String, Vec<u8>)> {
+        let metadata = Metadata::decode(&self.metadata).unwrap_or_default();
+        metadata.iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
+    }
 }
 
 impl Link {

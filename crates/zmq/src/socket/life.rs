@@ -13,7 +13,9 @@ use mio::Interest;
 use super::receiving::{Receiving, wire_limits};
 use super::rules::{Chores, Rules, Seat};
 use super::shared::Shared;
-use crate::link::{About, Codec, Framing, Link, NearReceiver, NearSender, Pass, Route, Stream};
+use crate::link::{
+    About, Codec, Framing, Link, NearReceiver, NearSender, Pass, Route, Stream, Words,
+};
 use crate::monitor::Lost;
 
 const CLOSED: &str = "the socket is closed";
@@ -56,6 +58,8 @@ impl Shared {
         leftover: &[u8],
     ) -> Result<(), &'static str> {
         let Established { version, info, mechanism, sealer, opener, .. } = established;
+        let words =
+            Words::new(established.user_id, &established.metadata, &established.zap_metadata);
         let codec = if self.kind == Kind::Stream {
             Codec::Raw
         } else {
@@ -64,7 +68,12 @@ impl Shared {
             Codec::Zmtp(decoder)
         };
         let stream = Arc::new(stream);
-        let about = About { info: info.clone(), mechanism, stream: Some(Arc::clone(&stream)) };
+        let about = About {
+            info: info.clone(),
+            mechanism,
+            stream: Some(Arc::clone(&stream)),
+            words: Arc::new(words),
+        };
         let link = self.link(peer).ok_or(UNKNOWN)?;
         // Messages must find the inbox when the pattern knows the peer, and nobody may take what
         // came with the handshake before it does.
@@ -121,7 +130,8 @@ impl Shared {
         peer: Peer,
         info: PeerInfo,
     ) -> Result<(), &'static str> {
-        let about = About { info: info.clone(), mechanism: "NULL", stream: None };
+        let words = Arc::default();
+        let about = About { info: info.clone(), mechanism: "NULL", stream: None, words };
         let chores = self.greet(peer, &info, &mut self.receiving(), |link| {
             link.set_about(Some(about));
         })?;

@@ -47,6 +47,8 @@ impl Shared {
             stats.kind = Some(about.info.kind.name());
             stats.identity = about.info.identity.to_vec();
             stats.mechanism = about.mechanism;
+            stats.user_id = about.words.user_id.clone();
+            stats.metadata = about.words.metadata();
             stats.address = about.stream.and_then(|stream| stream.peer_address());
         }
         let (sent, sent_bytes) = link.outbox.sent();

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use chaski_zmq::auth::{Passwords, Request};
+use chaski_zmq::auth::{CurveKeys, Passwords, Reply, Request};
 use chaski_zmq::{Answer, Context, HandshakeFailure, Kind, Monitor, Socket, What};
 
 use crate::peer::{PATIENCE, await_event};
@@ -96,6 +96,60 @@ fn curve_on_both_sides() {
     await_event(&monitor, |what| matches!(what, What::HandshakeFailed(_)));
 }
 
+/// A PUSH that tells of itself where it stands, connected.
+fn from_rack(at: &str, builder: chaski_zmq::Builder<Socket>) -> Socket {
+    let rack = vec![("X-Rack".to_owned(), b"b7".to_vec())];
+    let push = builder.metadata(rack).routing_id("ada").build().unwrap();
+    push.connect(at).unwrap();
+    push.send("hello").unwrap();
+    push
+}
+
+#[test]
+fn who_the_peer_is_and_what_it_says_of_itself_is_told() {
+    let server = chaski_zmtp::keys::KeyPair::generate().unwrap();
+    let client = chaski_zmtp::keys::KeyPair::generate().unwrap();
+    let context = Context::new();
+    context.authenticator(CurveKeys::new().with(client.public(), "alice"));
+    let pull = Socket::builder(Kind::Pull)
+        .context(&context)
+        .curve_server(true)
+        .curve_secretkey(*server.secret().as_bytes())
+        .build()
+        .unwrap();
+    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let push = Socket::builder(Kind::Push)
+        .curve_serverkey(*server.public().as_bytes())
+        .curve_secretkey(*client.secret().as_bytes());
+    let push = from_rack(at.as_str(), push);
+    pull.recv_timeout(PATIENCE).unwrap();
+    let [alice] = &pull.peers()[..] else { panic!("one peer") };
+    assert_eq!(alice.user_id.as_deref(), Some("alice"));
+    assert_eq!(alice.metadata, [("X-Rack".to_owned(), b"b7".to_vec())]);
+    // Nobody was asked about the server, and it says nothing but what the protocol needs.
+    let [theirs] = &push.peers()[..] else { panic!("one peer") };
+    assert_eq!((theirs.user_id.as_deref(), &theirs.metadata[..]), (None, &[][..]));
+}
+
+#[test]
+fn what_the_authenticator_says_of_a_peer_stands_behind_what_it_says_itself() {
+    let context = Context::new();
+    context.authenticator(|request: &Request, answer: Answer| {
+        let mut reply = Reply::grant(request, "");
+        reply.metadata.push("Team", "blue").unwrap();
+        answer.reply(reply);
+    });
+    let builder = Socket::builder(Kind::Pull).context(&context).zap_domain("domain");
+    let pull = builder.build().unwrap();
+    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let _push = from_rack(at.as_str(), Socket::builder(Kind::Push));
+    pull.recv_timeout(PATIENCE).unwrap();
+    let [peer] = &pull.peers()[..] else { panic!("one peer") };
+    assert_eq!(peer.user_id, None);
+    let told = [("X-Rack", "b7"), ("Team", "blue")];
+    assert_eq!(peer.metadata, told.map(|(name, value)| (name.to_owned(), value.into())));
+}
+
 #[test]
 fn a_handler_of_rfc_27_is_asked() {
     let context = Context::new();
@@ -103,7 +157,7 @@ fn a_handler_of_rfc_27_is_asked() {
     handler.bind("inproc://zeromq.zap.01").unwrap();
     let serving = thread::spawn(move || {
         let request = Request::decode(&handler.recv_timeout(PATIENCE).unwrap()).unwrap();
-        handler.send(chaski_zmtp::zap::Reply::grant(&request, "user").encode()).unwrap();
+        handler.send(Reply::grant(&request, "user").encode()).unwrap();
         handler
     });
     let (pull, _, push, _) = plain(&context, "any");
