@@ -160,7 +160,8 @@ fn a_url_that_is_none_is_explained() {
     for (url, said) in [
         ("orders", "kafka://HOST:PORT/TOPIC"),
         ("kafka://127.0.0.1:9092", "the topic is missing"),
-        ("zmq+tcp://127.0.0.1:5555/x", "`zmq+tcp://` is not spoken"),
+        ("zmq+tcp://127.0.0.1:5555/x", "a port is a number or"),
+        ("zmq+udp://127.0.0.1:5555", "udp"),
     ] {
         chaski(&["recv", url]).fails(2, &[said]);
     }

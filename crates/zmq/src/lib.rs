@@ -48,9 +48,17 @@
 //! out the messages of what it read; `send` writes on the caller's thread if nothing is before the
 //! message and no burst is on, and else only appends, so that one system call carries many:
 //! *adaptive flush*. Nobody has to call `flush`; it only makes sooner what comes anyway, when the
-//! socket next waits or reads, or within about a millisecond. One background thread per [`Context`]
-//! does what nobody waits for: it accepts, dials, shakes hands, connects again, keeps hearts
-//! beating and lingers.
+//! socket next waits or reads, or within about a millisecond.
+//!
+//! What nobody waits for is done in the background, by threads that a [`Context`] starts when it
+//! first needs them:
+//!
+//! | thread | at most | does |
+//! |---|---|---|
+//! | `chaski-zmq` | 1 | accepts, dials, shakes hands, connects again, keeps hearts beating, lingers |
+//! | `chaski-zmq-tick` | 1 | flushes what senders left gathered; asleep while there is nothing |
+//! | `chaski-zmq-dns` | 8 | each looks one host name up, and ends |
+//! | `chaski-zmq-shm` | 1 | meets, watches and wakes peers of `shm://` |
 //!
 //! # Limits
 //!

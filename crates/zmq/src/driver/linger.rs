@@ -15,7 +15,7 @@ use mio::Interest;
 use super::close::Done;
 use super::engine::{At, Due, Engine, Source, Station};
 use super::limits::{LINGER_LOOK, PART_MAX, PART_READS_PER_TURN, READ_BYTES};
-use super::{PeerKey, SocketId, stream, unsent};
+use super::{PeerKey, SocketId, is_broken, stream, unsent};
 use crate::endpoint::Endpoint;
 use crate::link::{Read, Stream, shm};
 use crate::monitor::{Lost, What};
@@ -85,6 +85,11 @@ impl Engine {
     pub(super) fn check_leaving(&mut self, key: PeerKey) {
         let Some(tie) = self.peers.get(&key) else { return };
         let Some(deadline) = tie.leaving else { return };
+        // The user need not read any more what the peer said before it went.
+        if matches!(tie.at, At::Up(_)) && is_broken(&tie.socket, key.peer) {
+            self.lose(key, Lost::Hangup);
+        }
+        let Some(tie) = self.peers.get(&key) else { return };
         let over = deadline.is_some_and(|deadline| deadline <= self.now);
         if over || unsent(&tie.socket, key.peer) == 0 {
             return self.release(key);

@@ -345,6 +345,11 @@ fn unsent(socket: &Arc<Shared>, peer: Peer) -> usize {
     socket.link(peer).map_or(0, |link| link.outbox.queued())
 }
 
+/// Whether nothing more can be written to a peer.
+fn is_broken(socket: &Arc<Shared>, peer: Peer) -> bool {
+    socket.link(peer).is_some_and(|link| link.outbox.is_broken())
+}
+
 /// The connection to a peer, if one is up.
 fn stream(socket: &Arc<Shared>, peer: Peer) -> Option<Arc<Stream>> {
     socket.link(peer)?.about()?.stream

@@ -174,6 +174,31 @@ impl Shared {
         Ok(chores)
     }
 
+    /// Nothing more can be written to a peer, which may be read on. One that connected to us comes
+    /// back as another, if at all, and so is sent nothing more. False if nobody will read: the
+    /// socket is closed.
+    pub(super) fn hears_out(self: &Arc<Self>, link: &Arc<Link>) -> bool {
+        let mut chores = Chores::new();
+        let mut rules = self.rules();
+        if rules.closed {
+            return false;
+        }
+        if link.route.dialled {
+            return true;
+        }
+        let Rules { pattern, seats, errands, .. } = &mut *rules;
+        let Some(seat) = seats.get_mut(link.peer) else { return false };
+        seat.leaving = true;
+        if self.kind.sends() {
+            pattern.hang_up(link.peer, errands);
+        }
+        rules.run_errands(&mut chores);
+        drop(rules);
+        link.outbox.clear();
+        self.run_chores(chores);
+        true
+    }
+
     /// The connection to `peer` is lost; it may come again.
     pub(crate) fn down(self: &Arc<Self>, peer: Peer) {
         let Some(link) = self.link(peer) else { return };

@@ -11,6 +11,7 @@
 //!
 //! None is held while anybody sleeps, but the poll's own by the leader ([`super::turn`]).
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -246,10 +247,24 @@ impl Shared {
                 true
             }
             End::Broken(error) => {
-                self.lost(link, Lost::Io(error.kind()));
+                self.broken(link, error.kind());
                 false
             }
         }
+    }
+
+    /// Nothing more can be written to a peer. If it went, what it said before may still lie in the
+    /// kernel: whoever reads that, a receiver or the driver, meets the end behind it, and only then
+    /// is the connection lost.
+    fn broken(self: &Arc<Self>, link: &Arc<Link>, why: ErrorKind) {
+        let went = matches!(why, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+        if !went || self.kind.reads_in_background() || !self.hears_out(link) {
+            return self.lost(link, Lost::Io(why));
+        }
+        self.doorbell.ring(link.peer, true);
+        self.notify(Want::Recv);
+        // Senders look again whom to send to.
+        self.room();
     }
 
     /// Tells the driver, once per connection, that it is over.

@@ -143,3 +143,45 @@ fn a_peer_that_hung_up_with_more_than_there_is_room_for_is_read_to_its_end() {
         assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0].len(), 64);
     }
 }
+
+#[test]
+fn a_peer_that_cannot_be_written_to_is_read_to_its_end() {
+    let dealer = Dealer::builder().rcvhwm(1).build().unwrap();
+    let at = dealer.bind("tcp://127.0.0.1:*").unwrap();
+    let mut raw = Raw::connect(&at);
+    raw.meet("DEALER");
+    let mut many = Vec::new();
+    // Less than a window: all of it is here when the connection is reset.
+    for _ in 0..900 {
+        many.extend_from_slice(b"\x00\x40");
+        many.extend_from_slice(&[b'x'; 64]);
+    }
+    raw.stream.write_all(&many).unwrap();
+    drop(raw);
+    // The first makes the system reset the connection, a later one finds that it did. Then there
+    // is nobody to send to.
+    while dealer.send_timeout("to nobody", Duration::from_millis(50)).is_ok() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for _ in 0..900 {
+        assert_eq!(dealer.recv_timeout(PATIENCE).unwrap()[0].len(), 64);
+    }
+}
+
+#[test]
+fn a_peer_that_cannot_be_written_to_holds_up_no_close() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dealer = Dealer::builder().rcvhwm(1).sndhwm(10).build().unwrap();
+    let monitor = dealer.monitor();
+    dealer.connect(format!("tcp://{}", listener.local_addr().unwrap()).as_str()).unwrap();
+    let mut raw = Raw::accept(&listener);
+    raw.meet("DEALER");
+    raw.stream.write_all(&b"\x00\x01x".repeat(5000)).unwrap();
+    drop((raw, listener));
+    // What is sent to it waits for the next connection, until there is no room.
+    while dealer.send_timeout("to nobody", Duration::from_millis(50)).is_ok() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    dealer.close(Duration::from_millis(20));
+    await_event(&monitor, |what| matches!(what, What::Disconnected(_)));
+}

@@ -42,9 +42,10 @@
 //!
 //! # How it can fail
 //!
-//! A write error ends the connection. What had not been written whole, commands apart, is then
-//! offered to the next connection from its first byte; a message of which the kernel had taken
-//! every byte counts as sent, though the peer may never have read it (ZMTP has no receipts).
+//! A write error ends the connection, once what the peer said before is read. What had not been
+//! written whole, commands apart, is then offered to the next connection from its first byte; a
+//! message of which the kernel had taken every byte counts as sent, though the peer may never have
+//! read it (ZMTP has no receipts).
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -109,7 +110,7 @@ enum Phase {
     Stuck {
         retry: usize,
     },
-    /// The connection is broken, and about to be taken away.
+    /// Nothing more can be written. The connection is taken away once what came of it is read.
     Broken,
 }
 
@@ -251,8 +252,10 @@ impl Outbox {
         let Some(version) = gather.wire.as_ref().map(|wire| wire.version) else {
             return After::Rest;
         };
-        if matches!(command, Command::Pong { .. }) && gather.queue.len() >= GATHER_BYTES {
-            // Whoever asks and does not read what is there is not told more.
+        let pong = matches!(command, Command::Pong { .. });
+        if gather.phase == Phase::Broken || pong && gather.queue.len() >= GATHER_BYTES {
+            // Whoever asks and does not read what is there is not told more; and the next
+            // connection is not told what this one could not be.
             return After::Rest;
         }
         let first = gather.idle_and_empty();
@@ -427,6 +430,11 @@ impl Outbox {
         matches!(self.lock().phase, Phase::Stuck { .. })
     }
 
+    /// Whether nothing more can be written, though the connection is not taken away yet.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.lock().phase == Phase::Broken
+    }
+
     /// The driver is to tick for this outbox; whether it does not yet.
     pub(crate) fn begins_ticking(&self) -> bool {
         !std::mem::replace(&mut self.lock().ticking, true)
@@ -492,7 +500,8 @@ impl Gather {
 
     fn tick(&mut self, retire: bool, led: bool) -> Tick {
         let stuck = matches!(self.phase, Phase::Stuck { .. });
-        if self.wire.is_none() || stuck && led || retire && self.queue.is_empty() && !stuck {
+        let broken = self.wire.is_none() || self.phase == Phase::Broken;
+        if broken || stuck && led || retire && self.queue.is_empty() && !stuck {
             self.ticking = false;
             return Tick::Retired;
         }
