@@ -55,7 +55,7 @@
 //!
 //! | thread | at most | does |
 //! |---|---|---|
-//! | `chaski-zmq` | 1 | accepts, dials, shakes hands, connects again, keeps hearts beating, lingers |
+//! | `chaski-zmq` | 1 | accepts, dials, shakes hands, connects again, heartbeats, lingers |
 //! | `chaski-zmq-tick` | 1 | flushes what senders left gathered; asleep while there is nothing |
 //! | `chaski-zmq-dns` | 8 | each looks one host name up, and ends |
 //! | `chaski-zmq-shm` | 1 | meets, watches and wakes peers of `shm://` |
