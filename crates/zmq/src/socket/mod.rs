@@ -278,7 +278,7 @@ impl Socket {
 }
 
 /// Sending. A message is anything that can be made into an [`Outgoing`]: `&str`, `&[u8]`, `String`,
-/// `Vec<u8>`, `Bytes`, [`Frame`], [`Message`].
+/// `Vec<u8>`, `Bytes`, [`Frame`](chaski_zmtp::Frame), [`Message`].
 ///
 /// Sent means queued for a peer, or, for publishers, that all who want it and have room were given
 /// it. When it is written is the socket's concern: at once, or with others that follow closely.
