@@ -14,33 +14,33 @@ use crate::message::Message;
 
 #[derive(Debug)]
 struct Notice {
-    kind: What,
-    /// Whose it is; nobody's, if that peer is gone.
+    /// Notices are numbered in the order in which they came.
+    number: u64,
+    /// Whose it is; nobody's, if it is nobody's now.
     from: Option<Peer>,
     message: Message,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    /// A subscription, or the end of one.
-    Change,
-    Message,
-}
-
-/// What the queue has of one peer.
-#[derive(Debug, Default)]
+/// What is kept of one peer.
+#[derive(Debug)]
 struct Unread {
-    notices: usize,
+    /// Its first notice. One of a lower number is of a peer that had its number before.
+    since: u64,
     /// What its messages cost.
     messages_cost: usize,
 }
 
+/// Changes and messages lie apart, so that the oldest change is found at once however many messages
+/// are before it; their numbers say what comes first.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    queue: VecDeque<Notice>,
+    /// Subscriptions, and the ends of some.
+    changes: VecDeque<Notice>,
+    messages: VecDeque<Notice>,
     /// What the changes in the queue cost.
     changes_cost: usize,
     unread: Peers<Unread>,
+    next: u64,
 }
 
 impl Notices {
@@ -48,8 +48,9 @@ impl Notices {
     pub(super) fn push_change(&mut self, from: Option<Peer>, topic: &[u8], wanted: bool) {
         let message = Message::from(change_frame(topic, wanted));
         self.changes_cost += cost(&message);
-        self.push(Notice { kind: What::Change, from, message });
-        while self.changes_cost > UNREAD_NOTICE_BYTES_MAX && self.drop_oldest_change() {}
+        let notice = self.notice(from, message);
+        self.changes.push_back(notice);
+        while self.changes_cost > UNREAD_NOTICE_BYTES_MAX && self.take_change().is_some() {}
     }
 
     /// A message came. It fails if the peer was read although [`Notices::has_room`] denied it.
@@ -61,7 +62,12 @@ impl Notices {
         if !self.has_room(from) {
             return Err("more messages than its peer has received");
         }
-        self.push(Notice { kind: What::Message, from: Some(from), message });
+        let cost = cost(&message);
+        let notice = self.notice(Some(from), message);
+        if let Some(unread) = self.unread.get_mut(from) {
+            unread.messages_cost += cost;
+        }
+        self.messages.push_back(notice);
         Ok(())
     }
 
@@ -73,49 +79,48 @@ impl Notices {
 
     /// The next for the user; if it is a change, with who wanted that.
     pub(super) fn pop(&mut self) -> Option<(Option<Option<Peer>>, Message)> {
-        let notice = self.queue.pop_front()?;
-        self.taken_off(&notice);
-        Some(((notice.kind == What::Change).then_some(notice.from), notice.message))
+        let number = |notice: Option<&Notice>| notice.map_or(u64::MAX, |notice| notice.number);
+        if number(self.changes.front()) < number(self.messages.front()) {
+            let change = self.take_change()?;
+            let from = change.from.filter(|&from| self.is_of(&change, from));
+            return Some((Some(from), change.message));
+        }
+        let notice = self.messages.pop_front()?;
+        if let Some(from) = notice.from.filter(|&from| self.is_of(&notice, from))
+            && let Some(unread) = self.unread.get_mut(from)
+        {
+            unread.messages_cost -= cost(&notice.message);
+        }
+        Some((None, notice.message))
     }
 
     /// A peer is no longer there, and its number may be another's.
     pub(super) fn forget(&mut self, peer: Peer) {
-        let Some(Unread { notices: 1.., .. }) = self.unread.remove(peer) else { return };
-        for notice in &mut self.queue {
-            notice.from = notice.from.filter(|&from| from != peer);
-        }
+        self.unread.remove(peer);
     }
 
-    fn push(&mut self, notice: Notice) {
-        if let Some(from) = notice.from {
-            let unread = self.unread.get_or_default(from);
-            unread.notices += 1;
-            if notice.kind == What::Message {
-                unread.messages_cost += cost(&notice.message);
-            }
+    /// The newest notice.
+    fn notice(&mut self, from: Option<Peer>, message: Message) -> Notice {
+        let number = self.next;
+        self.next += 1;
+        if let Some(from) = from
+            && self.unread.get(from).is_none()
+        {
+            self.unread.insert(from, Unread { since: number, messages_cost: 0 });
         }
-        self.queue.push_back(notice);
+        Notice { number, from, message }
     }
 
-    fn drop_oldest_change(&mut self) -> bool {
-        let oldest = self.queue.iter().position(|notice| notice.kind == What::Change);
-        let Some(notice) = oldest.and_then(|at| self.queue.remove(at)) else { return false };
-        self.taken_off(&notice);
-        true
+    /// Whether a notice is of who has this number now.
+    fn is_of(&self, notice: &Notice, peer: Peer) -> bool {
+        self.unread.get(peer).is_some_and(|unread| unread.since <= notice.number)
     }
 
-    /// A notice is in the queue no longer.
-    fn taken_off(&mut self, notice: &Notice) {
-        let cost = cost(&notice.message);
-        if notice.kind == What::Change {
-            self.changes_cost -= cost;
-        }
-        if let Some(unread) = notice.from.and_then(|from| self.unread.get_mut(from)) {
-            unread.notices -= 1;
-            if notice.kind == What::Message {
-                unread.messages_cost -= cost;
-            }
-        }
+    /// Takes the oldest change.
+    fn take_change(&mut self) -> Option<Notice> {
+        let change = self.changes.pop_front()?;
+        self.changes_cost -= cost(&change.message);
+        Some(change)
     }
 }
 
@@ -167,9 +172,24 @@ mod tests {
         notices.push_message(Peer(0), Message::from("n")).unwrap();
         assert_eq!(change(&mut notices), None);
         notices.pop();
+        assert_eq!(notices.unread.get(Peer(0)).unwrap().messages_cost, cost(&Message::from("n")));
         notices.pop();
-        let unread = notices.unread.get(Peer(0)).unwrap();
-        assert_eq!((unread.notices, unread.messages_cost), (0, 0));
-        assert!(notices.queue.is_empty());
+        assert_eq!(notices.unread.get(Peer(0)).unwrap().messages_cost, 0);
+        assert!(notices.pop().is_none());
+    }
+
+    #[test]
+    fn the_oldest_change_goes_though_many_messages_are_before_it() {
+        let mut notices = Notices::default();
+        // To look through them for each change that is dropped would take this test an hour.
+        for peer in 0..200_000 {
+            notices.push_message(Peer(peer), Message::from("m")).unwrap();
+        }
+        let changes = UNREAD_NOTICE_BYTES_MAX / UNREAD_COST;
+        for n in 0..2 * changes {
+            notices.push_change(Some(Peer(0)), &n.to_be_bytes(), true);
+        }
+        assert!((0..200_000).all(|_| notices.pop().is_some_and(|(change, _)| change.is_none())));
+        assert!(notices.pop().is_some_and(|(change, _)| change == Some(Some(Peer(0)))));
     }
 }
