@@ -92,12 +92,12 @@ mod stats;
 mod transport;
 
 pub use chaski_zmtp::pattern::{Misuse, Outgoing};
-pub use chaski_zmtp::{Frame, Kind, Message, keys};
+pub use chaski_zmtp::{CipherError, DecodeError, Frame, Kind, Message, keys};
 pub use context::Context;
 pub use driver::{Answer, Authenticator, BindError, ConnectError, Forked, UnbindError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{BuildError, RecvError, SendError, SendFailure};
-pub use monitor::{Event, HandshakeFailure, Lost, Monitor, What};
+pub use monitor::{Breach, Event, HandshakeFailure, Lost, Monitor, What};
 pub use options::{
     Builder, Key, OptionError, OptionInfo, Options, PageSize, ReconnectStop, Secret, SocketOption,
     When,

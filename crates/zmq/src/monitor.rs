@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chaski_ring::{TrySendError, mpmc};
+use chaski_zmtp::DecodeError;
 
 use crate::endpoint::Endpoint;
 
@@ -97,7 +98,7 @@ pub enum Lost {
     /// The system reported an error.
     Io(io::ErrorKind),
     /// The peer sent what the protocol does not allow, or more than a limit.
-    Protocol(&'static str),
+    Protocol(Breach),
     /// The peer said that it refuses us.
     Refused,
     /// The peer was silent for longer than a heartbeat allows.
@@ -113,11 +114,30 @@ impl fmt::Display for Lost {
         match self {
             Lost::Hangup => f.write_str("the peer closed the connection"),
             Lost::Io(kind) => write!(f, "{kind}"),
-            Lost::Protocol(why) => f.write_str(why),
+            Lost::Protocol(breach) => breach.fmt(f),
             Lost::Refused => f.write_str("the peer refused us"),
             Lost::Silent => f.write_str("the peer was silent for too long"),
             Lost::Replaced => f.write_str("another connection took over the identity"),
             Lost::Closed => f.write_str("it was closed here"),
+        }
+    }
+}
+
+/// What a peer did that ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Breach {
+    /// Its bytes are no frames of ZMTP, exceed a limit, or are not what its key makes.
+    Decode(DecodeError),
+    /// Its frames are, but break this rule of the pattern or of the transport.
+    Rule(&'static str),
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Breach::Decode(error) => error.fmt(f),
+            Breach::Rule(why) => f.write_str(why),
         }
     }
 }

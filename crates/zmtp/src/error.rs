@@ -7,7 +7,7 @@ use crate::mechanism::curve::CurveError;
 use crate::zap::Status;
 
 /// The traffic of a peer breaks the rules or a limit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// Reserved bits are set, or MORE on a command, or COMMAND in ZMTP 2.0.
@@ -44,7 +44,7 @@ pub enum DecodeError {
 }
 
 /// An encrypted frame that is not what the peer's key makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CipherError {
     /// Not a MESSAGE command: traffic in the clear on an encrypted connection.

@@ -8,7 +8,7 @@ use chaski_zmtp::{Command, Decoder, Frame, Incoming, Message};
 
 use super::stream::{Read, Stream};
 use super::{Arrival, Gone, Link, NearReceiver};
-use crate::monitor::Lost;
+use crate::monitor::{Breach, Lost};
 
 /// How much is read at once from a peer that speaks no ZMTP (STREAM), in bytes.
 const RAW_BYTES: usize = 8 * 1024;
@@ -167,7 +167,7 @@ impl Inbox {
                     Ok(Some(Incoming::Command(command))) => Next::Command(command),
                     Ok(None) if wire.readable => Next::Unread,
                     Ok(None) => Next::Empty,
-                    Err(_) => Next::Lost(Lost::Protocol("the peer sent what ZMTP does not allow")),
+                    Err(error) => Next::Lost(Lost::Protocol(Breach::Decode(error))),
                 },
                 Codec::Raw if wire.readable => Next::Unread,
                 Codec::Raw => Next::Empty,

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::turn::Want;
 use crate::error::RecvError;
 use crate::link::{Inbox, Link, Next, Single};
-use crate::monitor::Lost;
+use crate::monitor::{Breach, Lost};
 use crate::options::Options;
 
 /// How many messages or commands the driver takes from one peer at a time.
@@ -368,7 +368,7 @@ impl Shared {
         match kept {
             Ok(()) => Look::Again,
             Err(why) => {
-                self.lost(&inbox.link, Lost::Protocol(why));
+                self.lost(&inbox.link, Lost::Protocol(Breach::Rule(why)));
                 inbox.shun();
                 Look::Nothing
             }

@@ -32,7 +32,7 @@ use super::{Line, Receiver, Sender, limits, lock};
 use crate::driver::{BindError, Origin};
 use crate::endpoint::{Address, Endpoint};
 use crate::link::Route;
-use crate::monitor::{Lost, What};
+use crate::monitor::{Breach, Lost, What};
 use crate::socket::shared::Shared;
 
 /// Events taken at a time.
@@ -339,7 +339,7 @@ impl Rounds {
             Order::Empty(id) => self.with(id, Tie::watch_bell),
             Order::Read(id) => self.with(id, |tie, _| tie.read()),
             Order::Ended(id, why) => {
-                let why = why.map_or(Lost::Hangup, Lost::Protocol);
+                let why = why.map_or(Lost::Hangup, |why| Lost::Protocol(Breach::Rule(why)));
                 self.with(id, |tie, desk| tie.over(desk, why));
             }
         }
