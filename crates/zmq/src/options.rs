@@ -1,25 +1,43 @@
 //! The options of a socket: one table, and everything that follows from it.
 //!
-//! Each line of the table gives an option's name (libzmq's, in lower case), its type, its default
-//! and when a change takes effect. From it come a field of [`Options`], a method of [`Builder`], a
-//! variant of [`SocketOption`], a row of [`Options::table`], and what [`SocketOption::parse`]
-//! understands. An option that does not stand here does not exist, so that none can be set without
-//! effect.
+//! Each line of the table gives an option's name (libzmq's, in lower case), its type, its default,
+//! when a change takes effect, which kinds of sockets have it (`for`, or `of` a group of kinds) and
+//! by which transports it acts (`at`; else by all). From it come a field of [`Options`], a method of
+//! [`Builder`], a variant of [`SocketOption`], a row of [`Options::table`], and what
+//! [`SocketOption::parse`] understands. An option that does not stand here does not exist, so that
+//! none can be set without effect.
+//!
+//! | file | what |
+//! |---|---|
+//! | `builder`, `error` | options being gathered; why one cannot be set |
+//! | `check` | whether values make sense, for a kind and among themselves |
+//! | `reach` | by which transports they act, and what is refused by the others |
+//! | `libzmq` | what became of those that libzmq has |
+//! | `text` | values as texts |
 //!
 //! Times that libzmq gives in milliseconds are [`Duration`]s; its -1 ("for ever", "never", "as the
 //! system does") is `None`. In a text they are milliseconds, or have a unit: `250`, `250ms`, `2s`,
 //! `1m`, `-1`, `none`.
 
+mod builder;
 mod check;
+mod error;
+mod libzmq;
+mod reach;
 mod text;
 
-use std::marker::PhantomData;
 use std::time::Duration;
 
+pub use builder::Builder;
 pub use chaski_zmtp::PageSize;
+use chaski_zmtp::keys::{PublicKey, SecretKey};
 use chaski_zmtp::{Kind, Message};
-
-use crate::context::Context;
+pub use error::OptionError;
+use reach::{
+    ATTEMPT, EVERYWHERE, GREETING, GREETINGS, KERNEL, LEFT, LENGTH, MECHANISM, NETWORK, PROPERTIES,
+    PULSE, QUEUE, ZMTP,
+};
+pub use reach::{Elsewhere, Reach, Transport};
 pub use text::Secret;
 use text::Text;
 
@@ -47,55 +65,12 @@ pub struct OptionInfo {
     pub when: When,
     /// The kinds of sockets that have it; empty if all do.
     pub kinds: &'static [Kind],
-}
-
-/// An option that cannot be set so.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum OptionError {
-    /// There is no such option.
-    #[error("there is no option {name:?}; Options::table lists those there are")]
-    Unknown {
-        /// The name given.
-        name: String,
-    },
-    /// The value is not one of those that the option may have.
-    #[error("the option {name} cannot have this value: {why}")]
-    Value {
-        /// Which option.
-        name: &'static str,
-        /// What is wrong with the value.
-        why: &'static str,
-    },
-    /// Sockets of this kind do not have it.
-    #[error("a {kind:?} socket has no option {name}")]
-    NotForKind {
-        /// Which option.
-        name: &'static str,
-        /// The kind of the socket.
-        kind: Kind,
-    },
-    /// It cannot change once the socket exists.
-    #[error("the option {name} is given to the builder, before the socket exists")]
-    TooLate {
-        /// Which option.
-        name: &'static str,
-    },
-    /// Two options contradict each other.
-    #[error("the options {first} and {second} cannot be set together")]
-    Conflict {
-        /// One.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
-    },
+    /// By which transports it acts.
+    pub reach: Reach,
 }
 
 /// The default of the option `spin`.
 const SPIN: Duration = Duration::from_micros(100);
-
-/// A CURVE key: 32 bytes, in a text 40 characters of Z85 (RFC 32).
-pub type Key = [u8; 32];
 
 /// When a peer that we connect to is given up (libzmq: `ZMQ_RECONNECT_STOP`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,11 +83,21 @@ pub struct ReconnectStop {
     pub after_disconnect: bool,
 }
 
+macro_rules! kinds {
+    (of $kinds:ident) => { $kinds };
+    ($($kind:ident)*) => { &[$(Kind::$kind),*] };
+}
+
+macro_rules! reach {
+    () => { EVERYWHERE };
+    ($reach:ident) => { $reach };
+}
+
 macro_rules! options {
     ($(
         $(#[doc = $doc:literal])+
         $field:ident / $variant:ident: $type:ty, $argument:ty = $default:expr,
-            $when:ident $(for $($kind:ident)+)?;
+            $when:ident $(for $($kind:ident)+)? $(of $kinds:ident)? $(at $reach:ident)?;
     )+) => {
         /// What a socket is set to: libzmq's options, by their names in lower case.
         ///
@@ -121,6 +106,8 @@ macro_rules! options {
         /// milliseconds, or have a unit: `250`, `250ms`, `2s`, `1m`, `-1`, `none`.
         ///
         /// An option that does not stand here does not exist: none can be set without effect.
+        ///
+        #[doc = include_str!("options/tables.md")]
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub struct Options {
@@ -146,7 +133,8 @@ macro_rules! options {
             ///
             /// # Errors
             ///
-            /// [`OptionError::Unknown`] or [`OptionError::Value`].
+            /// [`OptionError::Unknown`], with the name that may be meant; [`OptionError::Foreign`],
+            /// with what there is instead; [`OptionError::Value`], with what is allowed.
             ///
             /// ```
             /// use chaski_zmq::SocketOption;
@@ -160,8 +148,12 @@ macro_rules! options {
                 match name {
                     $( stringify!($field) => <$type as Text>::read(value)
                         .map(SocketOption::$variant)
-                        .map_err(|why| OptionError::Value { name: stringify!($field), why }), )+
-                    _ => Err(OptionError::Unknown { name: name.chars().take(64).collect() }),
+                        .map_err(|why| OptionError::Value {
+                            name: stringify!($field),
+                            value: text::given::<$type>(value),
+                            why,
+                        }), )+
+                    _ => Err(libzmq::unknown(name)),
                 }
             }
 
@@ -180,7 +172,8 @@ macro_rules! options {
             doc: concat!($($doc, "\n"),+),
             syntax: <$type as Text>::SYNTAX,
             when: When::$when,
-            kinds: &[$($(Kind::$kind),+)?],
+            kinds: kinds!($($($kind)+)? $(of $kinds)?),
+            reach: reach!($($reach)?),
         }, )+];
 
         impl Options {
@@ -188,6 +181,14 @@ macro_rules! options {
             pub(crate) fn put(&mut self, option: SocketOption) {
                 match option {
                     $( SocketOption::$variant(value) => self.$field = value, )+
+                }
+            }
+
+            /// The value of an option, for an error: not if it is a secret.
+            fn shown(&self, name: &str) -> String {
+                match name {
+                    $( stringify!($field) => text::shown(&self.$field), )+
+                    _ => String::new(),
                 }
             }
 
@@ -220,14 +221,14 @@ options! {
     rcvhwm / Rcvhwm: u32, u32 = 1000, Next;
     /// How long a closed socket goes on sending what waits; `None` until all is sent. Default
     /// `None`.
-    linger / Linger: Option<Duration>, impl Into<Option<Duration>> = None, Now;
+    linger / Linger: Option<Duration>, impl Into<Option<Duration>> = None, Now at LEFT;
     /// How long `send` waits; `None` for ever. Default `None`.
     sndtimeo / Sndtimeo: Option<Duration>, impl Into<Option<Duration>> = None, Now;
     /// How long `recv` waits; `None` for ever. Default `None`.
     rcvtimeo / Rcvtimeo: Option<Duration>, impl Into<Option<Duration>> = None, Now;
     /// The identity by which a ROUTER knows this socket: up to 255 bytes, of which the first is not
     /// 0. Empty (the default) lets the ROUTER choose.
-    routing_id / RoutingId: Vec<u8>, impl Into<Vec<u8>> = Vec::new(), Next;
+    routing_id / RoutingId: Vec<u8>, impl Into<Vec<u8>> = Vec::new(), Next for Req Dealer Router;
     /// The identity by which this socket is to know the peer that it connects to next.
     connect_routing_id / ConnectRoutingId: Vec<u8>, impl Into<Vec<u8>> = Vec::new(),
         Next for Router Stream;
@@ -241,11 +242,11 @@ options! {
     /// that takes long, so that two that talk find each other awake.
     spin / Spin: Duration, Duration = SPIN, Now;
     /// How much is read at a time. Default: learned from the traffic.
-    page_size / PageSize: PageSize, PageSize = PageSize::Default, Next;
+    page_size / PageSize: PageSize, PageSize = PageSize::Default, Next at KERNEL;
     /// The longest frame that is received, in bytes; who sends a longer one is disconnected. All
     /// frames of a message together may have as many, or 1 GiB where that is more. Default `None`:
     /// 1 GiB.
-    maxmsgsize / Maxmsgsize: Option<u64>, impl Into<Option<u64>> = None, Next;
+    maxmsgsize / Maxmsgsize: Option<u64>, impl Into<Option<u64>> = None, Next of ZMTP at LENGTH;
 
     /// How long to wait before connecting again; the wait is random, up to twice this. `None`:
     /// never again. Default 100 ms.
@@ -258,83 +259,83 @@ options! {
         conn_refused: false, handshake_failed: false, after_disconnect: false
     }, Next;
     /// How long an attempt to connect may take; 0 (the default): as long as the system tries.
-    connect_timeout / ConnectTimeout: Duration, Duration = Duration::ZERO, Next;
+    connect_timeout / ConnectTimeout: Duration, Duration = Duration::ZERO, Next at ATTEMPT;
     /// How long data may stay unacknowledged before the system gives the connection up
     /// (`TCP_USER_TIMEOUT`); 0 (the default): as the system does.
-    tcp_maxrt / TcpMaxrt: Duration, Duration = Duration::ZERO, Next;
+    tcp_maxrt / TcpMaxrt: Duration, Duration = Duration::ZERO, Next at NETWORK;
     /// How long a handshake may take; 0 is no limit. Default 30 s.
-    handshake_ivl / HandshakeIvl: Duration, Duration = Duration::from_secs(30), Next;
+    handshake_ivl / HandshakeIvl: Duration, Duration = Duration::from_secs(30), Next of ZMTP at GREETING;
     /// How many connections of one listener may be in their handshake at once. Of more, the oldest
     /// is dropped. Default 1024.
-    handshakes_max / HandshakesMax: u32, u32 = 1024, Next;
+    handshakes_max / HandshakesMax: u32, u32 = 1024, Next of ZMTP at GREETINGS;
 
     /// How often an idle connection is asked whether it is alive; 0 (the default): never.
-    heartbeat_ivl / HeartbeatIvl: Duration, Duration = Duration::ZERO, Next;
+    heartbeat_ivl / HeartbeatIvl: Duration, Duration = Duration::ZERO, Next of ZMTP at PULSE;
     /// How long after the question something must have come. Default `None`: `heartbeat_ivl`.
     heartbeat_timeout / HeartbeatTimeout: Option<Duration>, impl Into<Option<Duration>> = None,
-        Next;
+        Next of ZMTP at PULSE;
     /// How long the peer is to believe that we are alive without another word, to tenths of a
     /// second; 0 (the default) says nothing.
-    heartbeat_ttl / HeartbeatTtl: Duration, Duration = Duration::ZERO, Next;
+    heartbeat_ttl / HeartbeatTtl: Duration, Duration = Duration::ZERO, Next of ZMTP at PULSE;
 
     /// How many connections may wait to be accepted. Default 100.
-    backlog / Backlog: u32, u32 = 100, Next;
+    backlog / Backlog: u32, u32 = 100, Next at QUEUE;
     /// The system's send buffer, in bytes (`SO_SNDBUF`). Default `None`: as the system does.
-    sndbuf / Sndbuf: Option<u32>, impl Into<Option<u32>> = None, Next;
+    sndbuf / Sndbuf: Option<u32>, impl Into<Option<u32>> = None, Next at KERNEL;
     /// The system's receive buffer, in bytes (`SO_RCVBUF`). Default `None`: as the system does.
-    rcvbuf / Rcvbuf: Option<u32>, impl Into<Option<u32>> = None, Next;
+    rcvbuf / Rcvbuf: Option<u32>, impl Into<Option<u32>> = None, Next at KERNEL;
     /// The type of service of outgoing packets (`IP_TOS`, `IPV6_TCLASS`). Default 0.
-    tos / Tos: u32, u32 = 0, Next;
+    tos / Tos: u32, u32 = 0, Next at NETWORK;
     /// The priority of outgoing packets (`SO_PRIORITY`). Default 0.
-    priority / Priority: u32, u32 = 0, Next;
+    priority / Priority: u32, u32 = 0, Next at NETWORK;
     /// The network interface or VRF to use, and no other (`SO_BINDTODEVICE`). Default empty: any.
-    bindtodevice / Bindtodevice: String, impl Into<String> = String::new(), Next;
+    bindtodevice / Bindtodevice: String, impl Into<String> = String::new(), Next at NETWORK;
     /// Whether `*` means IPv6 too, and whether a name may resolve to an IPv6 address. Default off;
     /// numeric IPv6 addresses work in either case.
-    ipv6 / Ipv6: bool, bool = false, Next;
+    ipv6 / Ipv6: bool, bool = false, Next at NETWORK;
     /// Whether the system probes idle connections (`SO_KEEPALIVE`). Default `None`: as the system
     /// does.
-    tcp_keepalive / TcpKeepalive: Option<bool>, impl Into<Option<bool>> = None, Next;
+    tcp_keepalive / TcpKeepalive: Option<bool>, impl Into<Option<bool>> = None, Next at NETWORK;
     /// How many probes may stay unanswered (`TCP_KEEPCNT`). Default `None`: as the system does.
-    tcp_keepalive_cnt / TcpKeepaliveCnt: Option<u32>, impl Into<Option<u32>> = None, Next;
+    tcp_keepalive_cnt / TcpKeepaliveCnt: Option<u32>, impl Into<Option<u32>> = None, Next at NETWORK;
     /// How many seconds a connection is idle before it is probed (`TCP_KEEPIDLE`). Default `None`:
     /// as the system does.
-    tcp_keepalive_idle / TcpKeepaliveIdle: Option<u32>, impl Into<Option<u32>> = None, Next;
+    tcp_keepalive_idle / TcpKeepaliveIdle: Option<u32>, impl Into<Option<u32>> = None, Next at NETWORK;
     /// The seconds between two probes (`TCP_KEEPINTVL`). Default `None`: as the system does.
-    tcp_keepalive_intvl / TcpKeepaliveIntvl: Option<u32>, impl Into<Option<u32>> = None, Next;
+    tcp_keepalive_intvl / TcpKeepaliveIntvl: Option<u32>, impl Into<Option<u32>> = None, Next at NETWORK;
     /// The SOCKS5 proxy to connect through, `host:port` (RFC 1928). Default empty: none.
-    socks_proxy / SocksProxy: String, impl Into<String> = String::new(), Next;
+    socks_proxy / SocksProxy: String, impl Into<String> = String::new(), Next at NETWORK;
     /// The user's name at the proxy (RFC 1929). Default empty: none is given.
-    socks_username / SocksUsername: String, impl Into<String> = String::new(), Next;
+    socks_username / SocksUsername: String, impl Into<String> = String::new(), Next at NETWORK;
     /// The password at the proxy.
     socks_password / SocksPassword: Secret<String>, impl Into<Secret<String>>
-        = Secret::new(String::new()), Next;
+        = Secret::new(String::new()), Next at NETWORK;
 
     /// Asks peers for a user's name and password (RFC 24). Default off.
-    plain_server / PlainServer: bool, bool = false, Next;
+    plain_server / PlainServer: bool, bool = false, Next of ZMTP at MECHANISM;
     /// The user's name to give to a PLAIN server; with it the socket is a PLAIN client. Default
     /// empty: it is none.
-    plain_username / PlainUsername: String, impl Into<String> = String::new(), Next;
+    plain_username / PlainUsername: String, impl Into<String> = String::new(), Next of ZMTP at MECHANISM;
     /// The password to give to a PLAIN server.
     plain_password / PlainPassword: Secret<String>, impl Into<Secret<String>>
-        = Secret::new(String::new()), Next;
+        = Secret::new(String::new()), Next of ZMTP at MECHANISM;
     /// Speaks CURVE as the server (RFC 26), with `curve_secretkey`. Default off.
-    curve_server / CurveServer: bool, bool = false, Next;
+    curve_server / CurveServer: bool, bool = false, Next of ZMTP at MECHANISM;
     /// Our long-term public key. Default none: it follows from the secret key.
-    curve_publickey / CurvePublickey: Option<Key>, impl Into<Option<Key>> = None, Next;
+    curve_publickey / CurvePublickey: Option<PublicKey>, impl Into<Option<PublicKey>> = None, Next of ZMTP at MECHANISM;
     /// Our long-term secret key.
-    curve_secretkey / CurveSecretkey: Secret<Option<Key>>, impl Into<Secret<Option<Key>>>
-        = Secret::new(None), Next;
+    curve_secretkey / CurveSecretkey: Secret<Option<SecretKey>>,
+        impl Into<Secret<Option<SecretKey>>> = Secret::new(None), Next of ZMTP at MECHANISM;
     /// The server's long-term public key; with it the socket is a CURVE client.
-    curve_serverkey / CurveServerkey: Option<Key>, impl Into<Option<Key>> = None, Next;
+    curve_serverkey / CurveServerkey: Option<PublicKey>, impl Into<Option<PublicKey>> = None, Next of ZMTP at MECHANISM;
     /// The domain in which peers are authenticated (RFC 27). With NULL, peers are authenticated
     /// only if there is one. Default empty.
-    zap_domain / ZapDomain: String, impl Into<String> = String::new(), Next;
+    zap_domain / ZapDomain: String, impl Into<String> = String::new(), Next of ZMTP at MECHANISM;
     /// Refuses peers if nobody is there to authenticate them. Default off.
-    zap_enforce_domain / ZapEnforceDomain: bool, bool = false, Next;
+    zap_enforce_domain / ZapEnforceDomain: bool, bool = false, Next of ZMTP at MECHANISM;
     /// Properties that the peer is told in the handshake, beside those of the protocol; their names
     /// begin with `X-`. Default none.
-    metadata / Metadata: Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)> = Vec::new(), Next;
+    metadata / Metadata: Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)> = Vec::new(), Next of ZMTP at PROPERTIES;
 
     /// May send a new request before the reply to the last one came. Default off.
     req_relaxed / ReqRelaxed: bool, bool = false, Now for Req;
@@ -360,7 +361,8 @@ options! {
     xpub_nodrop / XpubNodrop: bool, bool = false, Now for Xpub Pub;
     /// Is sent to each new subscriber. Default a message without frames: none.
     xpub_welcome_msg / XpubWelcomeMsg: Message, impl Into<Message> = Message::new(), Now for Xpub;
-    /// Passes every unsubscription on, not only the last for its topic. Default off.
+    /// Passes every unsubscription on, not only the last for its topic, though a publisher takes the
+    /// first for the end of all. Default off.
     xsub_verbose_unsubscribe / XsubVerboseUnsubscribe: bool, bool = false, Now for Xsub;
     /// Only the first part of a message can be a subscription. Default off.
     only_first_subscribe / OnlyFirstSubscribe: bool, bool = false, Now for Xpub Xsub;
@@ -387,54 +389,5 @@ impl Options {
         changed.check(kind)?;
         *self = changed;
         Ok(info.when)
-    }
-}
-
-/// Options being gathered for a socket of type `S`.
-///
-/// ```
-/// use chaski_zmq::Options;
-///
-/// assert_eq!(Options::default().sndhwm, 1000);
-/// assert!(Options::table().iter().any(|row| row.name == "sndhwm"));
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until it is told to build"]
-pub struct Builder<S> {
-    pub(crate) kind: Kind,
-    pub(crate) options: Options,
-    pub(crate) context: Option<Context>,
-    socket: PhantomData<fn() -> S>,
-}
-
-impl<S> Builder<S> {
-    pub(crate) fn new(kind: Kind) -> Self {
-        Builder { kind, options: Options::default(), context: None, socket: PhantomData }
-    }
-
-    /// The context to live in, instead of the default one.
-    pub fn context(mut self, context: &Context) -> Self {
-        self.context = Some(context.clone());
-        self
-    }
-
-    /// Sets an option whose value is at hand as a [`SocketOption`].
-    pub fn set(mut self, option: SocketOption) -> Self {
-        self.options.put(option);
-        self
-    }
-
-    /// Sets an option by its name, from a text.
-    ///
-    /// # Errors
-    ///
-    /// [`OptionError::Unknown`] or [`OptionError::Value`].
-    pub fn set_by_name(self, name: &str, value: &str) -> Result<Self, OptionError> {
-        Ok(self.set(SocketOption::parse(name, value)?))
-    }
-
-    /// What has been gathered.
-    pub fn options(&self) -> &Options {
-        &self.options
     }
 }

@@ -103,7 +103,7 @@ impl Pattern for Radio {
         let Body::Message(body) = &message.body else { return Err(NOT_A_PAIR) };
         let [group, _] = body.as_slice() else { return Err(NOT_A_PAIR) };
         check_group(group).map_err(Misuse::Shape)?;
-        let members = self.groups.holders(group).iter().map(|holder| holder.peer);
+        let members = self.groups.holders(group).iter().copied();
         if self.nodrop && !members.clone().all(|peer| room.has_room(peer)) {
             return Ok(Verdict::Wait);
         }

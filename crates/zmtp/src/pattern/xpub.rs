@@ -15,7 +15,6 @@
 //! | PUB discards what subscribers send, XPUB delivers it | `deliver` |
 //! | PUB does not deliver subscriptions, XPUB does, each new one and each last one | `changed` |
 //! | unsubscribe for a subscriber that disconnects | `forget` |
-//! | subscriptions are additive and not idempotent (RFC 37, "Publish-Subscribe") | `trie` |
 //!
 //! Everything else is libzmq's: `xpub_verbose` tells the user every subscription, `xpub_verboser`
 //! every cancellation too; `xpub_manual` leaves it to the user what a peer is given;
@@ -24,8 +23,12 @@
 //! `invert_matching` sends to all but those that want it; `only_first_subscribe` takes no frame
 //! but the first of a message for a subscription.
 //!
-//! One thing is stricter than in libzmq: a peer that subscribed twice has to cancel twice, as the
-//! RFC says.
+//! One clause is not kept. A peer that subscribed to a topic twice would have to cancel it twice
+//! (RFC 37, "The Publish-Subscribe Pattern"). libzmq's SUB and XSUB count for themselves: they say
+//! every SUBSCRIBE, and one CANCEL when the last is taken back; so do those made after it. A
+//! publisher that counted as well would serve such a peer for ever, and its user never heard the
+//! end. So here, as in libzmq, the first CANCEL is the end, however often a topic was asked for. The
+//! price: of a peer that keeps to the clause and takes back one of two, both are gone.
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -34,7 +37,7 @@ use super::drops::Drops;
 use super::notices::Notices;
 use super::peers::Peers;
 use super::queues::Queues;
-use super::trie::{Holder, Inserted, Removed, Trie};
+use super::trie::{Inserted, Removed, Trie};
 use super::{Attach, Delivery, Errand, Greeted, Misuse, Outgoing, Pattern, Peer, PeerInfo, Room};
 use super::{Said, Setting, Verdict};
 use crate::command::Command;
@@ -111,14 +114,14 @@ impl Xpub {
 
     /// Adds those who want a message that begins with `first` to `to`, room or not.
     fn choose(&mut self, first: &[u8], to: &mut Vec<Peer>) {
-        let mut prefixes: SmallVec<[&[Holder]; 8]> = SmallVec::new();
+        let mut prefixes: SmallVec<[&[Peer]; 8]> = SmallVec::new();
         self.topics.matches(first, |holders| prefixes.push(holders));
         match prefixes[..] {
             // Each peer comes once.
-            [holders] if !self.rules.invert => to.extend(holders.iter().map(|holder| holder.peer)),
+            [holders] if !self.rules.invert => to.extend_from_slice(holders),
             _ => {
                 self.matched.begin();
-                let peers = prefixes.into_iter().flatten().map(|holder| holder.peer);
+                let peers = prefixes.into_iter().flatten().copied();
                 let matched = &mut self.matched;
                 let wanted = peers.filter(|&peer| matched.choose(peer));
                 if self.rules.invert {
@@ -144,7 +147,7 @@ impl Xpub {
         } else {
             match trie.remove(topic, from) {
                 // Nothing changed for anybody; the user hears of it only if it hears of all.
-                Removed::Nothing | Removed::Still | Removed::OthersRemain => {
+                Removed::Nothing | Removed::OthersRemain => {
                     rules.manual || rules.verboser
                 }
                 Removed::Last => true,

@@ -34,20 +34,12 @@ use super::peers::Peers;
 
 type Label = SmallVec<[u8; 16]>;
 
-/// A peer that holds a topic, and how many times. Subscriptions are counted: as many CANCELs undo
-/// them (RFC 37, "The Publish-Subscribe Pattern").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Holder {
-    pub(crate) peer: Peer,
-    times: u32,
-}
-
 #[derive(Debug, Default)]
 struct Node {
     label: Label,
     children: Children,
     /// In the order of their numbers.
-    holders: SmallVec<[Holder; 2]>,
+    holders: SmallVec<[Peer; 4]>,
     parent: u32,
 }
 
@@ -76,7 +68,7 @@ pub(crate) enum Inserted {
     New,
     /// Others held it.
     NewToPeer,
-    /// The peer held it and holds it once more.
+    /// The peer held it already.
     Again,
 }
 
@@ -85,8 +77,6 @@ pub(crate) enum Inserted {
 pub(crate) enum Removed {
     /// The peer did not hold the topic.
     Nothing,
-    /// The peer holds it still, if fewer times.
-    Still,
     /// Others hold it.
     OthersRemain,
     /// Nobody holds it now.
@@ -112,12 +102,9 @@ impl Default for Trie {
 }
 
 impl Trie {
-    /// `peer` holds `topic`, once more if it does already.
+    /// `peer` holds `topic`, whether it does already or not.
     pub(crate) fn insert(&mut self, topic: &[u8], peer: Peer) -> Result<Inserted, TooMuch> {
-        if let Some(node) = self.find(topic)
-            && let Some(holder) = self.nodes[node as usize].holder_mut(peer)
-        {
-            holder.times = holder.times.checked_add(1).ok_or(TooMuch)?;
+        if self.holders(topic).binary_search(&peer).is_ok() {
             return Ok(Inserted::Again);
         }
         self.charge(topic, peer)?;
@@ -127,21 +114,17 @@ impl Trie {
         }
         let holders = &mut self.nodes[node as usize].holders;
         let new = holders.is_empty();
-        let at = holders.partition_point(|holder| holder.peer < peer);
-        holders.insert(at, Holder { peer, times: 1 });
+        let at = holders.partition_point(|&holder| holder < peer);
+        holders.insert(at, peer);
         self.topics += usize::from(new);
         Ok(if new { Inserted::New } else { Inserted::NewToPeer })
     }
 
-    /// `peer` holds `topic` one time less.
+    /// `peer` does not hold `topic` any more.
     pub(crate) fn remove(&mut self, topic: &[u8], peer: Peer) -> Removed {
         let Some(node) = self.find(topic) else { return Removed::Nothing };
-        let Some(holder) = self.nodes[node as usize].holder_mut(peer) else {
+        if self.nodes[node as usize].holders.binary_search(&peer).is_err() {
             return Removed::Nothing;
-        };
-        if holder.times > 1 {
-            holder.times -= 1;
-            return Removed::Still;
         }
         if let Some(held) = self.held.get_mut(peer) {
             held.nodes.remove(&node);
@@ -165,7 +148,7 @@ impl Trie {
 
     /// Tells `found` the holders of every prefix of `text`, those of each prefix together. A peer
     /// that holds several of them comes several times.
-    pub(crate) fn matches<'a>(&'a self, mut text: &[u8], mut found: impl FnMut(&'a [Holder])) {
+    pub(crate) fn matches<'a>(&'a self, mut text: &[u8], mut found: impl FnMut(&'a [Peer])) {
         let mut node = &self.nodes[ROOT as usize];
         loop {
             if !node.holders.is_empty() {
@@ -187,7 +170,7 @@ impl Trie {
     }
 
     /// Who holds `topic` itself.
-    pub(crate) fn holders(&self, topic: &[u8]) -> &[Holder] {
+    pub(crate) fn holders(&self, topic: &[u8]) -> &[Peer] {
         self.find(topic).map_or(&[], |node| &self.nodes[node as usize].holders)
     }
 
@@ -262,7 +245,7 @@ impl Trie {
     /// Takes `peer` off the holders of `node`; says whether none is left.
     fn release(&mut self, node: u32, peer: Peer) -> bool {
         let holders = &mut self.nodes[node as usize].holders;
-        holders.retain(|holder| holder.peer != peer);
+        holders.retain(|holder| *holder != peer);
         if !holders.is_empty() {
             return false;
         }
@@ -359,11 +342,6 @@ impl Node {
             [] => Some(text),
             label => text.strip_prefix(label),
         }
-    }
-
-    fn holder_mut(&mut self, peer: Peer) -> Option<&mut Holder> {
-        let at = self.holders.binary_search_by_key(&peer, |holder| holder.peer).ok()?;
-        self.holders.get_mut(at)
     }
 }
 
