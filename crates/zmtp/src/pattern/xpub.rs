@@ -147,9 +147,7 @@ impl Xpub {
         } else {
             match trie.remove(topic, from) {
                 // Nothing changed for anybody; the user hears of it only if it hears of all.
-                Removed::Nothing | Removed::OthersRemain => {
-                    rules.manual || rules.verboser
-                }
+                Removed::Nothing | Removed::OthersRemain => rules.manual || rules.verboser,
                 Removed::Last => true,
             }
         };
