@@ -6,7 +6,9 @@ import re
 import pytest
 
 import clients
+import zeromq
 from broker import Broker
+from zeromq import MECHANISMS, Sides
 
 _serial = itertools.count()
 
@@ -59,14 +61,54 @@ def client(request):
     return request.param
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Ends the run with the table of ZeroMQ sockets that talked to those of others."""
-    import zeromq
+@pytest.fixture
+def holds(request):
+    """Notes for the second table: `holds(mechanism, who)`, with the test's name for the row.
 
-    if not zeromq.MATRIX:
+    It counts if the test passes; see `pytest_runtest_logreport`.
+    """
+    row = request.node.originalname.removeprefix("test_").replace("_", " ")
+
+    def note(mechanism, who):
+        request.node.user_properties.append(("holds", (row, mechanism, who)))
+
+    return note
+
+
+@pytest.fixture(
+    params=[(mechanism, server) for mechanism in MECHANISMS for server in ("chaski", "libzmq")],
+    ids=lambda param: "{0}-{1} serves".format(*param),
+)
+def sides(request, holds):
+    """Chaski and libzmq, with each mechanism and each as the server."""
+    mechanism, server = request.param
+    holds(mechanism, {"chaski": "c", "libzmq": "z"}[server])
+    sides = Sides(mechanism, server)
+    yield sides
+    sides.close()
+
+
+def pytest_runtest_logreport(report):
+    """Puts what held into the second table."""
+    if report.when != "call" or not report.passed:
         return
-    terminalreporter.section("ZeroMQ: who talked to whom")
-    terminalreporter.line("with libzmq: c Chaski bound, z libzmq bound")
-    terminalreporter.line("with omq-tokio: C Chaski bound, o omq-tokio bound")
-    for line in zeromq.table():
-        terminalreporter.line(line)
+    for name, value in report.user_properties:
+        if name == "holds":
+            row, mechanism, who = value
+            zeromq.BEHAVIOUR[row].add((mechanism, "", who))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Ends the run with the tables of ZeroMQ sockets and those of others."""
+    titles = [
+        ("ZeroMQ: who talked to whom", "bound", zeromq.MATRIX),
+        ("ZeroMQ: what held", "was the server, or published", zeromq.BEHAVIOUR),
+    ]
+    for title, did, matrix in titles:
+        if not matrix:
+            continue
+        terminalreporter.section(title)
+        terminalreporter.line(f"with libzmq: c Chaski {did}, z libzmq")
+        terminalreporter.line(f"with omq-tokio: C Chaski {did}, o omq-tokio")
+        for line in zeromq.table(matrix):
+            terminalreporter.line(line)

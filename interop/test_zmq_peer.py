@@ -7,8 +7,8 @@ import pytest
 
 from agent import Agent, Refused
 from broker import eventually
-from test_zmq import Keys, await_subscription, options
-from zeromq import SIZES, endpoint, talked
+from test_zmq import await_subscription
+from zeromq import SIZES, Keys, endpoint, options, talked
 
 
 @pytest.fixture(scope="module")
