@@ -99,8 +99,8 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::{BuildError, RecvError, SendError, SendFailure};
 pub use monitor::{Breach, Event, HandshakeFailure, Lost, Monitor, What};
 pub use options::{
-    Builder, Key, OptionError, OptionInfo, Options, PageSize, ReconnectStop, Secret, SocketOption,
-    When,
+    Builder, Elsewhere, OptionError, OptionInfo, Options, PageSize, Reach, ReconnectStop, Secret,
+    SocketOption, Transport, When,
 };
 pub use poll::{PollError, PollItem, Readiness, poll, poll_async};
 pub use proxy::{Proxy, ProxyError, ProxyStats, Side, SideStats, proxy, proxy_steerable};

@@ -2,8 +2,8 @@
 //!
 //! Each line of the table gives an option's name (libzmq's, in lower case), its type, its default,
 //! when a change takes effect, which kinds of sockets have it (`for`, or `of` a group of kinds) and
-//! by which transports it acts (`at`; else by all). From it come a field of [`Options`], a method of
-//! [`Builder`], a variant of [`SocketOption`], a row of [`Options::table`], and what
+//! by which transports it acts (`at`, else by all). From it come a field of [`Options`], a method
+//! of [`Builder`], a variant of [`SocketOption`], a row of [`Options::table`], and what
 //! [`SocketOption::parse`] understands. An option that does not stand here does not exist, so that
 //! none can be set without effect.
 //!
@@ -24,6 +24,8 @@ mod check;
 mod error;
 mod libzmq;
 mod reach;
+#[cfg(test)]
+mod tables;
 mod text;
 
 use std::time::Duration;
@@ -33,6 +35,7 @@ pub use chaski_zmtp::PageSize;
 use chaski_zmtp::keys::{PublicKey, SecretKey};
 use chaski_zmtp::{Kind, Message};
 pub use error::OptionError;
+pub(crate) use reach::Idle;
 use reach::{
     ATTEMPT, EVERYWHERE, GREETING, GREETINGS, KERNEL, LEFT, LENGTH, MECHANISM, NETWORK, PROPERTIES,
     PULSE, QUEUE, ZMTP,
@@ -89,8 +92,12 @@ macro_rules! kinds {
 }
 
 macro_rules! reach {
-    () => { EVERYWHERE };
-    ($reach:ident) => { $reach };
+    () => {
+        EVERYWHERE
+    };
+    ($reach:ident) => {
+        $reach
+    };
 }
 
 macro_rules! options {
@@ -264,7 +271,8 @@ options! {
     /// (`TCP_USER_TIMEOUT`); 0 (the default): as the system does.
     tcp_maxrt / TcpMaxrt: Duration, Duration = Duration::ZERO, Next at NETWORK;
     /// How long a handshake may take; 0 is no limit. Default 30 s.
-    handshake_ivl / HandshakeIvl: Duration, Duration = Duration::from_secs(30), Next of ZMTP at GREETING;
+    handshake_ivl / HandshakeIvl: Duration, Duration = Duration::from_secs(30),
+        Next of ZMTP at GREETING;
     /// How many connections of one listener may be in their handshake at once. Of more, the oldest
     /// is dropped. Default 1024.
     handshakes_max / HandshakesMax: u32, u32 = 1024, Next of ZMTP at GREETINGS;
@@ -297,12 +305,15 @@ options! {
     /// does.
     tcp_keepalive / TcpKeepalive: Option<bool>, impl Into<Option<bool>> = None, Next at NETWORK;
     /// How many probes may stay unanswered (`TCP_KEEPCNT`). Default `None`: as the system does.
-    tcp_keepalive_cnt / TcpKeepaliveCnt: Option<u32>, impl Into<Option<u32>> = None, Next at NETWORK;
+    tcp_keepalive_cnt / TcpKeepaliveCnt: Option<u32>, impl Into<Option<u32>> = None,
+        Next at NETWORK;
     /// How many seconds a connection is idle before it is probed (`TCP_KEEPIDLE`). Default `None`:
     /// as the system does.
-    tcp_keepalive_idle / TcpKeepaliveIdle: Option<u32>, impl Into<Option<u32>> = None, Next at NETWORK;
+    tcp_keepalive_idle / TcpKeepaliveIdle: Option<u32>, impl Into<Option<u32>> = None,
+        Next at NETWORK;
     /// The seconds between two probes (`TCP_KEEPINTVL`). Default `None`: as the system does.
-    tcp_keepalive_intvl / TcpKeepaliveIntvl: Option<u32>, impl Into<Option<u32>> = None, Next at NETWORK;
+    tcp_keepalive_intvl / TcpKeepaliveIntvl: Option<u32>, impl Into<Option<u32>> = None,
+        Next at NETWORK;
     /// The SOCKS5 proxy to connect through, `host:port` (RFC 1928). Default empty: none.
     socks_proxy / SocksProxy: String, impl Into<String> = String::new(), Next at NETWORK;
     /// The user's name at the proxy (RFC 1929). Default empty: none is given.
@@ -315,27 +326,32 @@ options! {
     plain_server / PlainServer: bool, bool = false, Next of ZMTP at MECHANISM;
     /// The user's name to give to a PLAIN server; with it the socket is a PLAIN client. Default
     /// empty: it is none.
-    plain_username / PlainUsername: String, impl Into<String> = String::new(), Next of ZMTP at MECHANISM;
+    plain_username / PlainUsername: String, impl Into<String> = String::new(),
+        Next of ZMTP at MECHANISM;
     /// The password to give to a PLAIN server.
     plain_password / PlainPassword: Secret<String>, impl Into<Secret<String>>
         = Secret::new(String::new()), Next of ZMTP at MECHANISM;
     /// Speaks CURVE as the server (RFC 26), with `curve_secretkey`. Default off.
     curve_server / CurveServer: bool, bool = false, Next of ZMTP at MECHANISM;
     /// Our long-term public key. Default none: it follows from the secret key.
-    curve_publickey / CurvePublickey: Option<PublicKey>, impl Into<Option<PublicKey>> = None, Next of ZMTP at MECHANISM;
+    curve_publickey / CurvePublickey: Option<PublicKey>, impl Into<Option<PublicKey>> = None,
+        Next of ZMTP at MECHANISM;
     /// Our long-term secret key.
     curve_secretkey / CurveSecretkey: Secret<Option<SecretKey>>,
         impl Into<Secret<Option<SecretKey>>> = Secret::new(None), Next of ZMTP at MECHANISM;
     /// The server's long-term public key; with it the socket is a CURVE client.
-    curve_serverkey / CurveServerkey: Option<PublicKey>, impl Into<Option<PublicKey>> = None, Next of ZMTP at MECHANISM;
+    curve_serverkey / CurveServerkey: Option<PublicKey>, impl Into<Option<PublicKey>> = None,
+        Next of ZMTP at MECHANISM;
     /// The domain in which peers are authenticated (RFC 27). With NULL, peers are authenticated
     /// only if there is one. Default empty.
-    zap_domain / ZapDomain: String, impl Into<String> = String::new(), Next of ZMTP at MECHANISM;
+    zap_domain / ZapDomain: String, impl Into<String> = String::new(),
+        Next of ZMTP at MECHANISM;
     /// Refuses peers if nobody is there to authenticate them. Default off.
     zap_enforce_domain / ZapEnforceDomain: bool, bool = false, Next of ZMTP at MECHANISM;
     /// Properties that the peer is told in the handshake, beside those of the protocol; their names
     /// begin with `X-`. Default none.
-    metadata / Metadata: Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)> = Vec::new(), Next of ZMTP at PROPERTIES;
+    metadata / Metadata: Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)> = Vec::new(),
+        Next of ZMTP at PROPERTIES;
 
     /// May send a new request before the reply to the last one came. Default off.
     req_relaxed / ReqRelaxed: bool, bool = false, Now for Req;

@@ -103,6 +103,16 @@ impl SecretKey {
     }
 }
 
+impl PartialEq for SecretKey {
+    /// Takes as long for keys that differ early as for those that differ late.
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = self.0.iter().zip(other.0.iter());
+        pairs.fold(0, |differing, (one, other)| differing | (one ^ other)) == 0
+    }
+}
+
+impl Eq for SecretKey {}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(..)")
@@ -235,6 +245,17 @@ mod tests {
         let (one, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let mixed = KeyPair::new(one.public(), other.secret().clone());
         assert_eq!(mixed.unwrap_err(), KeyError::Mismatch);
+    }
+
+    #[test]
+    fn secrets_are_equal_if_all_their_bytes_are() {
+        let alice = SecretKey::from_bytes(ALICE_SECRET);
+        assert_eq!(alice, alice.clone());
+        for at in 0..KEY_BYTES {
+            let mut other = ALICE_SECRET;
+            other[at] ^= 0x80;
+            assert_ne!(alice, SecretKey::from_bytes(other));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) fn apply(
         (Some(server), pair) => {
             let server = keys::public("--curve-server-key", server)?;
             let pair = pair.map_or_else(own, Ok)?;
-            let socket = socket.curve_serverkey(*server.as_bytes());
+            let socket = socket.curve_serverkey(server);
             Ok(with(socket, &pair))
         }
         (None, Some(pair)) => {
@@ -37,8 +37,7 @@ pub(super) fn apply(
 }
 
 fn with(socket: Builder<Socket>, pair: &KeyPair) -> Builder<Socket> {
-    let secret = *pair.secret().as_bytes();
-    socket.curve_publickey(*pair.public().as_bytes()).curve_secretkey(secret)
+    socket.curve_publickey(pair.public()).curve_secretkey(pair.secret())
 }
 
 /// A pair for this run: the server asks for one, and does not know it.

@@ -44,6 +44,16 @@ pub enum BindError {
         /// Why.
         why: &'static str,
     },
+    /// An option is set that would do nothing there.
+    #[error("{endpoint} cannot be bound with the option {option}: {why}")]
+    Option {
+        /// The address.
+        endpoint: Endpoint,
+        /// Which option.
+        option: &'static str,
+        /// Why, and what to do.
+        why: &'static str,
+    },
     /// The system refused for another reason.
     #[error("{endpoint} cannot be bound: {error}")]
     Io {
@@ -87,6 +97,16 @@ pub enum ConnectError {
         /// The address.
         endpoint: Endpoint,
         /// Why.
+        why: &'static str,
+    },
+    /// An option is set that would do nothing there.
+    #[error("nobody can connect to {endpoint} with the option {option}: {why}")]
+    Option {
+        /// The address.
+        endpoint: Endpoint,
+        /// Which option.
+        option: &'static str,
+        /// Why, and what to do.
         why: &'static str,
     },
     /// The socket takes no further peer.

@@ -44,6 +44,9 @@ pub(super) struct Listener {
     pub(super) meetings: BTreeMap<usize, Option<Instant>>,
     /// A timer is set for the oldest.
     pub(super) timed: bool,
+    /// It could not accept, and a timer is set for when it tries again. Each connection that comes
+    /// meanwhile is an event, and none of them may cost a try, or a timer of its own.
+    rests: bool,
 }
 
 enum Acceptor {
@@ -89,6 +92,7 @@ impl Listener {
             cookies,
             meetings: BTreeMap::new(),
             timed: false,
+            rests: false,
         })
     }
 
@@ -106,7 +110,7 @@ impl Listener {
                 let (stream, from) = listener.accept()?;
                 stream.set_nonblocking(true)?;
                 // A connection that is over by now says so when it is read.
-                let _ = tcp::tune(&stream, &self.options);
+                let _ = tcp::tune_accepted(&stream, &self.options);
                 Ok((Stream::Tcp(stream), Some(from)))
             }
             Acceptor::Unix { listener, .. } => {
@@ -190,6 +194,9 @@ impl Engine {
     pub(super) fn accept(&mut self, token: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(Source::Listener(listener)) = self.sources.get(&token) else { return };
+            if listener.rests {
+                return;
+            }
             match listener.accept() {
                 Ok((stream, from)) => self.accepted(token, stream, from),
                 Err(error) => match trouble(&error) {
@@ -199,7 +206,17 @@ impl Engine {
                 },
             }
         }
-        self.eager.push(token);
+        if !self.eager.contains(&token) {
+            self.eager.push(token);
+        }
+    }
+
+    /// A listener has rested.
+    pub(super) fn resume(&mut self, token: usize) {
+        if let Some(Source::Listener(listener)) = self.sources.get_mut(&token) {
+            listener.rests = false;
+            self.accept(token);
+        }
     }
 
     fn accepted(&mut self, token: usize, stream: Stream, from: Option<std::net::SocketAddr>) {
@@ -227,9 +244,9 @@ impl Engine {
 
     /// Lets a listener rest that cannot accept.
     fn pause(&mut self, token: usize, error: &io::Error) {
-        if let Some(Source::Listener(listener)) = self.sources.get(&token)
-            && let Some(socket) = &listener.socket
-        {
+        let Some(Source::Listener(listener)) = self.sources.get_mut(&token) else { return };
+        listener.rests = true;
+        if let Some(socket) = &listener.socket {
             let failed = || What::AcceptFailed(error.to_string());
             socket.announcer.tell(&listener.bound, None, failed);
             socket.announcer.tell(&listener.bound, None, || What::AcceptPaused(ACCEPT_PAUSE));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chaski_zmtp::keys::{KeyPair, PublicKey, SecretKey};
+use chaski_zmtp::keys::KeyPair;
 use chaski_zmtp::mechanism::curve::CookieKeys;
 use chaski_zmtp::{Established, Handshake, Kind, Local, Mechanism, Metadata, Progress, zap};
 
@@ -80,17 +80,16 @@ fn mechanism(options: &Options, cookies: Option<CookieKeys>) -> Result<Mechanism
         return Ok(Mechanism::CurveServer { keys: pair(options)?, cookies });
     }
     if let Some(server) = options.curve_serverkey {
-        let server = PublicKey::from_bytes(server);
         return Ok(Mechanism::CurveClient { server, keys: pair(options)? });
     }
     Ok(Mechanism::Null)
 }
 
 fn pair(options: &Options) -> Result<KeyPair, &'static str> {
-    let secret = SecretKey::from_bytes(options.curve_secretkey.reveal().ok_or(NO_SECRET)?);
+    let secret = options.curve_secretkey.reveal().clone().ok_or(NO_SECRET)?;
     match options.curve_publickey {
         None => Ok(KeyPair::from_secret(secret)),
-        Some(public) => KeyPair::new(PublicKey::from_bytes(public), secret).map_err(|_| NO_PAIR),
+        Some(public) => KeyPair::new(public, secret).map_err(|_| NO_PAIR),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chaski_zmtp::Kind;
 
 use super::{OptionError, Options, PageSize, TABLE};
+use crate::endpoint::{Host, HostPort, parse_host_port};
 
 /// The longest identity (RFC 37, "The Identity property").
 const IDENTITY_BYTES_MAX: usize = 255;
@@ -12,6 +13,10 @@ const IDENTITY_BYTES_MAX: usize = 255;
 const CREDENTIAL_BYTES_MAX: usize = 255;
 /// The longest time to live that a PING can carry: 65,535 tenths of a second.
 const TTL_MAX: Duration = Duration::from_millis(6_553_500);
+/// The longest that unacknowledged data may wait: what `TCP_USER_TIMEOUT` holds.
+const MAXRT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+/// The longest name of an interface: `IFNAMSIZ` less its terminating NUL.
+const INTERFACE_BYTES_MAX: usize = 15;
 /// The smallest page that is read into.
 const PAGE_BYTES_MIN: usize = 256;
 /// The largest page that is read into.
@@ -33,13 +38,24 @@ impl Options {
                 return Err(OptionError::NotForKind { name, kind });
             }
         }
-        self.check_identities()?;
-        self.check_credentials()?;
-        self.check_sizes()?;
+        let rules = [
+            Options::check_identities,
+            Options::check_credentials,
+            Options::check_sizes,
+            Options::check_connections,
+            Options::check_network,
+            Options::check_keepalives,
+        ];
+        for rule in rules {
+            rule(self).map_err(|Bad { name, why }| {
+                let value = self.shown(name);
+                OptionError::Value { name, value, why }
+            })?;
+        }
         self.check_mechanism()
     }
 
-    fn check_identities(&self) -> Result<(), OptionError> {
+    fn check_identities(&self) -> Result<(), Bad> {
         let ids =
             [("routing_id", &self.routing_id), ("connect_routing_id", &self.connect_routing_id)];
         for (name, id) in ids {
@@ -53,7 +69,7 @@ impl Options {
         Ok(())
     }
 
-    fn check_credentials(&self) -> Result<(), OptionError> {
+    fn check_credentials(&self) -> Result<(), Bad> {
         let texts = [
             ("plain_username", &self.plain_username),
             ("plain_password", self.plain_password.reveal()),
@@ -69,12 +85,11 @@ impl Options {
         Ok(())
     }
 
-    fn check_sizes(&self) -> Result<(), OptionError> {
-        if self.heartbeat_ttl > TTL_MAX {
-            return refuse("heartbeat_ttl", "it is at most 6553.5 seconds");
-        }
-        if self.handshakes_max == 0 {
-            return refuse("handshakes_max", "at least one handshake must be possible");
+    fn check_sizes(&self) -> Result<(), Bad> {
+        for (name, bytes) in [("sndbuf", self.sndbuf), ("rcvbuf", self.rcvbuf)] {
+            if bytes.is_some_and(|bytes| i32::try_from(bytes).is_err() || bytes == 0) {
+                return refuse(name, "it is 1 to 2147483647 bytes, or none for the system's own");
+            }
         }
         if !self.metadata.iter().all(|(name, _)| is_own(name)) {
             let why = "a property's name begins with \"X-\", and has up to 255 ASCII characters";
@@ -89,6 +104,57 @@ impl Options {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_connections(&self) -> Result<(), Bad> {
+        if self.heartbeat_ttl > TTL_MAX {
+            return refuse("heartbeat_ttl", "it is at most 6553.5 seconds");
+        }
+        if self.handshakes_max == 0 {
+            return refuse("handshakes_max", "at least one handshake must be possible");
+        }
+        if self.tcp_maxrt > MAXRT_MAX {
+            return refuse("tcp_maxrt", "it is at most 2147483647 milliseconds");
+        }
+        Ok(())
+    }
+
+    fn check_network(&self) -> Result<(), Bad> {
+        if self.tos > u32::from(u8::MAX) {
+            return refuse("tos", "it is 0 to 255: an octet of the IP header");
+        }
+        if i32::try_from(self.priority).is_err() {
+            return refuse("priority", "it is 0 to 2147483647, and more than 6 needs a right");
+        }
+        let name = &self.bindtodevice;
+        let odd = |byte: u8| byte == b'/' || byte.is_ascii_whitespace() || byte.is_ascii_control();
+        if name.len() > INTERFACE_BYTES_MAX || name.bytes().any(odd) {
+            return refuse("bindtodevice", "an interface's name has up to 15 bytes, no space or /");
+        }
+        let proxy = &self.socks_proxy;
+        if !proxy.is_empty() {
+            match parse_host_port(proxy) {
+                Ok(HostPort { host, port }) if host != Host::Any && port != 0 => {}
+                _ => return refuse("socks_proxy", "it is host:port, or empty for none"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The ranges are Linux's (`MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL`, `MAX_TCP_KEEPCNT`).
+    fn check_keepalives(&self) -> Result<(), Bad> {
+        let within = |value: Option<u32>, max| value.is_none_or(|value| (1..=max).contains(&value));
+        let seconds = "it is 1 to 32767 seconds, or none for the system's own";
+        if !within(self.tcp_keepalive_idle, 32_767) {
+            return refuse("tcp_keepalive_idle", seconds);
+        }
+        if !within(self.tcp_keepalive_intvl, 32_767) {
+            return refuse("tcp_keepalive_intvl", seconds);
+        }
+        if !within(self.tcp_keepalive_cnt, 127) {
+            return refuse("tcp_keepalive_cnt", "it is 1 to 127 probes, or none");
+        }
+        Ok(())
     }
 
     /// A socket has one mechanism and one role in it.
@@ -107,14 +173,21 @@ impl Options {
         }
         let curve = self.curve_server || self.curve_serverkey.is_some();
         if curve && self.curve_secretkey.reveal().is_none() {
-            return refuse("curve_secretkey", "CURVE needs a secret key");
+            let (name, value) = ("curve_secretkey", self.shown("curve_secretkey"));
+            return Err(OptionError::Value { name, value, why: "CURVE needs a secret key" });
         }
         Ok(())
     }
 }
 
-fn refuse(name: &'static str, why: &'static str) -> Result<(), OptionError> {
-    Err(OptionError::Value { name, why })
+/// An option whose value is none that it may have.
+struct Bad {
+    name: &'static str,
+    why: &'static str,
+}
+
+fn refuse(name: &'static str, why: &'static str) -> Result<(), Bad> {
+    Err(Bad { name, why })
 }
 
 /// Names that begin with `X-` belong to the application (RFC 37, "Metadata").

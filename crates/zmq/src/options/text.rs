@@ -3,17 +3,42 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaski_zmtp::{Message, z85};
+use chaski_zmtp::Message;
+use chaski_zmtp::keys::{KEY_BYTES, KEY_CHARS, PublicKey, SecretKey};
 
-use super::{Key, PageSize, ReconnectStop};
+use super::{PageSize, ReconnectStop};
+
+/// How much of a value an error shows.
+const SHOWN_CHARS_MAX: usize = 64;
 
 /// A type whose values have a text.
-pub(super) trait Text: Sized {
+pub(super) trait Text: Sized + fmt::Debug {
     /// What the text looks like.
     const SYNTAX: &'static str;
 
+    /// Whether the text is not to be shown to anybody.
+    const SECRET: bool = false;
+
     /// Reads it.
     fn read(text: &str) -> Result<Self, &'static str>;
+
+    /// A text for an error.
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// The beginning of a value, for an error.
+pub(super) fn shown<T: Text>(value: &T) -> String {
+    value.show().chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+/// The beginning of a text that was to be a value, for an error.
+pub(super) fn given<T: Text>(text: &str) -> String {
+    if T::SECRET {
+        return "..".to_owned();
+    }
+    format!("{:?}", text.chars().take(SHOWN_CHARS_MAX).collect::<String>())
 }
 
 /// A value that is not shown when it is printed for debugging.
@@ -50,20 +75,33 @@ impl From<String> for Secret<String> {
     }
 }
 
-impl From<Key> for Secret<Option<Key>> {
-    fn from(key: Key) -> Self {
+impl From<SecretKey> for Secret<Option<SecretKey>> {
+    fn from(key: SecretKey) -> Self {
         Secret(Some(key))
     }
 }
 
-impl From<Option<Key>> for Secret<Option<Key>> {
-    fn from(key: Option<Key>) -> Self {
+impl From<&SecretKey> for Secret<Option<SecretKey>> {
+    fn from(key: &SecretKey) -> Self {
+        Secret(Some(key.clone()))
+    }
+}
+
+impl From<[u8; KEY_BYTES]> for Secret<Option<SecretKey>> {
+    fn from(key: [u8; KEY_BYTES]) -> Self {
+        Secret(Some(SecretKey::from_bytes(key)))
+    }
+}
+
+impl From<Option<SecretKey>> for Secret<Option<SecretKey>> {
+    fn from(key: Option<SecretKey>) -> Self {
         Secret(key)
     }
 }
 
 impl<T: Text> Text for Secret<T> {
     const SYNTAX: &'static str = T::SYNTAX;
+    const SECRET: bool = true;
 
     fn read(text: &str) -> Result<Self, &'static str> {
         T::read(text).map(Secret)
@@ -86,6 +124,10 @@ impl<T: Text + Bare> Text for Option<T> {
             _ => T::read(text).map(Some),
         }
     }
+
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "none".to_owned(), T::show)
+    }
 }
 
 impl Bare for u32 {
@@ -104,7 +146,11 @@ impl Bare for Duration {
     const SYNTAX_OR_NONE: &'static str = "time | -1";
 }
 
-impl Bare for Key {
+impl Bare for PublicKey {
+    const SYNTAX_OR_NONE: &'static str = "key | none";
+}
+
+impl Bare for SecretKey {
     const SYNTAX_OR_NONE: &'static str = "key | none";
 }
 
@@ -168,6 +214,10 @@ impl Text for Vec<u8> {
     fn read(text: &str) -> Result<Self, &'static str> {
         Ok(text.as_bytes().to_vec())
     }
+
+    fn show(&self) -> String {
+        format!("\"{}\"", self.escape_ascii())
+    }
 }
 
 impl Text for Message {
@@ -190,30 +240,46 @@ impl Text for Vec<(String, Vec<u8>)> {
     }
 }
 
-impl Text for Key {
+impl Text for PublicKey {
     const SYNTAX: &'static str = "key";
 
     fn read(text: &str) -> Result<Self, &'static str> {
-        let bytes = match text.len() {
-            Z85_CHARS => z85::decode(text).map_err(|_| "a key of 40 characters is Z85")?,
-            HEX_CHARS => unhex(text).ok_or("a key of 64 characters is hexadecimal")?,
-            _ => return Err("a key is 40 characters of Z85 or 64 of hexadecimal"),
-        };
-        bytes.try_into().map_err(|_| "a key is 32 bytes")
+        match text.len() {
+            KEY_CHARS => text.parse().map_err(|_| NOT_Z85),
+            HEX_CHARS => unhex(text).map(PublicKey::from_bytes).ok_or(NOT_HEX),
+            _ => Err(NO_KEY),
+        }
     }
 }
 
-/// The length of a key in Z85 (RFC 32), and in hexadecimal.
-const Z85_CHARS: usize = 40;
-const HEX_CHARS: usize = 64;
+impl Text for SecretKey {
+    const SYNTAX: &'static str = "key";
+    const SECRET: bool = true;
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    // A sign is no digit, though the standard library takes one.
-    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
+    fn read(text: &str) -> Result<Self, &'static str> {
+        match text.len() {
+            KEY_CHARS => text.parse().map_err(|_| NOT_Z85),
+            HEX_CHARS => unhex(text).map(SecretKey::from_bytes).ok_or(NOT_HEX),
+            _ => Err(NO_KEY),
+        }
     }
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+/// The length of a key in hexadecimal.
+const HEX_CHARS: usize = 2 * KEY_BYTES;
+
+const NOT_Z85: &str = "a key of 40 characters is Z85";
+const NOT_HEX: &str = "a key of 64 characters is hexadecimal";
+const NO_KEY: &str = "a key is 40 characters of Z85 or 64 of hexadecimal";
+
+fn unhex(text: &str) -> Option<[u8; KEY_BYTES]> {
+    let mut key = [0; KEY_BYTES];
+    for (byte, pair) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        for digit in pair {
+            *byte = *byte << 4 | char::from(*digit).to_digit(16)? as u8;
+        }
+    }
+    Some(key)
 }
 
 impl Text for ReconnectStop {
@@ -267,9 +333,10 @@ mod tests {
 
     #[test]
     fn keys_are_32_bytes() {
-        assert_eq!(Key::read(&"0f".repeat(32)), Ok([0x0f; 32]));
-        assert!(Key::read("0f").is_err());
-        assert!(Key::read(&"zz".repeat(32)).is_err());
+        assert_eq!(PublicKey::read(&"0f".repeat(32)), Ok(PublicKey::from_bytes([0x0f; 32])));
+        for bad in ["0f", &"zz".repeat(32), &"+f".repeat(32), &"\u{e9}".repeat(32)] {
+            assert!(PublicKey::read(bad).is_err() && SecretKey::read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

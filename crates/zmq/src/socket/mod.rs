@@ -49,7 +49,7 @@ use crate::endpoint::{Endpoint, EndpointError};
 use crate::error::{BuildError, RecvError, SendError, SendFailure};
 use crate::link::Route;
 use crate::monitor::Monitor;
-use crate::options::{Builder, OptionError, Options, SocketOption};
+use crate::options::{Builder, Idle, OptionError, Options, SocketOption, Transport};
 
 /// A socket of any kind, chosen when the program runs.
 ///
@@ -79,6 +79,8 @@ use crate::options::{Builder, OptionError, Options, SocketOption};
 pub struct Socket {
     shared: Arc<Shared>,
 }
+
+const BYTES_ONLY: &str = "a STREAM socket has peers by tcp and ipc only";
 
 /// What can be made into an endpoint: a text, or an [`Endpoint`].
 pub trait IntoEndpoint {
@@ -154,6 +156,13 @@ impl Socket {
             let error = std::io::Error::other("the socket is closed; make a new one");
             return Err(BindError::Io { endpoint, error });
         }
+        let transport = Transport::of(endpoint.address());
+        if !transport.carries(self.kind()) {
+            return Err(BindError::Unsuitable { endpoint, why: BYTES_ONLY });
+        }
+        if let Err(Idle { option, why }) = self.shared.options().check_reach(transport) {
+            return Err(BindError::Option { endpoint, option, why });
+        }
         self.shared.driver().listen(&self.shared, &endpoint)
     }
 
@@ -181,6 +190,13 @@ impl Socket {
     fn dial(&self, endpoint: Endpoint) -> Result<Number, ConnectError> {
         self.shared.check_origin()?;
         let options = self.shared.options();
+        let transport = Transport::of(endpoint.address());
+        if !transport.carries(self.kind()) {
+            return Err(ConnectError::Unsuitable { endpoint, why: BYTES_ONLY });
+        }
+        if let Err(Idle { option, why }) = options.check_reach(transport) {
+            return Err(ConnectError::Option { endpoint, option, why });
+        }
         let how = Attach::Connecting {
             early: !options.immediate,
             identity: self.shared.take_connect_routing_id(),
@@ -500,7 +516,7 @@ impl Socket {
     }
 
     /// Waits for a message, and receives as many as are there, at most `max`; how many that were.
-    /// They are added to `messages`.
+    /// They are added to `messages`. Of long messages it takes fewer: about 256 KiB.
     ///
     /// # Errors
     ///

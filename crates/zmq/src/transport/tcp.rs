@@ -61,8 +61,15 @@ pub(crate) fn connect(
     Ok(socket.into())
 }
 
+/// Sets what a connection has that was accepted, beside what it inherits from its listener: not the
+/// priority, and of an IPv6 listener not what packets of IPv4 are marked with.
+pub(crate) fn tune_accepted(stream: &TcpStream, options: &Options) -> io::Result<()> {
+    mark(&SockRef::from(stream), stream.local_addr()?.is_ipv6(), options)?;
+    tune(stream, options)
+}
+
 /// Sets what every connection has, whoever began it.
-pub(crate) fn tune(stream: &impl std::os::fd::AsFd, options: &Options) -> io::Result<()> {
+fn tune(stream: &impl std::os::fd::AsFd, options: &Options) -> io::Result<()> {
     let stream = SockRef::from(stream);
     stream.set_tcp_nodelay(true)?;
     if !options.tcp_maxrt.is_zero() {
@@ -98,20 +105,37 @@ fn open(addr: SocketAddr, options: &Options) -> io::Result<Socket> {
     if let Some(bytes) = options.rcvbuf {
         socket.set_recv_buffer_size(bytes as usize)?;
     }
-    if options.tos != 0 {
-        if addr.is_ipv6() {
-            socket.set_tclass_v6(options.tos)?;
-        } else {
-            socket.set_tos_v4(options.tos)?;
-        }
-    }
-    if options.priority != 0 {
-        socket.set_priority(options.priority)?;
-    }
-    if !options.bindtodevice.is_empty() {
-        socket.bind_device(Some(options.bindtodevice.as_bytes()))?;
+    mark(&socket, addr.is_ipv6(), options)?;
+    let device = &options.bindtodevice;
+    if !device.is_empty() {
+        let bound = socket.bind_device(Some(device.as_bytes()));
+        bound.map_err(|error| refused("bindtodevice", device, &error))?;
     }
     Ok(socket)
+}
+
+/// Says how packets are marked.
+fn mark(socket: &Socket, ipv6: bool, options: &Options) -> io::Result<()> {
+    let tos = options.tos;
+    if tos != 0 {
+        // A socket of IPv6 may carry IPv4 too, whose packets have a mark of their own.
+        socket.set_tos_v4(tos).map_err(|error| refused("tos", tos, &error))?;
+        if ipv6 {
+            socket.set_tclass_v6(tos).map_err(|error| refused("tos", tos, &error))?;
+        }
+    }
+    let priority = options.priority;
+    if priority != 0 {
+        // Last: the system derives a priority of its own from the type of service.
+        let set = socket.set_priority(priority);
+        set.map_err(|error| refused("priority", priority, &error))?;
+    }
+    Ok(())
+}
+
+/// Says which option the system does not accept.
+fn refused(option: &str, value: impl std::fmt::Debug, error: &io::Error) -> io::Error {
+    io::Error::other(format!("the option {option} cannot be {value:?}: {error}"))
 }
 
 /// The addresses of this machine that are meant: by number, by the name of an interface, or by a

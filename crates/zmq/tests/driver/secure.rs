@@ -73,13 +73,13 @@ fn curve_on_both_sides() {
     let client = chaski_zmtp::keys::KeyPair::generate().unwrap();
     let pull = Socket::builder(Kind::Pull)
         .curve_server(true)
-        .curve_secretkey(*server.secret().as_bytes())
+        .curve_secretkey(server.secret())
         .build()
         .unwrap();
     let at = pull.bind("tcp://127.0.0.1:*").unwrap();
     let push = Socket::builder(Kind::Push)
-        .curve_serverkey(*server.public().as_bytes())
-        .curve_secretkey(*client.secret().as_bytes())
+        .curve_serverkey(server.public())
+        .curve_secretkey(client.secret())
         .build()
         .unwrap();
     push.connect(&at).unwrap();
@@ -87,8 +87,8 @@ fn curve_on_both_sides() {
     assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "sealed");
     // Who has another server's key does not get in.
     let lost = Socket::builder(Kind::Push)
-        .curve_serverkey(*client.public().as_bytes())
-        .curve_secretkey(*client.secret().as_bytes())
+        .curve_serverkey(client.public())
+        .curve_secretkey(client.secret())
         .build()
         .unwrap();
     let monitor = lost.monitor();
@@ -99,7 +99,7 @@ fn curve_on_both_sides() {
 /// A PUSH that tells of itself where it stands, connected.
 fn from_rack(at: &str, builder: chaski_zmq::Builder<Socket>) -> Socket {
     let rack = vec![("X-Rack".to_owned(), b"b7".to_vec())];
-    let push = builder.metadata(rack).routing_id("ada").build().unwrap();
+    let push = builder.metadata(rack).build().unwrap();
     push.connect(at).unwrap();
     push.send("hello").unwrap();
     push
@@ -114,13 +114,13 @@ fn who_the_peer_is_and_what_it_says_of_itself_is_told() {
     let pull = Socket::builder(Kind::Pull)
         .context(&context)
         .curve_server(true)
-        .curve_secretkey(*server.secret().as_bytes())
+        .curve_secretkey(server.secret())
         .build()
         .unwrap();
     let at = pull.bind("tcp://127.0.0.1:*").unwrap();
     let push = Socket::builder(Kind::Push)
-        .curve_serverkey(*server.public().as_bytes())
-        .curve_secretkey(*client.secret().as_bytes());
+        .curve_serverkey(server.public())
+        .curve_secretkey(client.secret());
     let push = from_rack(at.as_str(), push);
     pull.recv_timeout(PATIENCE).unwrap();
     let [alice] = &pull.peers()[..] else { panic!("one peer") };

@@ -86,7 +86,7 @@ fn a_key_opens_and_another_does_not() {
         Pull,
         context,
         curve_server = true,
-        curve_secretkey = *server.secret().as_bytes(),
+        curve_secretkey = server.secret(),
         zap_domain = "keys"
     );
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
@@ -95,8 +95,8 @@ fn a_key_opens_and_another_does_not() {
         let push = socket!(
             Push,
             Context::new(),
-            curve_serverkey = *server.public().as_bytes(),
-            curve_secretkey = *pair.secret().as_bytes(),
+            curve_serverkey = server.public(),
+            curve_secretkey = pair.secret(),
             reconnect_ivl = None
         );
         push.connect(&endpoint).unwrap();
@@ -110,8 +110,8 @@ fn a_key_opens_and_another_does_not() {
     let push = socket!(
         Push,
         Context::new(),
-        curve_serverkey = *server.public().as_bytes(),
-        curve_secretkey = *stranger.secret().as_bytes()
+        curve_serverkey = server.public(),
+        curve_secretkey = stranger.secret()
     );
     push.connect(&endpoint).unwrap();
     assert_eq!(verdict(&monitor), Ok(()));
