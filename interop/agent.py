@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import sys
 
 
 class Refused(Exception):
@@ -13,8 +15,11 @@ class Agent:
     """A process with sockets of Chaski in it, or with those of another program like it."""
 
     def __init__(self, program="interop-agent"):
+        command = [beside(program)]
+        if program.endswith(".py"):
+            command = [sys.executable, os.path.join(os.path.dirname(__file__), program)]
         self.process = subprocess.Popen(
-            [beside(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.opened = 0
 
@@ -41,6 +46,13 @@ class Agent:
         if "error" in answer:
             raise Refused(answer["error"])
         return answer["ok"]
+
+    def stop(self):
+        """It is there, and does nothing, until `go_on`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         self.process.kill()
