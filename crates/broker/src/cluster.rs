@@ -72,11 +72,14 @@ impl TopicConfig {
     }
 }
 
-/// Where the value of a topic setting comes from.
+/// Where the value of a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
+    /// Given for the topic.
     Topic,
+    /// Given for the broker: by its file, environment or flags.
     Broker,
+    /// Given by nobody.
     Default,
 }
 

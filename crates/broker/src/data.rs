@@ -14,8 +14,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use chaski_log::store::MetaStore;
-use chaski_log::{DirLock, LocalLog, LocalMeta};
+use chaski_log::store::{LogStore, MetaStore};
+use chaski_log::{DirLock, LocalLog, LocalMeta, MemoryLog, MemoryMeta};
 
 use crate::cluster::Cluster;
 use crate::control;
@@ -27,11 +27,17 @@ const LOG_DIR: &str = "log";
 /// Directories that a warning names; the others are counted.
 const NAMED_MAX: usize = 10;
 
-/// What a data directory holds, opened.
+/// What a broker keeps its records and facts in, opened.
 pub(crate) struct Data {
-    pub(crate) lock: DirLock,
-    pub(crate) log: Arc<LocalLog>,
+    /// None: in memory.
+    pub(crate) lock: Option<DirLock>,
+    pub(crate) log: Arc<dyn LogStore>,
     pub(crate) meta: Box<dyn MetaStore>,
+}
+
+/// Nothing yet, and nothing that outlives the process.
+pub(crate) fn in_memory() -> Data {
+    Data { lock: None, log: Arc::new(MemoryLog::new()), meta: Box::new(MemoryMeta::new()) }
 }
 
 /// Locks and opens `dir`, which is made if it is not there.
@@ -51,7 +57,7 @@ pub(crate) fn open(dir: &Path, sync_threads: usize) -> Result<Data, StartError> 
         return Err(StartError::Unclaimed { log, first, partitions: partitions.len() });
     }
     let log = LocalLog::open(dir, sync_threads).map_err(|e| failed(e.into()))?;
-    Ok(Data { lock, log: Arc::new(log), meta: Box::new(meta) })
+    Ok(Data { lock: Some(lock), log: Arc::new(log), meta: Box::new(meta) })
 }
 
 /// Names of the directories that hold a partition: `<topic>-<number>`.

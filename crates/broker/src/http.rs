@@ -22,20 +22,14 @@ use tokio::sync::oneshot;
 
 use crate::Broker;
 use crate::health::Health;
-use crate::metrics::{self, ShardView};
+use crate::metrics;
 
 /// What the handlers see.
 #[derive(Default)]
 pub(crate) struct View {
     pub(crate) health: Arc<Health>,
     /// Set once the log is recovered.
-    pub(crate) serving: OnceLock<Serving>,
-}
-
-/// What there is to measure.
-pub(crate) struct Serving {
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) shards: Vec<ShardView>,
+    pub(crate) broker: OnceLock<Arc<Broker>>,
 }
 
 /// The thread; it ends when this is dropped.
@@ -89,10 +83,10 @@ async fn index() -> impl IntoResponse {
 }
 
 async fn metrics_text(State(view): State<Arc<View>>) -> Response {
-    let Some(Serving { broker, shards }) = view.serving.get() else {
+    let Some(broker) = view.broker.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the log is being recovered\n").into_response();
     };
-    let text = metrics::render(broker, shards);
+    let text = metrics::render(broker, &broker.shards);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

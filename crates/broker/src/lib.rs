@@ -9,13 +9,20 @@
 //!                                                         | one writer: MetaStore, then
 //!                      <------- snapshot, answers --------+ a new snapshot for all shards
 //!   /metrics ========> http thread
+//!   this process ====> Client                store and snapshot directly, the rest as a shard asks
 //! ```
+//!
+//! [`Server::start`] runs one from settings, as `chaski serve` does; [`Builder`] embeds one, on disk
+//! or in memory; [`Client`] is how the process that it runs in produces, reads and looks around.
 //!
 //! Invariants: a connection's answers leave in the order of its requests; a shard never blocks on
 //! anything but its own event loop, a partition's lock and file pages; what the control thread has
 //! answered is on disk.
 #![forbid(unsafe_code)]
 
+mod admission;
+mod builder;
+pub mod client;
 mod cluster;
 mod control;
 mod data;
@@ -31,14 +38,19 @@ pub mod settings;
 mod shard;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use chaski_log::DirLock;
 use chaski_log::store::{Durability, LogStore};
 
+pub use self::builder::Builder;
+pub use self::client::Client;
+use self::client::{Callers, InsideStats, Stopping};
 use self::cluster::Cluster;
 use self::control::ToControl;
+use self::metrics::ShardView;
 pub use self::nearest::nearest;
 pub use self::server::{Server, StartError};
 use self::settings::Given;
@@ -69,9 +81,18 @@ pub(crate) struct Broker {
     pub(crate) queued_bytes: AtomicUsize,
     /// How many groups there were of late.
     pub(crate) groups: ArcSwap<groups::Counts>,
-    /// The data directory is ours as long as any thread may write to it. The last field, for it
-    /// must go last. None: the store is in memory.
-    pub(crate) _lock: Option<DirLock>,
+    /// Callers in this process that wait for the control thread.
+    pub(crate) callers: Callers,
+    /// Readers and producers in this process, to be told when the broker stops.
+    pub(crate) stopping: Stopping,
+    /// What producers and readers in this process count.
+    pub(crate) inside: InsideStats,
+    pub(crate) shards: Vec<ShardView>,
+    pub(crate) started: Instant,
+    /// The data directory is ours as long as any thread may write to it: until the broker has
+    /// stopped, though a client may outlive that. The last field, for it must go last. None: the
+    /// store is in memory.
+    pub(crate) lock: Mutex<Option<DirLock>>,
 }
 
 impl Broker {
@@ -84,6 +105,11 @@ impl Broker {
             && queued.saturating_add(bytes) <= limits::CONTROL_QUEUED_BYTES_MAX
     }
 
+    /// Lets go of the data directory. Nothing of the broker may run any more.
+    fn unlock(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Sends the control thread a message. It outlives the shards, so one that does not arrive
     /// was sent while the process is on its way out.
     fn tell_control(&self, message: ToControl) {
@@ -91,5 +117,34 @@ impl Broker {
         // the subtraction.
         self.queued_bytes.fetch_add(message.bytes(), Ordering::Relaxed);
         let _ = self.control.send(message);
+    }
+}
+
+#[cfg(test)]
+impl Broker {
+    /// One in memory, without threads.
+    pub(crate) fn for_tests() -> Broker {
+        Broker {
+            node: Node { id: 1, host: "h".to_owned(), port: 1 },
+            cluster_id: "c".to_owned(),
+            store: Arc::new(chaski_log::MemoryLog::new()),
+            cluster: ArcSwap::default(),
+            control: mpsc::channel().0,
+            settings: Given::new(),
+            acks_one: Durability::PageCache,
+            acks_all: Durability::PageCache,
+            auto_create: true,
+            request_max: 1 << 20,
+            fetch_max: 1 << 20,
+            in_flight_max: 10,
+            queued_bytes: AtomicUsize::new(0),
+            groups: ArcSwap::default(),
+            callers: Callers::default(),
+            stopping: Stopping::default(),
+            inside: InsideStats::default(),
+            shards: Vec::new(),
+            started: Instant::now(),
+            lock: Mutex::new(None),
+        }
     }
 }

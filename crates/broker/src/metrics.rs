@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chaski_kafka::ApiKey;
-use chaski_reactor::Stats;
+use chaski_reactor::{Reactor, Stats};
 
 use crate::Broker;
+use crate::client::InsideStats;
 use crate::groups::{Counts, State};
 
 /// A count with one writer.
@@ -74,6 +75,13 @@ pub(crate) struct ShardView {
     pub(crate) reactor: Arc<Stats>,
 }
 
+impl ShardView {
+    /// What the shard that runs on this reactor will count.
+    pub(crate) fn of<M: Send + 'static>(reactor: &Reactor<M>) -> ShardView {
+        ShardView { stats: Arc::default(), reactor: reactor.stats() }
+    }
+}
+
 /// Writes families of samples in the Prometheus text format.
 struct Text(String);
 
@@ -101,6 +109,7 @@ fn escape(value: &str) -> String {
 pub(crate) fn render(broker: &Broker, shards: &[ShardView]) -> String {
     let mut text = Text(String::with_capacity(8192));
     render_totals(&mut text, shards);
+    render_inside(&mut text, &broker.inside);
     render_requests(&mut text, shards);
     render_shards(&mut text, shards);
     render_partitions(&mut text, broker);
@@ -137,6 +146,31 @@ fn render_totals(text: &mut Text, shards: &[ShardView]) {
     for (name, help, read) in TOTALS {
         text.family(name, "counter", help);
         text.sample(name, &[], shards.iter().map(|s| read(&s.stats)).sum::<u64>());
+    }
+}
+
+type Inside = (&'static str, &'static str, fn(&InsideStats) -> u64);
+
+const INSIDE: &[Inside] = &[
+    ("chaski_inside_produce_records_total", "Records produced inside the process.", |s| {
+        s.produced_records.get()
+    }),
+    ("chaski_inside_produce_batches_total", "Record batches produced inside the process.", |s| {
+        s.produced_batches.get()
+    }),
+    ("chaski_inside_produce_bytes_total", "Bytes of these batches.", |s| s.produced_bytes.get()),
+    ("chaski_inside_produce_errors_total", "Batches from inside refused or failed.", |s| {
+        s.produce_errors.get()
+    }),
+    ("chaski_inside_read_bytes_total", "Bytes of batches read inside the process.", |s| {
+        s.read_bytes.get()
+    }),
+];
+
+fn render_inside(text: &mut Text, inside: &InsideStats) {
+    for (name, help, read) in INSIDE {
+        text.family(name, "counter", help);
+        text.sample(name, &[], read(inside));
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,15 @@ use chaski_log::store::{Durability, StoreError};
 use chaski_reactor::{Handle, Limits, Reactor};
 use thiserror::Error;
 
+use crate::client::{Callers, InsideStats, Stopping};
 use crate::control::{self, Control, ToControl};
 use crate::data::{self, Data};
 use crate::health::{self, Health};
-use crate::http::{self, Http, Serving, View};
-use crate::metrics::{ShardStats, ShardView};
-use crate::settings::{self, BROKER, Given};
+use crate::http::{self, Http, View};
+use crate::metrics::ShardView;
+use crate::settings::{self, BROKER, Given, SettingError};
 use crate::shard::{Reports, Shard, ToShard};
-use crate::{Broker, Node};
+use crate::{Broker, Builder, Client, Node};
 
 /// How long a stopping broker waits for answers under way.
 const GRACE: Duration = Duration::from_secs(5);
@@ -43,21 +44,37 @@ pub enum StartError {
     Unclaimed { log: PathBuf, first: String, partitions: usize },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// A running broker. Dropping it without [`Server::stop`] leaves its threads running.
+/// What a broker is to be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plan {
+    pub(crate) settings: Given,
+    /// Records and facts are kept in memory, not in `data.dir`.
+    pub(crate) memory: bool,
+    /// Listens for Kafka clients.
+    pub(crate) kafka: bool,
+    /// Serves HTTP.
+    pub(crate) http: bool,
+}
+
+/// A running broker. Dropping it stops it; [`Server::stop`] tells how that went.
 pub struct Server {
-    kafka: SocketAddr,
-    http_addr: SocketAddr,
+    kafka: Option<SocketAddr>,
+    http_addr: Option<SocketAddr>,
     recovered: Recovered,
     broker: Arc<Broker>,
     health: Arc<Health>,
     handles: Vec<Handle<ToShard>>,
     shards: Vec<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
-    http: Http,
+    http: Option<Http>,
+    /// What closing the log came to; None: it is open.
+    closed: Option<Result<(), StoreError>>,
 }
 
 /// What a start found in the data directory.
@@ -86,29 +103,44 @@ fn durability(given: &Given, name: &str) -> Durability {
 }
 
 impl Server {
-    /// Starts a broker with these settings: opens and recovers the log, then takes requests.
-    /// Health is served from the beginning.
+    /// Starts a broker with these settings, as `chaski serve` does: opens and recovers the log,
+    /// then takes requests. Health is served from the beginning.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on, a data directory that is in use or damaged.
     pub fn start(given: Given) -> Result<Server, StartError> {
-        raise_descriptor_limit();
-        let kafka_listener = listen(value(&given, "kafka.listen"))?;
-        let http_listener = listen(value(&given, "http.listen"))?;
-        let (kafka, http_addr) = (kafka_listener.local_addr()?, http_listener.local_addr()?);
+        Builder::from_settings(given).start()
+    }
+
+    pub(crate) fn launch(plan: Plan) -> Result<Server, StartError> {
+        let Plan { settings: given, memory, .. } = plan;
+        if plan.kafka || !memory {
+            raise_descriptor_limit();
+        }
+        let listener = |wanted: bool, name| wanted.then(|| listen(value(&given, name))).transpose();
+        let kafka_listener = listener(plan.kafka, "kafka.listen")?;
+        let http_listener = listener(plan.http, "http.listen")?;
+        let kafka = kafka_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let http_addr = http_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let node = node(&given, kafka)?;
         let view = Arc::new(View::default());
-        let http = http::spawn(http_listener, view.clone())?;
+        let http = http_listener.map(|listener| http::spawn(listener, view.clone())).transpose()?;
 
         let began = Instant::now();
-        let dir = PathBuf::from(value(&given, "data.dir"));
-        let Data { lock, log, mut meta } =
-            data::open(&dir, number(&given, "sync.threads") as usize)?;
+        let Data { lock, log, mut meta } = if memory { data::in_memory() } else { open(&given)? };
         let cluster = control::load(&mut *meta, &*log, &given)?;
-        data::warn_of_unclaimed(&dir, &cluster);
+        if !memory {
+            data::warn_of_unclaimed(&data_dir(&given), &cluster);
+        }
         let recovered = Recovered {
             topics: cluster.by_name.len(),
             partitions: cluster.partitions,
             took: began.elapsed(),
         };
 
+        // All that can fail but the start of a thread fails before the first of them.
+        let reactors = kafka_listener.map_or(Ok(Vec::new()), |it| reactors(&given, it))?;
+        let handles: Vec<_> = reactors.iter().map(Reactor::handle).collect();
         let (to_control, from_all) = mpsc::channel();
         let broker = Arc::new(Broker {
             node,
@@ -119,17 +151,19 @@ impl Server {
             acks_one: durability(&given, "acks.one"),
             acks_all: durability(&given, "acks.all"),
             auto_create: value(&given, "auto.create.topics.enable") == "true",
-            request_max: number(&given, "socket.request.max.bytes") as usize,
+            request_max: request_max(&given),
             fetch_max: number(&given, "fetch.max.bytes") as usize,
             in_flight_max: number(&given, "max.in.flight.requests.per.connection") as usize,
             settings: given,
             queued_bytes: AtomicUsize::new(0),
             groups: ArcSwap::default(),
-            _lock: Some(lock),
+            callers: Callers::default(),
+            stopping: Stopping::default(),
+            inside: InsideStats::default(),
+            shards: reactors.iter().map(ShardView::of).collect(),
+            started: Instant::now(),
+            lock: Mutex::new(lock),
         });
-        // All that can fail but the start of a thread fails before the first of them.
-        let reactors = reactors(&broker, kafka_listener)?;
-        let handles: Vec<_> = reactors.iter().map(Reactor::handle).collect();
         let control = Control::new(broker.clone(), meta, handles.clone())?;
         let health = view.health.clone();
         let mut server = Server {
@@ -142,35 +176,31 @@ impl Server {
             shards: Vec::new(),
             control: None,
             http,
+            closed: None,
         };
-        let run_control = move || {
+        server.spawn(control, from_all, reactors)?;
+        let _first = view.broker.set(server.broker.clone());
+        server.health.started();
+        Ok(server)
+    }
+
+    /// Starts the threads. If one of them does not start, the server is to be dropped, which
+    /// stops the others.
+    fn spawn(
+        &mut self,
+        control: Control,
+        from_all: mpsc::Receiver<ToControl>,
+        reactors: Vec<Reactor<ToShard>>,
+    ) -> io::Result<()> {
+        let run = move || {
             control.run(&from_all);
             Ok(())
         };
-        let spawned = health::spawn(&server.health, "chaski-control", run_control)
-            .map(|thread| server.control = Some(thread))
-            .and_then(|()| server.spawn_shards(reactors));
-        match spawned {
-            Ok(shards) => {
-                let broker = server.broker.clone();
-                let _first = view.serving.set(Serving { broker, shards });
-                server.health.started();
-                Ok(server)
-            }
-            Err(error) => {
-                let _ = server.stop();
-                Err(error.into())
-            }
-        }
-    }
-
-    fn spawn_shards(&mut self, reactors: Vec<Reactor<ToShard>>) -> io::Result<Vec<ShardView>> {
+        self.control = Some(health::spawn(&self.health, "chaski-control", run)?);
         let pin = value(&self.broker.settings, "shards.pin") == "true";
-        let mut views = Vec::new();
         for (index, reactor) in reactors.into_iter().enumerate() {
-            let stats = Arc::new(ShardStats::default());
-            views.push(ShardView { stats: stats.clone(), reactor: reactor.stats() });
             let reports = Arc::new(Reports(reactor.handle()));
+            let stats = self.broker.shards[index].stats.clone();
             let shard = Shard::new(index, self.broker.clone(), reports, stats);
             let run = move || {
                 if pin {
@@ -181,16 +211,21 @@ impl Server {
             let name = format!("chaski-shard-{index}");
             self.shards.push(health::spawn(&self.health, &name, run)?);
         }
-        Ok(views)
+        Ok(())
     }
 
-    /// Where Kafka clients connect.
-    pub fn kafka_addr(&self) -> SocketAddr {
+    /// The broker as seen from this process: produce, read, look around, change.
+    pub fn client(&self) -> Client {
+        Client::new(self.broker.clone())
+    }
+
+    /// Where Kafka clients connect; None: nowhere.
+    pub fn kafka_addr(&self) -> Option<SocketAddr> {
         self.kafka
     }
 
-    /// Where metrics and health are.
-    pub fn http_addr(&self) -> SocketAddr {
+    /// Where metrics and health are; None: nowhere.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http_addr
     }
 
@@ -216,35 +251,68 @@ impl Server {
         self.health.when_failed(tell);
     }
 
-    /// Stops: answers what is under way, flushes the log, writes its checkpoints.
-    pub fn stop(self) -> Result<(), StoreError> {
+    /// Stops: answers what is under way, flushes the log, writes its checkpoints. Clients, and
+    /// what was made by them, live on, and are told at every call that the broker has stopped.
+    ///
+    /// # Errors
+    /// If the log was not closed cleanly. It is closed all the same, and recovered at the next
+    /// start.
+    pub fn stop(mut self) -> Result<(), StoreError> {
+        self.shut_down();
+        self.closed.take().unwrap_or(Ok(()))
+    }
+
+    fn shut_down(&mut self) {
+        if self.closed.is_some() {
+            return;
+        }
         self.health.stopping();
+        self.broker.stopping.begin();
         for handle in &self.handles {
             handle.send(ToShard::Stop { grace: GRACE });
         }
-        for shard in self.shards {
+        for shard in self.shards.drain(..) {
             let _ = shard.join();
         }
         self.broker.tell_control(ToControl::Stop);
-        if let Some(control) = self.control {
+        if let Some(control) = self.control.take() {
             let _ = control.join();
         }
-        let closed = self.broker.store.close();
-        self.http.stop();
-        closed
+        self.closed = Some(self.broker.store.close());
+        if let Some(http) = self.http.take() {
+            http.stop();
+        }
+        self.broker.unlock();
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+fn data_dir(given: &Given) -> PathBuf {
+    PathBuf::from(value(given, "data.dir"))
+}
+
+fn open(given: &Given) -> Result<Data, StartError> {
+    data::open(&data_dir(given), number(given, "sync.threads") as usize)
+}
+
+fn request_max(given: &Given) -> usize {
+    number(given, "socket.request.max.bytes") as usize
+}
+
 /// Event loops, one a shard; the first listens for all.
-fn reactors(broker: &Broker, listener: TcpListener) -> Result<Vec<Reactor<ToShard>>, StartError> {
-    let given = &broker.settings;
+fn reactors(given: &Given, listener: TcpListener) -> Result<Vec<Reactor<ToShard>>, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = match number(given, "shards") as usize {
         0 => cores,
         count => count,
     };
     let limits = Limits {
-        frame_bytes_max: broker.request_max + 4,
+        frame_bytes_max: request_max(given) + 4,
         connections_max: (number(given, "max.connections") as usize).div_ceil(count),
         idle_max: u64::try_from(number(given, "connections.max.idle.ms"))
             .ok()
@@ -264,10 +332,13 @@ fn listen(address: &str) -> Result<TcpListener, StartError> {
         .map_err(|source| StartError::Listen { address: address.to_owned(), source })
 }
 
-fn node(given: &Given, bound: SocketAddr) -> Result<Node, StartError> {
+fn node(given: &Given, bound: Option<SocketAddr>) -> Result<Node, StartError> {
     let id = number(given, "node.id") as i32;
     let advertised = value(given, "kafka.advertised");
     if advertised.is_empty() {
+        let Some(bound) = bound else {
+            return Ok(Node { id, host: "127.0.0.1".to_owned(), port: 0 });
+        };
         let ip = bound.ip();
         let host = if ip.is_unspecified() { "127.0.0.1".to_owned() } else { ip.to_string() };
         if ip.is_unspecified() {
@@ -323,7 +394,7 @@ mod tests {
     use chaski_reactor::ConnId;
 
     use super::*;
-    use crate::control::Work;
+    use crate::control::{Asker, Work};
     use crate::shard::Ticket;
 
     /// Settings of a broker in `dir`, on ports of its own.
@@ -346,15 +417,18 @@ mod tests {
         let (tell, told) = mpsc::channel();
         server.when_failed(move |why| tell.send(why.to_owned()).expect("somebody listens"));
         // An answer for a shard that does not exist: no request can lead to this.
+        let (api, version) = (ApiKey::InitProducerId, 0);
         server.broker.tell_control(ToControl::Request(Work {
-            ticket: Ticket {
+            asker: Asker::Connection(Ticket {
                 shard: usize::MAX,
                 conn: ConnId(0),
                 sequence: 0,
-                api: ApiKey::Produce,
-                version: 0,
+                api,
+                version,
                 correlation_id: 0,
-            },
+            }),
+            api,
+            version,
             client_id: String::new(),
             client_host: String::new(),
             body: Vec::new(),
@@ -369,17 +443,18 @@ mod tests {
     fn the_directory_is_locked_as_long_as_any_thread_runs() {
         let dir = tempfile::tempdir().expect("a directory");
         let server = Server::start(settings(dir.path())).expect("started");
-        let (handles, broker) = (server.handles.clone(), server.broker.clone());
-        drop(server);
         let error = Server::start(settings(dir.path())).err().expect("refused").to_string();
         assert!(error.contains("is locked by process"), "{error}");
-        handles.iter().for_each(|shard| shard.send(ToShard::Stop { grace: GRACE }));
-        broker.tell_control(ToControl::Stop);
+        let client = server.client();
+        drop(server);
+        let again = Server::start(settings(dir.path())).expect("dropping it has stopped it");
+        assert!(client.topics().is_empty(), "what is left of the first one does no harm");
+        again.stop().expect("stopped");
     }
 
     #[test]
     fn what_is_advertised_is_a_host_and_a_port() {
-        let bound = "127.0.0.1:4000".parse().expect("an address");
+        let bound = "127.0.0.1:4000".parse().ok();
         let advertised = |value: &str| {
             let mut given = Given::new();
             given.set(BROKER, "kafka.advertised", value).expect("valid");

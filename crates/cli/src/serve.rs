@@ -126,7 +126,7 @@ fn explain(error: StartError) -> Failure {
 
 /// Says where it listens and what to type next.
 fn greet(server: &Server, began: Instant) {
-    let (kafka, http) = (server.kafka_addr(), server.http_addr());
+    let (Some(kafka), Some(http)) = (server.kafka_addr(), server.http_addr()) else { return };
     let recovered = server.recovered();
     let mut out = io::stdout().lock();
     let text = format!(

@@ -41,13 +41,26 @@ pub(crate) enum ToControl {
         shard: usize,
         conn: ConnId,
     },
+    /// A caller in this process has given up waiting.
+    GaveUp(u64),
     Stop,
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asker {
+    /// A connection of a shard.
+    Connection(Ticket),
+    /// A caller in this process, by the number it waits under.
+    Caller(u64),
 }
 
 /// A request for the control thread.
 #[derive(Debug)]
 pub(crate) struct Work {
-    pub(crate) ticket: Ticket,
+    pub(crate) asker: Asker,
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
     pub(crate) client_id: String,
     pub(crate) client_host: String,
     pub(crate) body: Vec<u8>,
@@ -60,7 +73,7 @@ impl ToControl {
             ToControl::Request(Work { client_id, client_host, body, .. }) => {
                 size_of::<Work>() + client_id.len() + client_host.len() + body.len()
             }
-            ToControl::Gone { .. } | ToControl::Stop => 0,
+            ToControl::Gone { .. } | ToControl::GaveUp(_) | ToControl::Stop => 0,
         }
     }
 }
@@ -79,16 +92,16 @@ pub(crate) struct Control {
     journal: Journal,
     broker: Arc<Broker>,
     shards: Vec<Handle<ToShard>>,
-    coordinator: Coordinator<Ticket>,
+    coordinator: Coordinator<Asker>,
     producers: ProducerIds,
     /// The next state of the topics; published to all shards when `dirty`.
     cluster: Cluster,
     dirty: bool,
     /// Answers and changes of the batch under way.
-    effects: Effects<Ticket>,
-    /// Requests of the batch under way that end their connection: they made no sense, or what
-    /// they want cannot be stored.
-    hopeless: Vec<Ticket>,
+    effects: Effects<Asker>,
+    /// Who is to be told that there is no answer, which for a connection is its end: the request
+    /// made no sense, or what it wants cannot be stored.
+    hopeless: Vec<Asker>,
     retain_at: Instant,
     retain_every: Duration,
     retaining: Round,
@@ -171,11 +184,17 @@ impl Control {
         match message {
             ToControl::Request(work) => {
                 if self.journal.owes() || self.serve(&work).is_err() {
-                    self.hopeless.push(work.ticket);
+                    self.hopeless.push(work.asker);
                 }
             }
             ToControl::Gone { shard, conn } => {
-                self.coordinator.abandon(Instant::now(), |t| t.shard == shard && t.conn == conn);
+                self.coordinator.abandon(Instant::now(), |asker| {
+                    matches!(asker, Asker::Connection(t) if t.shard == shard && t.conn == conn)
+                });
+            }
+            ToControl::GaveUp(caller) => {
+                let gone = |asker: &Asker| matches!(asker, Asker::Caller(id) if *id == caller);
+                self.coordinator.abandon(Instant::now(), gone);
             }
             ToControl::Stop => return true,
         }
@@ -183,34 +202,34 @@ impl Control {
     }
 
     fn serve(&mut self, work: &Work) -> Result<(), DecodeError> {
-        let Work { ticket, body, .. } = work;
-        if Coordinator::<Ticket>::handles(ticket.api) {
+        let &Work { asker, api, version, ref body, .. } = work;
+        if Coordinator::<Asker>::handles(api) {
             let caller = Caller { client_id: &work.client_id, client_host: &work.client_host };
             return self.coordinator.request(
                 Instant::now(),
                 now_ms(),
-                ticket.api,
-                ticket.version,
+                api,
+                version,
                 body,
                 &caller,
                 &self.cluster,
-                *ticket,
+                asker,
                 &mut self.effects,
             );
         }
-        let answer = match ticket.api {
-            ApiKey::Metadata => self.metadata(ticket.version, body)?,
-            ApiKey::CreateTopics => self.create_topics(ticket.version, body)?,
-            ApiKey::DeleteTopics => self.delete_topics(ticket.version, body)?,
-            ApiKey::CreatePartitions => self.create_partitions(ticket.version, body)?,
-            ApiKey::DeleteRecords => self.delete_records(ticket.version, body)?,
-            ApiKey::DescribeConfigs => self.describe_configs(ticket.version, body)?,
-            ApiKey::AlterConfigs => self.alter_configs(ticket.version, body)?,
-            ApiKey::IncrementalAlterConfigs => self.incremental_alter(ticket.version, body)?,
-            ApiKey::InitProducerId => self.init_producer_id(ticket.version, body)?,
+        let answer = match api {
+            ApiKey::Metadata => self.metadata(version, body)?,
+            ApiKey::CreateTopics => self.create_topics(version, body)?,
+            ApiKey::DeleteTopics => self.delete_topics(version, body)?,
+            ApiKey::CreatePartitions => self.create_partitions(version, body)?,
+            ApiKey::DeleteRecords => self.delete_records(version, body)?,
+            ApiKey::DescribeConfigs => self.describe_configs(version, body)?,
+            ApiKey::AlterConfigs => self.alter_configs(version, body)?,
+            ApiKey::IncrementalAlterConfigs => self.incremental_alter(version, body)?,
+            ApiKey::InitProducerId => self.init_producer_id(version, body)?,
             other => return Err(DecodeError::UnknownApi(other as i16)),
         };
-        self.effects.replies.push((*ticket, answer));
+        self.effects.replies.push((asker, answer));
         Ok(())
     }
 
@@ -219,20 +238,25 @@ impl Control {
         self.publish();
         let replies = std::mem::take(&mut self.effects.replies);
         match self.commit(Vec::new()) {
-            Ok(()) => {
-                for (ticket, body) in replies {
-                    self.shards[ticket.shard]
-                        .send_quietly(ToShard::Reply { ticket, body: Some(body) });
-                }
-            }
+            Ok(()) => replies.into_iter().for_each(|(asker, body)| self.reply(asker, Some(body))),
             // Nothing was promised: the clients lose their connections and ask again.
-            Err(_) => self.hopeless.extend(replies.into_iter().map(|(ticket, _)| ticket)),
+            Err(_) => self.hopeless.extend(replies.into_iter().map(|(asker, _)| asker)),
         }
-        for ticket in self.hopeless.drain(..) {
-            self.shards[ticket.shard].send_quietly(ToShard::Reply { ticket, body: None });
+        for asker in std::mem::take(&mut self.hopeless) {
+            self.reply(asker, None);
         }
         for shard in &self.shards {
             shard.wake();
+        }
+    }
+
+    /// Answers; None: there is no answer to this request.
+    fn reply(&self, asker: Asker, body: Option<Vec<u8>>) {
+        match asker {
+            Asker::Connection(ticket) => {
+                self.shards[ticket.shard].send_quietly(ToShard::Reply { ticket, body });
+            }
+            Asker::Caller(id) => self.broker.callers.answer(id, body),
         }
     }
 
@@ -277,6 +301,30 @@ impl Control {
             None => self.count_at = Some(now + COUNT_EVERY),
         }
     }
+}
+
+impl Drop for Control {
+    /// However this thread ends, nobody in this process waits for it any more.
+    fn drop(&mut self) {
+        self.broker.callers.close();
+    }
+}
+
+/// Whether requests of this API are for the control thread.
+pub(crate) fn serves(api: ApiKey) -> bool {
+    Coordinator::<Asker>::handles(api)
+        || matches!(
+            api,
+            ApiKey::Metadata
+                | ApiKey::CreateTopics
+                | ApiKey::DeleteTopics
+                | ApiKey::CreatePartitions
+                | ApiKey::DeleteRecords
+                | ApiKey::DescribeConfigs
+                | ApiKey::AlterConfigs
+                | ApiKey::IncrementalAlterConfigs
+                | ApiKey::InitProducerId
+        )
 }
 
 impl Topics for Cluster {

@@ -3,13 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use chaski_kafka::{Message, Writer, create_topics, delete_topics, init_producer_id};
-use chaski_log::store::Durability;
-use chaski_log::{MemoryLog, MemoryMeta};
+use chaski_log::MemoryMeta;
 use chaski_reactor::{Limits, Reactor};
 
 use super::topics::{Changed, NewTopic};
 use super::*;
-use crate::Node;
 use crate::limits::{CONTROL_QUEUED_BYTES_MAX, CONTROL_REQUEST_BYTES_MAX};
 use crate::settings::TOPIC;
 
@@ -62,23 +60,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let broker = Broker {
-            node: Node { id: 1, host: "h".to_owned(), port: 1 },
-            cluster_id: "c".to_owned(),
-            store: Arc::new(MemoryLog::new()),
-            cluster: arc_swap::ArcSwap::default(),
-            control: mpsc::channel().0,
-            settings: Given::new(),
-            acks_one: Durability::PageCache,
-            acks_all: Durability::PageCache,
-            auto_create: true,
-            request_max: 1 << 20,
-            fetch_max: 1 << 20,
-            in_flight_max: 10,
-            queued_bytes: Default::default(),
-            groups: Default::default(),
-            _lock: None,
-        };
+        let broker = Broker::for_tests();
         let reactor = Reactor::new(Limits::default()).expect("a reactor");
         let facts = Facts::default();
         let shards = vec![reactor.handle()];
@@ -128,7 +110,8 @@ impl Scene {
 
 fn work(api: ApiKey, version: i16, body: Vec<u8>) -> Work {
     let ticket = Ticket { shard: 0, conn: ConnId(0), sequence: 0, api, version, correlation_id: 0 };
-    Work { ticket, client_id: String::new(), client_host: String::new(), body }
+    let asker = Asker::Connection(ticket);
+    Work { asker, api, version, client_id: String::new(), client_host: String::new(), body }
 }
 
 fn deletes(commit: &[Change]) -> Vec<&str> {

@@ -26,7 +26,7 @@ use self::connection::{Answer, Connection};
 use self::fetch::FetchWait;
 use self::produce::{Gathered, ProduceWait};
 use crate::Broker;
-use crate::control::{ToControl, Work};
+use crate::control::{Asker, ToControl, Work};
 use crate::metrics::ShardStats;
 
 pub(crate) use self::cold::LEADER_EPOCH;
@@ -258,7 +258,9 @@ impl Shard {
         }
         let host = self.connections.get(&ticket.conn).map(|c| c.host.clone()).unwrap_or_default();
         self.broker.tell_control(ToControl::Request(Work {
-            ticket,
+            asker: Asker::Connection(ticket),
+            api: ticket.api,
+            version: ticket.version,
             client_id: client_id.to_owned(),
             client_host: host,
             body: body.to_vec(),

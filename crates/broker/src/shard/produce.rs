@@ -10,14 +10,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chaski_batch::{BatchError, Codec, HEADER_LEN, Header, INFLATED_BYTES_MAX};
+use chaski_batch::{Codec, Header};
 use chaski_kafka::{ApiKey, ErrorCode, frame_response, produce};
-use chaski_log::store::{Append, AppendError, AppendOutcome, Durability, PartitionId};
+use chaski_log::store::{Append, AppendOutcome, Durability, PartitionId};
 use chaski_reactor::{ConnId, Io};
 use slab::Slab;
 
 use super::connection::Answer;
 use super::{Shard, Taken};
+use crate::admission::{self, Fit, Refusal};
 use crate::cluster::{Topic, TopicConfig};
 
 /// First version of Produce that may carry zstd.
@@ -75,29 +76,6 @@ impl Gathered {
         for key in self.requests.drain(..) {
             waits.try_remove(key);
         }
-    }
-}
-
-/// Why a partition's records are refused before they reach the store.
-struct Refusal(ErrorCode, Option<String>);
-
-impl From<ErrorCode> for Refusal {
-    fn from(code: ErrorCode) -> Refusal {
-        Refusal(code, None)
-    }
-}
-
-impl From<BatchError> for Refusal {
-    fn from(error: BatchError) -> Refusal {
-        let code = match error {
-            BatchError::Magic(_) => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
-            BatchError::Codec(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            BatchError::Count { .. } | BatchError::Record(_) | BatchError::TooLarge(_) => {
-                ErrorCode::INVALID_RECORD
-            }
-            _ => ErrorCode::CORRUPT_MESSAGE,
-        };
-        Refusal(code, Some(error.to_string()))
     }
 }
 
@@ -182,8 +160,7 @@ impl Shard {
         let partition = topic.partition(index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
         let range = records.filter(|r| !r.is_empty()).ok_or(ErrorCode::INVALID_RECORD)?;
         let batch = &mut input[range.clone()];
-        let append_time_ms = check_batch(batch, &topic.config, terms.version)?;
-        let header = Header::parse(batch)?;
+        let Fit { header, append_time_ms } = admit_batch(batch, &topic.config, terms.version)?;
         Ok(Admitted { range, partition, header, durability, append_time_ms })
     }
 
@@ -260,7 +237,7 @@ impl Shard {
             }
             Err(error) => {
                 self.stats.produce_errors.add(1);
-                part.error = code_of(&error);
+                part.error = admission::code_of(&error);
                 part.message = Some(error.to_string());
             }
         }
@@ -352,98 +329,16 @@ fn cut_out<'a>(pending: &[Pending], input: &'a mut [u8]) -> Vec<Append<'a>> {
 }
 
 /// Checks a batch against the protocol and the topic's settings; stamps it if the topic's clock
-/// is the broker's. Returns the time to report: -1 unless the broker's clock was used.
-fn check_batch(batch: &mut [u8], topic: &TopicConfig, version: i16) -> Result<i64, Refusal> {
-    if batch.len() > topic.max_message_bytes {
-        return Err(Refusal(
-            ErrorCode::MESSAGE_TOO_LARGE,
-            Some(format!(
-                "batch of {} bytes, the topic's max.message.bytes is {}",
-                batch.len(),
-                topic.max_message_bytes
-            )),
-        ));
-    }
-    let header = chaski_batch::check(batch)?;
-    if header.total_len() != batch.len() {
-        return Err(Refusal(
-            ErrorCode::INVALID_RECORD,
-            Some("one record batch a partition and request".to_owned()),
-        ));
-    }
-    if !count_is_possible(&header) {
-        return Err(Refusal(
-            ErrorCode::INVALID_RECORD,
-            Some(format!("{} bytes cannot hold {} records", batch.len(), header.record_count)),
-        ));
-    }
-    if header.is_control() {
-        return Err(Refusal(
-            ErrorCode::INVALID_RECORD,
-            Some("clients may not write control batches".to_owned()),
-        ));
-    }
-    if header.is_transactional() {
-        return Err(ErrorCode::INVALID_TXN_STATE.into());
-    }
+/// is the broker's.
+fn admit_batch(batch: &mut [u8], topic: &TopicConfig, version: i16) -> Result<Fit, Refusal> {
+    let header = admission::check(batch, topic)?;
     if version < ZSTD_FROM && header.codec()? == Codec::Zstd {
         return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.into());
     }
-    if topic.compacted && chaski_batch::has_null_key(batch)? {
-        return Err(Refusal(
-            ErrorCode::INVALID_RECORD,
-            Some("a compacted topic takes no record without a key".to_owned()),
-        ));
-    }
-    let now_ms = now_ms();
-    if topic.log_append_time {
-        chaski_batch::set_log_append_time(batch, now_ms);
-        return Ok(now_ms);
-    }
-    check_timestamps(&header, topic, now_ms)?;
-    Ok(-1)
-}
-
-/// Least bytes of a record: seven one-byte numbers.
-const RECORD_BYTES_MIN: usize = 7;
-
-/// Whether a batch of this size may hold as many records as it claims: offsets are given out by the
-/// claim.
-fn count_is_possible(header: &Header) -> bool {
-    let records = header.total_len() - HEADER_LEN;
-    let inflated = match header.codec() {
-        Ok(Codec::None) => records,
-        _ => INFLATED_BYTES_MAX,
-    };
-    usize::try_from(header.record_count).is_ok_and(|count| count <= inflated / RECORD_BYTES_MIN)
-}
-
-fn check_timestamps(header: &Header, topic: &TopicConfig, now_ms: i64) -> Result<(), Refusal> {
-    let too_old = now_ms.saturating_sub(topic.timestamp_before_max_ms);
-    let too_new = now_ms.saturating_add(topic.timestamp_after_max_ms);
-    let unset = header.max_timestamp == -1;
-    if unset || (header.base_timestamp >= too_old && header.max_timestamp <= too_new) {
-        return Ok(());
-    }
-    Err(Refusal(
-        ErrorCode::INVALID_TIMESTAMP,
-        Some(format!(
-            "timestamps {}..{} are outside {too_old}..{too_new}",
-            header.base_timestamp, header.max_timestamp
-        )),
-    ))
+    admission::fit(batch, header, topic, chaski_batch::has_null_key)
 }
 
 /// Wall-clock time in milliseconds since the epoch.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
-fn code_of(error: &AppendError) -> ErrorCode {
-    match error {
-        AppendError::NotFound => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        AppendError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
-        AppendError::FencedEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
-        _ => ErrorCode::KAFKA_STORAGE_ERROR,
-    }
 }

@@ -62,7 +62,7 @@ impl Running {
 
     /// The body of a page over HTTP.
     pub(crate) fn page(&self, path: &str) -> String {
-        let address = self.server.as_ref().expect("running").http_addr();
+        let address = self.server.as_ref().expect("running").http_addr().expect("listening");
         let mut stream = TcpStream::connect(address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
@@ -74,7 +74,7 @@ impl Running {
 
     /// A new connection.
     pub(crate) fn connect(&self) -> Client {
-        let address = self.server.as_ref().expect("running").kafka_addr();
+        let address = self.server.as_ref().expect("running").kafka_addr().expect("listening");
         let stream = TcpStream::connect(address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");

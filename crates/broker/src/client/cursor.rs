@@ -1,0 +1,116 @@
+//! A place in a partition, and what reads from there.
+
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use chaski_log::store::{OffsetQuery, PartitionId, Read, Slice};
+
+use super::ReadError;
+use super::reader::Position;
+use super::records::Span;
+use crate::Broker;
+use crate::cluster::Topic;
+
+/// Where a reader is in one partition. It moves with each read.
+pub(super) struct Cursor {
+    topic: Arc<Topic>,
+    pub(super) partition: i32,
+    pub(super) id: PartitionId,
+    /// Offset of the next record to read.
+    pub(super) offset: i64,
+}
+
+/// Where the bytes of a read lie until the next one: in memory that the store shares, or copied
+/// out of the page cache into memory that is used again.
+#[derive(Default)]
+pub(super) struct Buffer {
+    shared: Option<Arc<[u8]>>,
+    copied: Vec<u8>,
+    /// Bytes of `copied` that count.
+    len: usize,
+}
+
+impl Cursor {
+    /// None: there is no such partition.
+    pub(super) fn new(topic: Arc<Topic>, partition: i32) -> Option<Cursor> {
+        let id = topic.partition(partition)?;
+        Some(Cursor { topic, partition, id, offset: 0 })
+    }
+
+    pub(super) fn is_of(&self, topic: &Topic) -> bool {
+        self.topic.id == topic.id
+    }
+
+    /// Moves to a position; returns its offset.
+    pub(super) fn seek(&mut self, broker: &Broker, to: Position) -> Result<i64, ReadError> {
+        let found = |query| match broker.store.find(self.id, query) {
+            Ok(found) => Ok(found.map(|found| found.offset)),
+            Err(error) => Err(ReadError::of_lookup(&error, &self.topic.name)),
+        };
+        let latest = || found(OffsetQuery::Latest).map(Option::unwrap_or_default);
+        self.offset = match to {
+            Position::Offset(offset) => offset,
+            Position::Earliest => found(OffsetQuery::Earliest)?.unwrap_or_default(),
+            Position::Latest => latest()?,
+            Position::Time(ms) => match found(OffsetQuery::AtOrAfter(ms))? {
+                Some(offset) => offset,
+                None => latest()?,
+            },
+        };
+        Ok(self.offset)
+    }
+
+    /// Reads whole batches into `buffer`, `max_bytes` of them, or one if it is larger, and moves
+    /// on behind them. None: nothing more yet.
+    pub(super) fn read(
+        &mut self,
+        broker: &Broker,
+        max_bytes: usize,
+        buffer: &mut Buffer,
+    ) -> Result<Option<Span>, ReadError> {
+        if broker.stopping.has_begun() {
+            return Err(ReadError::Stopped);
+        }
+        let (partition, offset) = (self.id, self.offset);
+        let read = Read { partition, offset, max_bytes, at_least_one: true };
+        let mut results = Vec::with_capacity(1);
+        broker.store.read(&[read], &mut results);
+        let found = results.pop().ok_or_else(|| ReadError::Storage("no result".to_owned()))?;
+        let found = found.map_err(|error| ReadError::of_store(error, &self.topic.name))?;
+        let Some(slice) = found.records else { return Ok(None) };
+        buffer.fill(slice)?;
+        let bytes = buffer.bytes();
+        let span = Span::of(offset, bytes)
+            .ok_or_else(|| ReadError::Storage(format!("no batch at offset {offset}")))?;
+        broker.inside.read_bytes.add(bytes.len() as u64);
+        self.offset = span.next;
+        Ok(Some(span))
+    }
+}
+
+impl Buffer {
+    /// What the last read brought.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.shared {
+            Some(shared) => shared,
+            None => &self.copied[..self.len],
+        }
+    }
+
+    fn fill(&mut self, slice: Slice) -> Result<(), ReadError> {
+        match slice {
+            Slice::Bytes(bytes) => self.shared = Some(bytes),
+            Slice::File { file, position, len } => {
+                self.shared = None;
+                // Grown, never shrunk: only growth is paid for with zeros.
+                if self.copied.len() < len {
+                    self.copied.resize(len, 0);
+                }
+                self.len = len;
+                file.read_exact_at(&mut self.copied[..len], position)
+                    .map_err(|error| ReadError::Storage(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
