@@ -71,7 +71,8 @@ const TICKS_MAX: u8 = 4;
 pub(crate) struct Outbox {
     gather: Mutex<Gather>,
     flight: Mutex<Flight>,
-    /// Messages that the kernel has not taken whole.
+    /// Messages that the kernel has not taken whole: those in `gather`, those in `flight`, and one
+    /// whose sender is about to write it through. They stay so when a connection is lost.
     queued: AtomicUsize,
     /// How many of them there may be.
     hwm: usize,
@@ -334,11 +335,9 @@ impl Outbox {
     pub(crate) fn write_through(&self, message: &Outgoing<'_>) -> Flushed {
         let mut flight = lock(&self.flight);
         let Some(wire) = self.lock().wire.clone() else {
-            // The connection is lost since; the message waits for the next, uncounted by
-            // `disconnect`.
+            // The connection is lost since; the message waits for the next.
             let mut gather = self.lock();
             gather.queue.push(message, self.framing);
-            self.queued.fetch_add(1, Ordering::Relaxed);
             gather.rest(Phase::Idle);
             return Flushed::default();
         };
@@ -388,16 +387,16 @@ impl Outbox {
         flight.end(&mut unsent);
         gather.queue.move_messages(&mut unsent);
         gather.queue = unsent;
-        self.queued.store(gather.queue.messages(), Ordering::Relaxed);
     }
 
     /// Drops what waits.
     pub(crate) fn clear(&self) {
         let mut flight = lock(&self.flight);
         let mut gather = self.lock();
+        let dropped = flight.queue.messages() + gather.queue.messages();
         flight.queue.clear();
         gather.queue.clear();
-        self.queued.store(0, Ordering::Relaxed);
+        self.queued.fetch_sub(dropped, Ordering::Relaxed);
     }
 
     /// Forgets all messages but the newest (`ZMQ_CONFLATE`), before one is added.
@@ -438,6 +437,11 @@ impl Outbox {
     /// The driver is to tick for this outbox; whether it does not yet.
     pub(crate) fn begins_ticking(&self) -> bool {
         !std::mem::replace(&mut self.lock().ticking, true)
+    }
+
+    /// The driver cannot tick for this outbox, or no longer does.
+    pub(crate) fn ends_ticking(&self) {
+        self.lock().ticking = false;
     }
 
     /// Messages and bytes given to the kernel, since the beginning.

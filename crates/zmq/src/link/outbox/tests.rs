@@ -206,3 +206,24 @@ fn a_tick_takes_what_is_left_lying_and_then_retires() {
     assert_eq!(outbox.tick(true, false).0, Tick::Retired);
     assert_eq!(outbox.push(&message, true, &mut now), After::Arm { driver: true });
 }
+
+#[test]
+fn a_message_whose_connection_changes_before_it_is_written_counts_once() {
+    let outbox = Outbox::new(1, Framing::Zmtp);
+    let body = body(0, SHARED_BYTES_MIN);
+    let message = Outgoing::from(&body[..]);
+    for clears in [false, true] {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        outbox.connect(Arc::new(Stream::Unix(ours)), Version::V3_1, None);
+        assert_eq!(outbox.push(&message, false, &mut Clock::default()), After::Through);
+        outbox.disconnect();
+        if clears {
+            outbox.clear();
+        }
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        outbox.connect(Arc::new(Stream::Unix(ours)), Version::V3_1, None);
+        assert_eq!((outbox.queued(), outbox.has_room()), (1, false));
+        assert_eq!(outbox.write_through(&message).messages, 1);
+        assert_eq!((outbox.queued(), outbox.has_room()), (0, true));
+    }
+}
