@@ -1,5 +1,5 @@
 //! `chaski-zmq`: the product's own sockets with their defaults. By their blocking calls, as they
-//! are ([`Chaski`]) or spinning for a while before they sleep ([`Spinning`]); by the call that
+//! are ([`Chaski`]) or sleeping at once where they have to wait ([`Sleeping`]); by the call that
 //! takes all that is there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]).
 
 use std::marker::PhantomData;
@@ -17,8 +17,8 @@ const TAKEN_MAX: usize = 256;
 
 /// How calls that block do so.
 pub trait Manner: 'static {
-    /// How long they spin before they sleep.
-    const SPIN: Duration = Duration::ZERO;
+    /// How long they look for a message before they sleep, if not for as long as by default.
+    const SPIN: Option<Duration> = None;
     /// Whether all messages that are there are taken with one call.
     const MANY: bool = false;
 }
@@ -27,15 +27,15 @@ pub trait Manner: 'static {
 pub struct AsItIs;
 
 #[derive(Debug)]
-pub struct SpinsFirst;
+pub struct SleepsAtOnce;
 
 #[derive(Debug)]
 pub struct TakesAll;
 
 impl Manner for AsItIs {}
 
-impl Manner for SpinsFirst {
-    const SPIN: Duration = Duration::from_micros(100);
+impl Manner for SleepsAtOnce {
+    const SPIN: Option<Duration> = Some(Duration::ZERO);
 }
 
 impl Manner for TakesAll {
@@ -43,7 +43,7 @@ impl Manner for TakesAll {
 }
 
 pub type Chaski = Blocking<AsItIs>;
-pub type Spinning = Blocking<SpinsFirst>;
+pub type Sleeping = Blocking<SleepsAtOnce>;
 pub type Many = Blocking<TakesAll>;
 
 #[derive(Debug)]
@@ -79,8 +79,11 @@ impl<M: Manner> Library for Blocking<M> {
     }
 }
 
-fn bound(role: Role, spec: &Spec, spin: Duration) -> Result<(Zmq, String)> {
-    let mut builder = Zmq::builder(kind(role)).spin(spin);
+fn bound(role: Role, spec: &Spec, spin: Option<Duration>) -> Result<(Zmq, String)> {
+    let mut builder = Zmq::builder(kind(role));
+    if let Some(spin) = spin {
+        builder = builder.spin(spin);
+    }
     if role == Role::Pub {
         builder = builder.xpub_nodrop(spec.lossless);
     }
@@ -92,8 +95,11 @@ fn bound(role: Role, spec: &Spec, spin: Duration) -> Result<(Zmq, String)> {
     Ok((socket, endpoint))
 }
 
-fn connected(role: Role, endpoint: &str, spec: &Spec, spin: Duration) -> Result<Zmq> {
-    let mut builder = Zmq::builder(kind(role)).spin(spin);
+fn connected(role: Role, endpoint: &str, spec: &Spec, spin: Option<Duration>) -> Result<Zmq> {
+    let mut builder = Zmq::builder(kind(role));
+    if let Some(spin) = spin {
+        builder = builder.spin(spin);
+    }
     if spec.curve {
         builder =
             builder.curve_serverkey(SERVER_KEYS.public).curve_secretkey(Some(CLIENT_KEYS.secret));
@@ -152,7 +158,7 @@ impl Library for ChaskiAsync {
     }
 
     async fn bind(role: Role, spec: &Spec) -> Result<(Futures, String)> {
-        let (socket, endpoint) = bound(role, spec, Duration::ZERO)?;
+        let (socket, endpoint) = bound(role, spec, None)?;
         Ok((Futures(socket), endpoint))
     }
 
@@ -161,7 +167,7 @@ impl Library for ChaskiAsync {
     }
 
     async fn connect(role: Role, endpoint: &str, spec: &Spec) -> Result<Futures> {
-        Ok(Futures(connected(role, endpoint, spec, Duration::ZERO)?))
+        Ok(Futures(connected(role, endpoint, spec, None)?))
     }
 }
 

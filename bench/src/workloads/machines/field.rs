@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::rivals::machines::chaski::{Chaski, ChaskiAsync, Many, Spinning};
+use crate::rivals::machines::chaski::{Chaski, ChaskiAsync, Many, Sleeping};
 use crate::rivals::machines::libzmq::Libzmq;
 use crate::rivals::machines::{Lacks, Library};
 #[cfg(feature = "zmq-rivals")]
@@ -40,7 +40,7 @@ pub trait Enter {
 pub fn everyone(case: &impl Enter) -> Vec<Contestant> {
     let all = [
         entered::<Chaski>(case, "chaski"),
-        entered::<Spinning>(case, "chaski spin"),
+        entered::<Sleeping>(case, "chaski sleeping"),
         entered::<ChaskiAsync>(case, "chaski async"),
         entered::<Many>(case, "chaski recv_many"),
         entered::<Libzmq>(case, "libzmq"),
