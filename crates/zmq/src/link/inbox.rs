@@ -229,20 +229,22 @@ impl Inbox {
     #[inline]
     pub(crate) fn next_single(&mut self) -> Option<Single> {
         let pass = self.pass.as_ref()?;
-        match &mut self.source {
-            Source::Wire(Wire { codec: Codec::Zmtp(decoder), command: None, .. })
-                if self.ahead.is_empty() =>
-            {
-                let frame = decoder.next_single()?;
-                self.messages += 1;
-                let prefix = match pass {
-                    Pass::Whole => None,
-                    Pass::After(prefix) => Some(prefix.clone()),
-                };
-                Some(Single { prefix, frame })
-            }
-            _ => None,
+        if !self.ahead.is_empty() {
+            return None;
         }
+        let frame = match &mut self.source {
+            Source::Wire(Wire { codec: Codec::Zmtp(decoder), command: None, .. }) => {
+                decoder.next_single()?
+            }
+            Source::Near(receiver) => receiver.pop_single()?,
+            _ => return None,
+        };
+        self.messages += 1;
+        let prefix = match pass {
+            Pass::Whole => None,
+            Pass::After(prefix) => Some(prefix.clone()),
+        };
+        Some(Single { prefix, frame })
     }
 
     /// Whether there may be more than what has been read: the kernel's, or a near peer's, of which

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use chaski_zmtp::metadata::{IDENTITY, SOCKET_TYPE};
 use chaski_zmtp::pattern::{Peer, PeerInfo};
-use chaski_zmtp::{Command, Message, Metadata};
+use chaski_zmtp::{Command, Frame, Message, Metadata};
 
 pub(crate) use inbox::{Codec, Inbox, Next, Pass, Single};
 pub(crate) use outbox::{After, Clock, End, Flushed, Outbox, Tick};
@@ -186,6 +186,11 @@ pub(crate) trait NearSender: Send {
     #[expect(clippy::result_large_err, reason = "a message is given back as it came")]
     fn push(&mut self, message: Message) -> Result<(), Message>;
 
+    /// Queues a message whose last frame is lent; whether there was room, and somebody.
+    fn push_lent(&mut self, envelope: &Message, body: &[u8]) -> bool {
+        self.push(envelope.clone().with(body)).is_ok()
+    }
+
     /// Queues a command, whatever the room.
     fn tell(&mut self, command: Command);
 
@@ -203,6 +208,12 @@ pub(crate) trait NearSender: Send {
 pub(crate) trait NearReceiver: Send {
     /// Takes the next that came. `Err` once the other end has closed and all it sent was taken.
     fn pop(&mut self) -> Result<Option<Arrival>, Gone>;
+
+    /// Takes the next message if it is a single frame and at hand. `None` says no more than that
+    /// `pop` is to be asked.
+    fn pop_single(&mut self) -> Option<Frame> {
+        None
+    }
 }
 
 /// The other end has closed.

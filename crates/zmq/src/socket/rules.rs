@@ -121,7 +121,11 @@ impl Rules {
     ) -> Option<Arc<Link>> {
         let seat = self.seats.get_mut(peer)?;
         if let Some(near) = &mut seat.near {
-            let _ = near.push(take(message).into_message());
+            // There was room; if the other end has just closed, the message is lost with it.
+            let _ = match message.body {
+                Body::Slice(slice) => near.push_lent(&message.envelope, slice),
+                Body::Message(_) => near.push(take(message).into_message()).is_ok(),
+            };
             return None;
         }
         if how.conflate {

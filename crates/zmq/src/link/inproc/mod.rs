@@ -21,6 +21,7 @@
 //! give up its peer's number, in between: therefore nobody calls [`Names`] with the lock of a
 //! socket in hand.
 
+mod lent;
 mod pipe;
 
 use std::collections::HashMap;

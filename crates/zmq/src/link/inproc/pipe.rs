@@ -12,6 +12,9 @@
 //! receiver follows: so memory grows with what waits and not with what may wait, and commands,
 //! which no limit holds up, always find a place.
 //!
+//! The last frame of a message is often lent to `send`, and neither end then allocates for the other
+//! to free: see [`super::lent`].
+//!
 //! What is limited is messages. The receiver says how many it has taken with every message, so that
 //! the limit is exact, but wakes a sender that waits for room only when an eighth of the limit is
 //! free, or everything: else a sender of much would be woken for each message.
@@ -31,6 +34,7 @@ use std::task::Waker;
 use chaski_ring::{Doze, Padded, TryRecvError, TrySendError, spsc};
 use chaski_zmtp::{Command, Frame, Message};
 
+use super::lent::{Borrower, Lender, Loan};
 use crate::link::{Arrival, Gone, NearReceiver, NearSender};
 
 /// Slots of the first ring of a pipe.
@@ -65,6 +69,10 @@ enum Piece {
     More(Frame),
     /// The last frame of a message.
     Last(Frame),
+    /// The last frame of a message, whose bytes, so many, are copied by way of [`super::lent`].
+    Lent(usize),
+    /// Where the bytes of those behind it lie.
+    Bodies(Box<Borrower>),
     /// A command.
     Command(Command),
 }
@@ -98,6 +106,7 @@ pub(super) struct Sender {
     /// None: closed.
     ring: Option<spsc::Sender<Piece>>,
     slots: usize,
+    bodies: Lender,
     /// Messages pushed. Counts from 0 and wraps.
     pushed: usize,
     /// The newest `taken` that this end has seen.
@@ -108,6 +117,7 @@ pub(super) struct Sender {
 pub(super) struct Receiver {
     pipe: Arc<Pipe>,
     ring: spsc::Receiver<Piece>,
+    bodies: Option<Box<Borrower>>,
     /// The frames so far of a message whose last is not here yet.
     partial: Message,
     /// What `Pipe::taken` says.
@@ -137,11 +147,14 @@ pub(super) fn pipe(limit: Limit) -> (Sender, Receiver) {
         pipe: Arc::clone(&pipe),
         ring: Some(tx),
         slots: RING_SLOTS_MIN,
+        bodies: Lender::default(),
         pushed: 0,
         seen: Cell::new(0),
     };
     let partial = Message::new();
-    (sender, Receiver { pipe, ring: rx, partial, taken: 0, told: 0, dozing: false })
+    let receiver =
+        Receiver { pipe, ring: rx, bodies: None, partial, taken: 0, told: 0, dozing: false };
+    (sender, receiver)
 }
 
 impl Pipe {
@@ -226,6 +239,15 @@ impl Sender {
         Ok(())
     }
 
+    fn put_lent(&mut self, body: &[u8]) -> Result<(), Piece> {
+        match self.bodies.lend(body) {
+            Loan::Made => {}
+            Loan::MadeAnew(bodies) => self.put(Piece::Bodies(bodies))?,
+            Loan::Refused => return self.put(Piece::Last(Frame::from(body))),
+        }
+        self.put(Piece::Lent(body.len()))
+    }
+
     fn is_closed(&self) -> bool {
         // ORDERING: relaxed: nothing is read that the receiver wrote before it went.
         self.ring.is_none() || self.pipe.closed.load(Ordering::Relaxed)
@@ -250,7 +272,7 @@ impl From<Piece> for Message {
     fn from(piece: Piece) -> Message {
         match piece {
             Piece::More(frame) | Piece::Last(frame) => Message::from(frame),
-            Piece::Command(_) => Message::new(),
+            Piece::Lent(_) | Piece::Bodies(_) | Piece::Command(_) => Message::new(),
         }
     }
 }
@@ -281,6 +303,25 @@ impl NearSender for Sender {
         }
         self.knock();
         Ok(())
+    }
+
+    #[inline]
+    fn push_lent(&mut self, envelope: &Message, body: &[u8]) -> bool {
+        if self.pipe.conflates() {
+            return self.push(envelope.clone().with(body)).is_ok();
+        }
+        if !self.has_room() {
+            return false;
+        }
+        for frame in envelope {
+            let _ = self.put(Piece::More(frame.clone()));
+        }
+        if self.put_lent(body).is_err() {
+            return false;
+        }
+        self.pushed = self.pushed.wrapping_add(1);
+        self.knock();
+        true
     }
 
     fn tell(&mut self, command: Command) {
@@ -337,18 +378,33 @@ impl Receiver {
     fn arrival(&mut self) -> Result<Option<Arrival>, Gone> {
         loop {
             match self.next() {
-                Ok(Some(Piece::Last(frame))) => {
-                    let mut message = std::mem::take(&mut self.partial);
-                    message.push(frame);
-                    self.count();
-                    return Ok(Some(Arrival::Message(message)));
+                Ok(Some(Piece::Last(frame))) => return Ok(Some(self.whole(frame))),
+                Ok(Some(Piece::Lent(len))) => {
+                    let frame = self.body(len);
+                    return Ok(Some(self.whole(frame)));
                 }
+                Ok(Some(Piece::Bodies(bodies))) => self.bodies = Some(bodies),
                 Ok(Some(Piece::More(frame))) => self.partial.push(frame),
                 Ok(Some(Piece::Command(command))) => return Ok(Some(Arrival::Command(command))),
                 Ok(None) => return Ok(self.newest()),
                 Err(Gone) => return self.newest().map_or(Err(Gone), |newest| Ok(Some(newest))),
             }
         }
+    }
+
+    /// A message, of which this is the last frame.
+    fn whole(&mut self, last: Frame) -> Arrival {
+        let mut message = std::mem::take(&mut self.partial);
+        message.push(last);
+        self.count();
+        Arrival::Message(message)
+    }
+
+    /// The next lent body.
+    #[inline]
+    fn body(&mut self, len: usize) -> Frame {
+        // `Piece::Bodies` comes before the first of them.
+        self.bodies.as_mut().map_or_else(Frame::empty, |bodies| bodies.take(len))
     }
 
     fn newest(&mut self) -> Option<Arrival> {
@@ -365,6 +421,13 @@ impl Receiver {
         self.pipe.taken.store(self.taken, Ordering::Relaxed);
         if self.taken.wrapping_sub(self.told) >= (self.pipe.limit() / 8).max(1) {
             self.tell_room();
+        }
+    }
+
+    /// Something was there after all.
+    fn wake_up(&mut self) {
+        if std::mem::take(&mut self.dozing) {
+            self.pipe.idle.awake();
         }
     }
 
@@ -389,10 +452,28 @@ impl NearReceiver for Receiver {
             self.dozing = true;
             arrival = self.arrival()?;
         }
-        if arrival.is_some() && std::mem::take(&mut self.dozing) {
-            self.pipe.idle.awake();
+        if arrival.is_some() {
+            self.wake_up();
         }
         Ok(arrival)
+    }
+
+    fn pop_single(&mut self) -> Option<Frame> {
+        if !self.partial.is_empty() {
+            return None;
+        }
+        let (Piece::Last(_) | Piece::Lent(_)) = self.ring.try_peek().ok()?.as_slices().0.first()?
+        else {
+            return None;
+        };
+        let frame = match self.ring.try_recv() {
+            Ok(Piece::Last(frame)) => frame,
+            Ok(Piece::Lent(len)) => self.body(len),
+            _ => return None,
+        };
+        self.count();
+        self.wake_up();
+        Some(frame)
     }
 }
 
@@ -505,6 +586,55 @@ mod tests {
             assert_eq!(command, Command::Subscribe(n.to_string().into()));
         }
         assert_eq!(message(&mut rx).unwrap(), Message::from("b"));
+    }
+
+    #[test]
+    fn what_is_lent_keeps_its_place_and_counts() {
+        let body = |n: usize| vec![n as u8; (n * 37) % 3000];
+        let (mut tx, mut rx) = pipe(Limit::Messages(1000));
+        for n in 0..1000 {
+            match n % 3 {
+                0 => assert!(tx.push(Message::from(body(n))).is_ok()),
+                1 => assert!(tx.push_lent(&Message::new(), &body(n))),
+                _ => assert!(tx.push_lent(&Message::from_iter(["before"]), &body(n))),
+            }
+            if n % 100 == 0 {
+                tx.tell(Command::Subscribe("a".into()));
+            }
+        }
+        assert!(!tx.push_lent(&Message::new(), b"no room"));
+        for n in 0..1000 {
+            let expected = Message::from(body(n));
+            match n % 3 {
+                2 => assert_eq!(message(&mut rx), Some(Message::from("before").with(body(n)))),
+                _ => assert_eq!(message(&mut rx), Some(expected)),
+            }
+            if n % 100 == 0 {
+                assert!(matches!(rx.pop(), Ok(Some(Arrival::Command(_)))));
+            }
+        }
+        assert_eq!(message(&mut rx), None);
+    }
+
+    #[test]
+    fn single_frames_are_taken_alone_and_the_rest_is_left() {
+        let (mut tx, mut rx) = pipe(Limit::Messages(3));
+        let long = [7; 100];
+        assert!(rx.pop_single().is_none());
+        assert!(tx.push(Message::from("a")).is_ok() && tx.push_lent(&Message::new(), &long));
+        assert!(tx.push(Message::from_iter(["b", "c"])).is_ok() && !tx.has_room());
+        assert_eq!(rx.pop_single().unwrap(), "a");
+        assert!(tx.has_room());
+        // Before the first body that was lent comes the word where it lies, which `pop` takes.
+        assert!(rx.pop_single().is_none());
+        assert_eq!(message(&mut rx).unwrap(), Message::from(&long));
+        assert!(rx.pop_single().is_none(), "two frames");
+        assert_eq!(message(&mut rx).unwrap(), Message::from_iter(["b", "c"]));
+        assert!(tx.push_lent(&Message::new(), &long));
+        tx.tell(Command::Cancel("a".into()));
+        assert_eq!(rx.pop_single().unwrap(), long);
+        assert!(rx.pop_single().is_none(), "a command");
+        assert!(matches!(rx.pop(), Ok(Some(Arrival::Command(_)))));
     }
 
     #[test]
@@ -627,19 +757,32 @@ mod tests {
             let sender = thread::spawn(move || {
                 tx.set_waker(Waker::from(Arc::new(Unpark(thread::current()))));
                 for n in 0..MESSAGES {
-                    let mut message = Message::from(n.to_be_bytes().to_vec());
-                    while let Err(back) = tx.push(message) {
-                        thread::park();
-                        message = back;
+                    let bytes = n.to_be_bytes();
+                    match n % 2 {
+                        0 => {
+                            while !tx.push_lent(&Message::new(), &bytes.repeat(16)) {
+                                thread::park();
+                            }
+                        }
+                        _ => {
+                            while tx.push(Message::from(&bytes)).is_err() {
+                                thread::park();
+                            }
+                        }
                     }
                     assert!(limit == Limit::Unlimited || tx.queued() <= limit.messages());
                 }
             });
             let mut expected = 0u32;
             loop {
-                match rx.pop() {
+                let arrival = match rx.pop_single() {
+                    Some(frame) => Ok(Some(Arrival::Message(Message::from(frame)))),
+                    None => rx.pop(),
+                };
+                match arrival {
                     Ok(Some(Arrival::Message(message))) => {
-                        assert_eq!(message, Message::from(expected.to_be_bytes().to_vec()));
+                        let times = if expected.is_multiple_of(2) { 16 } else { 1 };
+                        assert_eq!(message[0], expected.to_be_bytes().repeat(times));
                         expected += 1;
                     }
                     Ok(Some(Arrival::Command(command))) => panic!("{command:?}"),
