@@ -44,8 +44,9 @@ function markPlace() {
   const [, first] = location.pathname.split('/');
   for (const link of document.querySelectorAll('#nav a')) {
     const here = link.getAttribute('href') === `/${first}`;
-    if (here) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (!here) link.removeAttribute('aria-current');
+    else link.setAttribute('aria-current', 'page');
+    if (here) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
 }
 

@@ -3,7 +3,7 @@
 
 import uPlot from './vendor/uplot.js';
 import { h, say } from './dom.js';
-import { clock } from './format.js';
+import { bytes, clock } from './format.js';
 
 /**
  * @typedef {object} Series
@@ -20,15 +20,19 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
 
 const HEIGHT = 132;
 
+/** Bytes are round where kibibytes are. */
+const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
 /**
  * @param {object} given
  * @param {string} given.title
  * @param {Series[]} given.series
  * @param {(n: number | null) => string} given.format
  * @param {AbortSignal} given.signal
+ * @param {(n: number) => string} [given.mark] the same at the axis, where it is a round number
  * @param {number} [given.top] the least that the scale reaches
  */
-export function chart({ title, series, format, signal, top = 1 }) {
+export function chart({ title, series, format, signal, mark = format, top = 1 }) {
   const values = series.map(() => h('span', { class: 'num' }, ''));
   const marks = series.map(({ tone, dash }) => h('span', {
     class: `mark ${tone}${dash ? ' dash' : ''}`, 'aria-hidden': 'true',
@@ -62,7 +66,7 @@ export function chart({ title, series, format, signal, top = 1 }) {
     drawn = new uPlot({
       width: plot.clientWidth,
       height: HEIGHT,
-      padding: [6, 4, 0, 0],
+      padding: [6, 14, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: 'hour', setSeries: false }, drag: { x: false, y: false },
         y: false, points: { size: 6 } },
@@ -70,8 +74,8 @@ export function chart({ title, series, format, signal, top = 1 }) {
       axes: [
         { ...axis, grid: { show: false }, size: 22, space: 64,
           values: (_, times) => times.map((t) => clock(new Date(t * 1000)).slice(0, 5)) },
-        { ...axis, size: 58, gap: 6, space: 34,
-          values: (_, all) => all.map((n) => format(n)) },
+        { ...axis, size: 58, gap: 6, space: 34, ...(format === bytes ? { incrs: BINARY } : {}),
+          values: (_, all) => all.map((n) => mark(n)) },
       ],
       series: [{}, ...series.map(({ label, dash }, n) => ({
         label, width: 1.5, stroke: () => colour(marks[n]), dash: dash ? [4, 3] : undefined,

@@ -23,12 +23,11 @@ export function heading(title, { path = [], about = null, actions = [] } = {}) {
 }
 
 /**
- * A part of a page, named by its heading.
+ * A part of a page. No landmark: its heading is found as easily, and there would be many.
  * @param {string} title @param {...Child} children
  */
 export function section(title, ...children) {
-  const id = `s-${title.toLowerCase().replace(/\W+/g, '-')}`;
-  return h('section', { 'aria-labelledby': id }, h('h2', { id }, title), ...children);
+  return h('section', {}, h('h2', {}, title), ...children);
 }
 
 /**
@@ -114,14 +113,6 @@ async function copy(text) {
 export function command(text) {
   return h('div', { class: 'command' }, h('code', { tabindex: 0 }, text),
     copyButton('Copy', () => text));
-}
-
-/**
- * A number that may be unknown, which is told from zero.
- * @param {number | null | undefined} n @param {(n: number) => string} format
- */
-export function known(n, format) {
-  return n === null || n === undefined ? 'unknown' : format(n);
 }
 
 /**

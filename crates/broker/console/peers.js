@@ -16,11 +16,11 @@ export function peerTable(caption) {
       { label: 'Mechanism', class: 'wide', text: (row) => row.mechanism ?? 'unknown' },
       { label: 'User', class: 'wide', memo: (row) => row.user ?? '',
         node: (row) => (row.user ? name(row.user) : '') },
-      { label: 'Received', class: 'num', text: (row) => count(row.received) },
-      { label: 'Sent', class: 'num', text: (row) => count(row.sent) },
+      { label: 'Dropped', class: 'num', text: (row) => count(row.dropped) },
       { label: 'Queued / HWM', class: 'num', text: (row) => `${count(row.queued)} / ${
         row.hwm === 0 ? 'no limit' : count(row.hwm)}` },
-      { label: 'Dropped', class: 'num', text: (row) => count(row.dropped) },
+      { label: 'Received', class: 'num', text: (row) => count(row.received) },
+      { label: 'Sent', class: 'num', text: (row) => count(row.sent) },
     ],
     empty: nothing('Nobody is connected.'),
   });

@@ -104,7 +104,7 @@ function showChanges(place, changes, apply) {
     key: (row) => `${row.topic} ${row.partition}`,
     rowClass: (row) => (row.from === row.to ? 'same' : ''),
     columns: [
-      { label: 'Partition', class: 'num', head: true, text: (row) => String(row.partition) },
+      { label: 'Partition', head: true, text: (row) => String(row.partition) },
       { label: 'From', class: 'num', text: (row) => (row.from === null ? 'none'
         : count(row.from)) },
       { label: 'To', class: 'num', text: (row) => count(row.to) },

@@ -16,8 +16,9 @@ export function settingRows(caption, edit, empty = nothing('There are no setting
     { label: 'Setting', head: true, class: 'setting', memo: (row) => row.name + row.doc,
       node: (row) => [h('code', {}, row.name), h('span', { class: 'doc' }, ...coded(row.doc))] },
     { label: 'Value', class: 'value', memo: (row) => row.value + changed(row),
-      node: (row) => h('code', { class: changed(row) ? 'changed' : null }, word(row.value)) },
-    { label: 'Default', class: 'value', memo: (row) => row.default,
+      node: (row) => [h('code', { class: changed(row) ? 'changed' : null }, word(row.value)),
+        changed(row) && h('span', { class: 'narrow' }, `default ${word(row.default)}`)] },
+    { label: 'Default', class: 'value wide', memo: (row) => row.default,
       node: (row) => h('code', { class: 'faint' }, word(row.default)) },
     { label: 'From', class: 'wide', text: (row) => row.source },
   ];

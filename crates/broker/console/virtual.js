@@ -29,8 +29,8 @@ const HEIGHT_MAX = 16_000_000;
  * @param {(sort: string) => void} [given.onsort]
  */
 export function virtualTable({ caption, columns, source, empty, onsort }) {
-  const above = h('tr', { 'aria-hidden': 'true' }, h('td', { colspan: columns.length }));
-  const below = h('tr', { 'aria-hidden': 'true' }, h('td', { colspan: columns.length }));
+  const above = h('tr', { 'aria-hidden': 'true' }, h('td', {}));
+  const below = h('tr', { 'aria-hidden': 'true' }, h('td', {}));
   const heads = columns.map((column) => head(column, onsort));
   const body = h('tbody', {}, above, below);
   const made = h('table', { class: 'virtual', 'aria-busy': 'true' },

@@ -1,10 +1,11 @@
-//! HTTP on a thread of its own, apart from the shards: metrics and health.
+//! HTTP on a thread of its own, apart from the shards: metrics, health and the console.
 //!
 //! | path | answers |
 //! |---|---|
 //! | `/metrics` | Prometheus text; 503 while the log is being recovered |
 //! | `/healthz` | 200 while the process runs |
 //! | `/readyz` | 200 while it takes requests, 503 before and while it stops, or has failed |
+//! | elsewhere | the console: see [`console`] |
 //!
 //! It is there before the log is, whose recovery may take minutes.
 
@@ -21,6 +22,7 @@ use axum::routing::get;
 use tokio::sync::oneshot;
 
 use crate::Broker;
+use crate::console;
 use crate::health::Health;
 use crate::metrics;
 
@@ -71,15 +73,11 @@ pub(crate) fn spawn(listener: TcpListener, view: Arc<View>) -> io::Result<Http> 
 
 fn router(view: Arc<View>) -> Router {
     Router::new()
-        .route("/", get(index))
         .route("/metrics", get(metrics_text))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .merge(console::router())
         .with_state(view)
-}
-
-async fn index() -> impl IntoResponse {
-    "chaski\n\n/metrics  Prometheus text\n/healthz  alive\n/readyz   takes requests\n"
 }
 
 async fn metrics_text(State(view): State<Arc<View>>) -> Response {

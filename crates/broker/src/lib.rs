@@ -24,6 +24,7 @@ mod admission;
 mod builder;
 pub mod client;
 mod cluster;
+mod console;
 mod control;
 mod data;
 mod groups;

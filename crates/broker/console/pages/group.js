@@ -24,6 +24,7 @@ export function open(view) {
   /** @type {any} */
   let latest = null;
 
+  view.root.classList.add('loading');
   view.root.append(
     heading(name(group), {
       path: [['Groups', '/groups']],
@@ -41,11 +42,13 @@ export function open(view) {
 
   const fed = feed(view.signal, 1_000, (signal) => get(path('groups', group), signal), (answer) => {
     latest = answer;
+    view.root.classList.remove('loading');
     fill(wrong);
     say(about, summary(answer));
     members.show(answer.members);
     offsets.show(answer.offsets);
   }, (error) => {
+    view.root.classList.remove('loading');
     fill(wrong, failureNote(error));
     if (latest) return;
     for (const part of [members, offsets]) part.element.replaceChildren();

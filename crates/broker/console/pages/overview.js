@@ -27,6 +27,7 @@ export function open(view) {
   const broker = h('div', {});
   const charts = chartGrid(view.signal);
 
+  view.root.classList.add('loading');
   view.root.append(
     heading('Overview', { about }),
     wrong,
@@ -41,6 +42,7 @@ export function open(view) {
 
   /** @param {any} now */
   function show(now) {
+    view.root.classList.remove('loading');
     fill(wrong);
     say(about, `${now.version}, up ${duration(now.uptime_s)}`);
     figures.show(now);

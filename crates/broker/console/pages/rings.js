@@ -50,11 +50,11 @@ function clientTable(caption) {
     key: (row) => `${row.id ?? ''} ${row.pid}`,
     rowClass: (row) => (row.alive ? '' : 'bad'),
     columns: [
-      { label: 'Process', class: 'num', head: true, text: (row) => String(row.pid) },
+      { label: 'Process', head: true, text: (row) => String(row.pid) },
       { label: 'State', text: (row) => (row.alive ? 'alive' : 'dead') },
       { label: 'Fill', memo: (row) => `${row.fill} ${row.capacity}`, node: fill },
       { label: 'Stalls', class: 'num', text: (row) => count(row.stalls) },
-      { label: 'In', class: 'num', text: (row) => count(row.in) },
+      { label: 'In', class: 'num wide', text: (row) => count(row.in) },
       { label: 'Out', class: 'num wide', text: (row) => count(row.out) },
     ],
     empty: nothing('Nobody is connected.'),

@@ -35,6 +35,7 @@ export function open(view) {
       past.take(answer);
       while (charts.length < past.shards) {
         const made = chart({ title: `Shard ${charts.length}`, format: percent, top: 0.2,
+          mark: (n) => `${Math.round(n * 100)} %`,
           signal: view.signal, series: [{ label: 'busy', tone: 'c1' }] });
         charts.push(made);
         busy.append(made.element);
@@ -48,12 +49,12 @@ function shardTable() {
     caption: 'Shards',
     key: (row) => String(row.shard),
     columns: [
-      { label: 'Shard', class: 'num', head: true, text: (row) => String(row.shard) },
+      { label: 'Shard', head: true, text: (row) => String(row.shard) },
       { label: 'Busy', memo: (row) => percent(row.busy),
         node: (row) => meter(row.busy, percent(row.busy)) },
-      { label: 'Connections', class: 'num', text: (row) => count(row.connections) },
       { label: 'In /s', class: 'num', text: (row) => bytes(row.bytes_in_s) },
       { label: 'Out /s', class: 'num', text: (row) => bytes(row.bytes_out_s) },
+      { label: 'Connections', class: 'num wide', text: (row) => count(row.connections) },
       { label: 'Turns /s', class: 'num wide', text: (row) => short(row.turns_s) },
       { label: 'Depth', class: 'num wide', text: (row) => count(row.depth) },
       { label: 'Moves', class: 'num wide', text: (row) => count(row.moves) },

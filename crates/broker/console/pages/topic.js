@@ -27,6 +27,7 @@ export function open(view) {
   let latest = null;
   const settings = settingRows('Settings of the topic', (setting) => edit(topic, setting, fed.again));
 
+  view.root.classList.add('loading');
   view.root.append(
     heading(topic, {
       path: [['Topics', '/topics']],
@@ -46,6 +47,7 @@ export function open(view) {
 
   const fed = feed(view.signal, 2_000, (signal) => get(path('topics', topic), signal), (answer) => {
     latest = answer;
+    view.root.classList.remove('loading');
     fill(wrong);
     say(about, some(answer.partitions.length, 'partition'));
     showSum(sum, answer);
@@ -53,6 +55,7 @@ export function open(view) {
     groups.show(answer.groups);
     settings.show(answer.settings);
   }, (error) => {
+    view.root.classList.remove('loading');
     fill(wrong, failureNote(error));
     if (latest) return;
     for (const part of [partitions, groups, settings]) part.element.replaceChildren();
@@ -83,7 +86,7 @@ function partitionTable() {
     key: (row) => String(row.partition),
     rowClass: (row) => (row.failed || row.damaged ? 'bad' : ''),
     columns: [
-      { label: 'Partition', class: 'num', head: true, text: (row) => String(row.partition) },
+      { label: 'Partition', head: true, text: (row) => String(row.partition) },
       { label: 'From', class: 'num', text: (row) => count(row.log_start) },
       { label: 'High watermark', class: 'num', text: (row) => count(row.high_watermark) },
       { label: 'End', class: 'num wide', text: (row) => count(row.log_end) },
