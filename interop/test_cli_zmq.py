@@ -294,10 +294,11 @@ def test_failures_have_their_status_and_say_why(chaski, libzmq, tmp_path):
     password = tmp_path / "password"
     password.write_text("guess\n")
     user = ["--plain-user", "ada", "--plain-password-file", str(password)]
+    key, wrong_key = keys.server_public.decode(), strangers.server_public.decode()
     for args, status, said in [
         # A key that nobody knows; the key of another server; no key at all.
-        ([at["curve"], "--curve-server-key", keys.server_public.decode()], 3, "authentication"),
-        ([at["curve"], "--curve-server-key", strangers.server_public.decode()], 3, "cannot connect"),
+        ([at["curve"], "--curve-server-key", key], 3, "authentication"),
+        ([at["curve"], "--curve-server-key", wrong_key], 3, "cannot connect"),
         ([at["curve"]], 3, "same kind of security"),
         ([at["plain"], *user], 3, "authentication"),
         # What does not go together.

@@ -377,8 +377,8 @@ options! {
     xpub_nodrop / XpubNodrop: bool, bool = false, Now for Xpub Pub;
     /// Is sent to each new subscriber. Default a message without frames: none.
     xpub_welcome_msg / XpubWelcomeMsg: Message, impl Into<Message> = Message::new(), Now for Xpub;
-    /// Passes every unsubscription on, not only the last for its topic, though a publisher takes the
-    /// first for the end of all. Default off.
+    /// Passes every unsubscription on, not only the last for its topic, though a publisher takes
+    /// the first for the end of all. Default off.
     xsub_verbose_unsubscribe / XsubVerboseUnsubscribe: bool, bool = false, Now for Xsub;
     /// Only the first part of a message can be a subscription. Default off.
     only_first_subscribe / OnlyFirstSubscribe: bool, bool = false, Now for Xpub Xsub;

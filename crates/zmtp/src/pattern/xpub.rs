@@ -26,9 +26,9 @@
 //! One clause is not kept. A peer that subscribed to a topic twice would have to cancel it twice
 //! (RFC 37, "The Publish-Subscribe Pattern"). libzmq's SUB and XSUB count for themselves: they say
 //! every SUBSCRIBE, and one CANCEL when the last is taken back; so do those made after it. A
-//! publisher that counted as well would serve such a peer for ever, and its user never heard the
-//! end. So here, as in libzmq, the first CANCEL is the end, however often a topic was asked for. The
-//! price: of a peer that keeps to the clause and takes back one of two, both are gone.
+//! publisher that counted as well would serve such a peer for ever, and its user would never hear
+//! the end. So here, as in libzmq, the first CANCEL is the end, however often a topic was asked
+//! for. The price: of a peer that keeps to the clause and takes back one of two, both are gone.
 
 use bytes::Bytes;
 use smallvec::SmallVec;
