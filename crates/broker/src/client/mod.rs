@@ -38,6 +38,7 @@ mod ask;
 mod cursor;
 mod error;
 mod flight;
+mod groups;
 mod partitioner;
 mod producer;
 mod reader;
@@ -56,6 +57,9 @@ pub use chaski_log::store::{Durability, OffsetFound, OffsetQuery, Offsets, Parti
 pub(crate) use self::ask::Callers;
 pub use self::error::{ClientError, ProduceError, ReadError};
 pub use self::flight::{Acked, BatchFailed, FlushError, Flushed};
+pub use self::groups::{
+    GroupDescription, GroupMember, GroupOffset, GroupSummary, OffsetChange, ResetTo,
+};
 pub use self::partitioner::Partitioner;
 pub use self::producer::{Placed, Producer, ProducerOptions, Record};
 pub use self::reader::{Interrupter, Position, Reader, TopicReader};
