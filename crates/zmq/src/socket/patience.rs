@@ -48,7 +48,7 @@ impl Default for Luck {
 
 impl Patience {
     fn is_due(&self) -> bool {
-        self.near.load(Ordering::Relaxed) && has_cores() && self.with_near.is_due()
+        self.near.load(Ordering::Relaxed) && has_other_cores() && self.with_near.is_due()
     }
 }
 
@@ -65,19 +65,19 @@ impl Luck {
     }
 }
 
-/// Whether another thread of this process can run while this one looks.
-fn has_cores() -> bool {
-    static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| thread::available_parallelism().is_ok_and(|cores| cores.get() > 1))
-}
-
-/// Whether another process can run meanwhile, though this one may be bound to a core.
+/// Whether somebody else can run while this thread looks. What this thread is bound to says nothing
+/// of where others run; if they are all bound to one core, it shows in the [`Luck`].
 fn has_other_cores() -> bool {
     static SEVERAL: OnceLock<bool> = OnceLock::new();
     *SEVERAL.get_or_init(|| {
         let online = std::fs::read_to_string("/sys/devices/system/cpu/online");
         online.map_or_else(|_| has_cores(), |cores| cores.trim() != "0")
     })
+}
+
+/// The same where the system does not tell, by the cores that this thread may use.
+fn has_cores() -> bool {
+    thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 impl Shared {
@@ -161,6 +161,6 @@ mod tests {
             }
             due
         });
-        assert!(!has_cores() || tries.count() == 999);
+        assert!(!has_other_cores() || tries.count() == 999);
     }
 }
