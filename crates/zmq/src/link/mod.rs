@@ -182,6 +182,12 @@ pub(crate) trait NearSender: Send {
     /// Whether one more message fits.
     fn has_room(&self) -> bool;
 
+    /// Whether the other end has closed, which the receiving side finds only behind what came
+    /// before it.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     /// Queues a message, or gives it back if there is no room or nobody at the other end.
     #[expect(clippy::result_large_err, reason = "a message is given back as it came")]
     fn push(&mut self, message: Message) -> Result<(), Message>;

@@ -47,6 +47,12 @@ impl Room for Seats {
                 }
         })
     }
+
+    fn is_gone(&self, peer: Peer) -> bool {
+        self.get(peer).is_none_or(|seat| {
+            seat.leaving || seat.near.as_ref().is_some_and(|near| near.is_gone())
+        })
+    }
 }
 
 impl Seats {

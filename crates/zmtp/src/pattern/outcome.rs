@@ -9,6 +9,12 @@ use crate::message::{Frame, Message};
 pub trait Room {
     /// Whether `peer` can take a message now. A peer that is not connected yet may have room.
     fn has_room(&self, peer: Peer) -> bool;
+
+    /// Whether `peer` has closed its end for good, and will never have room again, though what it
+    /// sent before is still to be delivered. To wait for it would be to wait for ever.
+    fn is_gone(&self, _peer: Peer) -> bool {
+        false
+    }
 }
 
 /// What becomes of an outgoing message.

@@ -149,7 +149,11 @@ impl Pattern for Router {
         }
         if !room.has_room(peer) {
             if self.mandatory {
-                return Ok(Verdict::Wait);
+                return if room.is_gone(peer) {
+                    Err(Misuse::Unroutable)
+                } else {
+                    Ok(Verdict::Wait)
+                };
             }
             self.drops.count(peer);
             return Ok(Verdict::Drop);

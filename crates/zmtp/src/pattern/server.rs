@@ -94,7 +94,7 @@ impl Pattern for Server {
         let peer = self.by_id.get(&body.routing_id()).copied();
         let peer = peer.filter(|&peer| self.queues.has(peer)).ok_or(Misuse::Unroutable)?;
         if !room.has_room(peer) {
-            return Ok(Verdict::Wait);
+            return if room.is_gone(peer) { Err(Misuse::Unroutable) } else { Ok(Verdict::Wait) };
         }
         // It means nothing to the peer, where no wire is between.
         body.set_routing_id(0);

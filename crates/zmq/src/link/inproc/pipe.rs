@@ -278,6 +278,10 @@ impl From<Piece> for Message {
 }
 
 impl NearSender for Sender {
+    fn is_gone(&self) -> bool {
+        self.is_closed()
+    }
+
     fn has_room(&self) -> bool {
         if self.is_closed() {
             return false;
