@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use chaski_zmq::{Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, Xpub};
+use chaski_zmq::{
+    Dealer, Message, Pair, Pub, Pull, Push, ReconnectStop, Rep, Req, Router, Sub, What, Xpub,
+};
 use chaski_zmtp::Metadata;
 
 /// More than anything here takes.
@@ -439,4 +441,35 @@ fn pushing_child() {
     loop {
         push.send("child").unwrap();
     }
+}
+
+/// Waits until no more attempts are made.
+fn await_the_end(monitor: &chaski_zmq::Monitor) {
+    let events = std::iter::from_fn(|| monitor.recv_timeout(LONG));
+    let stopped = |what: &What| matches!(what, What::ConnectStopped(_));
+    assert!(events.map(|event| event.what).any(|what| stopped(&what)));
+}
+
+#[test]
+fn nobody_there_can_be_the_end() {
+    let stop = ReconnectStop { conn_refused: true, ..ReconnectStop::default() };
+    let push = Push::builder().reconnect_stop(stop).build().unwrap();
+    let monitor = push.monitor();
+    push.connect(&*endpoint()).unwrap();
+    await_the_end(&monitor);
+}
+
+#[test]
+fn a_connection_that_is_lost_can_be_the_last() {
+    let at = endpoint();
+    let stop = ReconnectStop { after_disconnect: true, ..ReconnectStop::default() };
+    let push = Push::builder().reconnect_stop(stop).build().unwrap();
+    let monitor = push.monitor();
+    let pull = Pull::new();
+    pull.bind(&*at).unwrap();
+    push.connect(&*at).unwrap();
+    push.send("once").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), Message::from("once"));
+    drop(pull);
+    await_the_end(&monitor);
 }

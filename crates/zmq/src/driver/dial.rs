@@ -2,19 +2,18 @@
 //!
 //! An attempt goes through: the look-up of a name, if there is one; the addresses found, one after
 //! the other; the system, the proxy and the handshake ([`super::meet`]). What fails is tried again
-//! after a wait, which is random so that clients of a server that was restarted do not all come at
-//! once (RFC 37, "Error Handling"), and grows if `reconnect_ivl_max` lets it.
+//! after a wait ([`super::backoff`]).
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chaski_zmtp::pattern::Peer;
 
+use super::backoff::{Backoff, Reason};
 use super::engine::{At, Due, Engine, Tie};
-use super::limits::{LOOKUP_PAUSE, RECONNECT_MIN};
+use super::limits::LOOKUP_PAUSE;
 use super::meet::{From, Meeting};
 use super::{PeerKey, SocketId, local, resolve};
 use crate::endpoint::{Address, Endpoint, Host, HostPort, Ipc, parse_host_port};
@@ -30,23 +29,9 @@ pub(super) struct Dial {
     pub(super) endpoint: Endpoint,
     /// As they were at `connect`.
     pub(super) options: Arc<Options>,
-    /// The wait that the next failure asks for, before chance is added.
-    wait: Duration,
+    backoff: Backoff,
     /// Which attempt this is: what belongs to an older one is passed over.
     attempt: u64,
-}
-
-/// Why another attempt is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
-    /// Nobody listens there.
-    Refused,
-    /// The system could not connect for another reason.
-    Unreachable,
-    /// The handshake failed.
-    Handshake,
-    /// The connection was up.
-    Lost,
 }
 
 impl Engine {
@@ -55,11 +40,11 @@ impl Engine {
         let options = socket.options();
         let key = PeerKey { socket: SocketId::of(&socket), peer };
         let route = Arc::new(Route { endpoint: endpoint.clone(), dialled: true });
-        let wait = options.reconnect_ivl.unwrap_or_default();
+        let backoff = Backoff::new(&options);
         // What an earlier dial of the same number left behind is not taken for this one's.
         self.dials += 1 << 32;
         let attempt = self.dials;
-        let dial = Some(Box::new(Dial { endpoint, options, wait, attempt }));
+        let dial = Some(Box::new(Dial { endpoint, options, backoff, attempt }));
         self.tie(
             key,
             Tie { socket, route, dial, at: At::Nothing, leaving: None, leaving_timed: false },
@@ -214,18 +199,9 @@ impl Engine {
         let Some(tie) = self.peers.get_mut(&key) else { return };
         tie.at = At::Nothing;
         let Some(dial) = tie.dial.as_deref_mut() else { return };
-        let stop = dial.options.reconnect_stop;
-        let stops = match reason {
-            Reason::Refused => stop.conn_refused,
-            Reason::Unreachable => false,
-            Reason::Handshake => stop.handshake_failed,
-            Reason::Lost => stop.after_disconnect,
-        };
-        let Some(ivl) = dial.options.reconnect_ivl.filter(|_| !stops) else {
+        let Some(after) = dial.backoff.next(&dial.options, reason, chance) else {
             return self.give_up(key, &error.to_string());
         };
-        let after = dial.wait.saturating_add(jitter(ivl, chance)).max(RECONNECT_MIN);
-        dial.wait = dial.wait.saturating_mul(2).min(dial.options.reconnect_ivl_max).max(ivl);
         let attempt = dial.attempt;
         let retried = || What::ConnectRetried { after, why: error.to_string() };
         tie.socket.announcer.tell(&dial.endpoint, None, retried);
@@ -235,23 +211,18 @@ impl Engine {
     /// A handshake is done: the next failure is the first again.
     pub(super) fn begin_anew(&mut self, key: PeerKey) {
         if let Some(dial) = self.peers.get_mut(&key).and_then(|tie| tie.dial.as_deref_mut()) {
-            dial.wait = dial.options.reconnect_ivl.unwrap_or_default();
+            dial.backoff = Backoff::new(&dial.options);
         }
     }
 
     /// No more attempts are made.
-    fn give_up(&mut self, key: PeerKey, why: &str) {
+    pub(super) fn give_up(&mut self, key: PeerKey, why: &str) {
         if let Some(tie) = self.peers.get(&key) {
             let stopped = || What::ConnectStopped(why.to_owned());
             tie.socket.announcer.tell(&tie.route.endpoint, None, stopped);
         }
         self.release(key);
     }
-}
-
-/// Up to one interval more, by chance.
-fn jitter(ivl: Duration, chance: u64) -> Duration {
-    ivl.mul_f64((chance % 1024) as f64 / 1024.0)
 }
 
 fn reason(error: &io::Error) -> Reason {
@@ -292,17 +263,4 @@ fn proxy(endpoint: &Endpoint, options: &Options) -> Option<Socks> {
         username: options.socks_username.clone(),
         password: options.socks_password.reveal().clone(),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chance_adds_less_than_an_interval() {
-        let ivl = Duration::from_millis(100);
-        assert_eq!(jitter(ivl, 0), Duration::ZERO);
-        assert_eq!(jitter(ivl, 512), Duration::from_millis(50));
-        assert!((0..5000).all(|chance| jitter(ivl, chance) < ivl));
-    }
 }

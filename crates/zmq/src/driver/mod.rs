@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `engine`, `inbox`, `timers` | the thread: its poll, what is asked of it, what is due |
 //! | `listen` | binding and accepting |
-//! | `dial`, `resolve` | connecting, and connecting again; looking names up |
+//! | `dial`, `backoff`, `resolve` | connecting, and connecting again; looking names up |
 //! | `meet`, `local`, `auth` | handshakes; what options say in them; who may enter |
 //! | `tend` | connections in traffic: input nobody reads, heartbeats |
 //! | `linger`, `close` | peers and sockets that go |
@@ -25,6 +25,7 @@
 //! by `down` or `gone`.
 
 mod auth;
+mod backoff;
 mod close;
 mod dial;
 mod engine;
@@ -52,6 +53,7 @@ use chaski_zmtp::pattern::Peer;
 use mio::{Poll, Waker};
 
 pub use auth::{Answer, Authenticator};
+pub(crate) use backoff::{Backoff, Reason};
 pub(crate) use close::Closing;
 pub use error::{BindError, ConnectError, UnbindError};
 pub use origin::Forked;
@@ -356,7 +358,7 @@ fn stream(socket: &Arc<Shared>, peer: Peer) -> Option<Arc<Stream>> {
 }
 
 /// A number that nobody can foretell.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     // The standard library's hashers are keyed at random.
     RandomState::new().build_hasher().finish()

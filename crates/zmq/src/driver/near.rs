@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use chaski_zmtp::pattern::Peer;
 
 use super::SocketId;
+use super::backoff::{Backoff, Reason};
 use super::engine::{Due, Engine};
 use super::error::BindError;
 use crate::endpoint::{Address, Endpoint};
 use crate::link::inproc::Names;
 use crate::link::{Route, shm};
 use crate::monitor::{Lost, What};
+use crate::options::Options;
 use crate::socket::shared::Shared;
 
 /// What is known of near peers.
@@ -32,6 +34,9 @@ struct Dialled {
     socket: SocketId,
     peer: Peer,
     endpoint: Endpoint,
+    /// As they were at `connect`.
+    options: Arc<Options>,
+    backoff: Backoff,
 }
 
 impl Near {
@@ -58,7 +63,10 @@ impl Near {
         peer: Peer,
         endpoint: &Endpoint,
     ) {
-        let dialled = Dialled { socket: SocketId::of(socket), peer, endpoint: endpoint.clone() };
+        let options = socket.options();
+        let backoff = Backoff::new(&options);
+        let (id, endpoint_of) = (SocketId::of(socket), endpoint.clone());
+        let dialled = Dialled { socket: id, peer, endpoint: endpoint_of, options, backoff };
         self.lock().push(dialled);
         self.names.connect(name, socket, peer, endpoint);
     }
@@ -80,6 +88,19 @@ impl Near {
     fn is_dialled(&self, socket: &Arc<Shared>, peer: Peer) -> bool {
         let id = SocketId::of(socket);
         self.lock().iter().any(|it| it.socket == id && it.peer == peer)
+    }
+
+    /// How long to wait before the peer is connected again, if it is to be. The first failure after
+    /// a connection that was up is the first again.
+    fn again(&self, socket: &Arc<Shared>, peer: Peer, was_up: bool) -> Option<Duration> {
+        let id = SocketId::of(socket);
+        let mut dialled = self.lock();
+        let it = dialled.iter_mut().find(|it| it.socket == id && it.peer == peer)?;
+        if was_up {
+            it.backoff = Backoff::new(&it.options);
+        }
+        let reason = if was_up { Reason::Lost } else { Reason::Handshake };
+        it.backoff.next(&it.options, reason, super::seed())
     }
 
     fn forget(&self, socket: &Arc<Shared>, peer: Peer) {
@@ -130,19 +151,23 @@ impl Engine {
             // The socket has been told to let it go.
             Address::Tcp(_) | Address::Ipc(_) => return,
         }
-        socket.announcer.tell(&route.endpoint, None, || What::Disconnected(why));
-        let near = &self.common.near;
-        let ivl = socket.options().reconnect_ivl;
-        match ivl.filter(|_| near.is_dialled(socket, peer)) {
-            Some(ivl) => {
-                socket.down(peer);
-                self.after(ivl, Due::Near(Arc::clone(socket), peer, route.endpoint.clone()));
-            }
-            None => {
-                near.forget(socket, peer);
-                socket.gone(peer);
-            }
+        let was_up = link.about().is_some();
+        if was_up {
+            socket.announcer.tell(&route.endpoint, None, || What::Disconnected(why));
         }
+        let near = &self.common.near;
+        if let Some(after) = near.again(socket, peer, was_up) {
+            socket.down(peer);
+            let retried = || What::ConnectRetried { after, why: why.to_string() };
+            socket.announcer.tell(&route.endpoint, None, retried);
+            return self.after(after, Due::Near(Arc::clone(socket), peer, route.endpoint.clone()));
+        }
+        if near.is_dialled(socket, peer) {
+            let stopped = || What::ConnectStopped(why.to_string());
+            socket.announcer.tell(&route.endpoint, None, stopped);
+            near.forget(socket, peer);
+        }
+        socket.gone(peer);
     }
 
     /// Connects to a name again.

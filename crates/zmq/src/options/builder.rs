@@ -16,13 +16,25 @@ use crate::context::Context;
 /// assert_eq!(Options::default().sndhwm, 1000);
 /// assert!(Options::table().iter().any(|row| row.name == "sndhwm"));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a builder does nothing until it is told to build"]
 pub struct Builder<S> {
     pub(crate) kind: Kind,
     pub(crate) options: Options,
     pub(crate) context: Option<Context>,
     socket: PhantomData<fn() -> S>,
+}
+
+/// Whether or not sockets of this type can be cloned.
+impl<S> Clone for Builder<S> {
+    fn clone(&self) -> Self {
+        Builder {
+            kind: self.kind,
+            options: self.options.clone(),
+            context: self.context.clone(),
+            socket: PhantomData,
+        }
+    }
 }
 
 impl<S> Builder<S> {

@@ -115,7 +115,7 @@ pub(super) const LEFT: Reach =
     Reach::of(APART, "what was sent is the peer's already, and needs no time");
 pub(super) const MECHANISM: Reach = Reach::of(
     WIRE,
-    "nobody is authenticated in memory; bind or connect there before it is set, or by tcp or ipc",
+    "there are no mechanisms; bind or connect there before it is set, or go by tcp or ipc",
 )
 .refused();
 pub(super) const PROPERTIES: Reach = Reach::of(

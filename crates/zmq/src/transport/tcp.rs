@@ -177,3 +177,46 @@ fn zone_index(zone: &str) -> io::Result<u32> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     Ok(netdevice::name_to_index(socket, zone)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::parse_host_port;
+
+    const DELAY_LOW: u32 = 0x10;
+    const PRIORITY: u32 = 5;
+
+    /// How a connection is marked that was accepted: the type of service, and the priority.
+    fn marks(bind_to: &str, ipv6: bool) -> (u32, u32) {
+        let options = Options { tos: DELAY_LOW, priority: PRIORITY, ipv6, ..Options::default() };
+        let listener = bind(&parse_host_port(bind_to).unwrap(), &options).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connecting = SockRef::from(&listener);
+        assert_eq!(connecting.priority().unwrap(), PRIORITY);
+        let _peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let accepted = loop {
+            match listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            std::thread::yield_now();
+        };
+        tune_accepted(&accepted, &options).unwrap();
+        let accepted = SockRef::from(&accepted);
+        (accepted.tos_v4().unwrap(), accepted.priority().unwrap())
+    }
+
+    #[test]
+    fn what_is_accepted_is_marked_as_its_listener_is() {
+        assert_eq!(marks("127.0.0.1:0", false), (DELAY_LOW, PRIORITY));
+        // Where the system has IPv6, this is a connection of IPv4 to a listener of IPv6.
+        assert_eq!(marks("*:0", true), (DELAY_LOW, PRIORITY));
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_said_by_the_name_of_the_option() {
+        let options = Options { bindtodevice: "no-such-if".into(), ..Options::default() };
+        let error = bind(&parse_host_port("127.0.0.1:0").unwrap(), &options).unwrap_err();
+        assert!(error.to_string().contains("bindtodevice cannot be \"no-such-if\""), "{error}");
+    }
+}

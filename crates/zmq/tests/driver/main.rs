@@ -8,6 +8,7 @@ mod going;
 mod hunger;
 mod peer;
 mod proxy;
+mod reach;
 mod secure;
 mod settings;
 mod tasks;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use chaski_zmq::{BindError, Context, Message, What};
+use chaski_zmq::{BindError, Context, Dealer, Message, Monitor, ReconnectStop, What};
 
 use crate::{LONG, MOMENT, socket, until};
 
@@ -284,5 +284,50 @@ fn no_receiver_sleeps_beside_a_message() {
             push.send("one").unwrap();
             push.send("two").unwrap();
         });
+    }
+}
+
+/// The next event that is one of those: a connection by memory is seen to be over by who receives.
+fn await_event(dealer: &Dealer, monitor: &Monitor, meant: fn(&What) -> bool) -> What {
+    loop {
+        assert!(dealer.try_recv().is_err());
+        match monitor.recv_timeout(Duration::from_millis(1)) {
+            Some(event) if meant(&event.what) => return event.what,
+            _ => {}
+        }
+    }
+}
+
+fn ends(what: &What) -> bool {
+    matches!(what, What::ConnectStopped(_) | What::ConnectRetried { .. })
+}
+
+#[test]
+fn a_connection_that_is_lost_can_be_the_last() {
+    let context = Context::new();
+    let stop = ReconnectStop { after_disconnect: true, ..ReconnectStop::default() };
+    let dealer = socket!(Dealer, context, reconnect_stop = stop);
+    let monitor = dealer.monitor();
+    let router = socket!(Router, context);
+    router.bind("inproc://once").unwrap();
+    dealer.connect("inproc://once").unwrap();
+    drop(router);
+    let end = await_event(&dealer, &monitor, ends);
+    assert!(matches!(end, What::ConnectStopped(_)), "{end:?}");
+    until("it has no peer", || dealer.peers().is_empty());
+}
+
+#[test]
+fn who_is_refused_comes_again_unless_that_is_the_end() {
+    let context = Context::new();
+    let publisher = socket!(Pub, context);
+    publisher.bind("inproc://other").unwrap();
+    for handshake_failed in [false, true] {
+        let stop = ReconnectStop { handshake_failed, ..ReconnectStop::default() };
+        let dealer = socket!(Dealer, context, reconnect_stop = stop);
+        let monitor = dealer.monitor();
+        dealer.connect("inproc://other").unwrap();
+        let end = await_event(&dealer, &monitor, ends);
+        assert_eq!(matches!(end, What::ConnectStopped(_)), handshake_failed, "{end:?}");
     }
 }

@@ -9,17 +9,19 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use chaski_shm::BindError;
 use chaski_shm::pipe::{Bell, Dial, Listener, Pipe, PipeReceiver, PipeSender};
+use chaski_shm::{BindError, ConnectError};
 use chaski_zmtp::pattern::{Attach, Peer, PeerInfo};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::desk::{About, Desk, SocketId};
 use super::record::{self, HELLO};
 use super::{LARGE_BYTES, Line, RING_BYTES, Receiver, Sender, limits};
+use crate::driver::{Backoff, Reason, seed};
 use crate::endpoint::{Address, Endpoint};
 use crate::link::Route;
 use crate::monitor::{HandshakeFailure, Lost, What};
+use crate::options::Options;
 use crate::socket::shared::Shared;
 
 /// How long one dialling looks for a listener before it rests.
@@ -43,8 +45,9 @@ pub(super) struct Tie {
     /// From the beginning if it was dialled, else once it is known who it is.
     line: Option<Arc<Line>>,
     pub(super) at: At,
-    /// Attempts in vain since it was up.
-    tries: u32,
+    /// As they were at `connect`, or when the other side came.
+    options: Arc<Options>,
+    backoff: Backoff,
     /// It is let go when nothing waits to be sent, or at this time.
     leaving: Option<Option<Instant>>,
     /// The socket, which lives for as long as this one leaves.
@@ -73,8 +76,11 @@ impl Tie {
 
     fn new(socket: &Arc<Shared>, route: Arc<Route>, id: u64, at: At) -> Tie {
         let of = SocketId::of(socket);
+        let options = socket.options();
+        let backoff = Backoff::new(&options);
         let socket = Arc::downgrade(socket);
-        Tie { socket, of, id, route, line: None, at, tries: 0, leaving: None, kept: None }
+        let (line, leaving, kept) = (None, None, None);
+        Tie { socket, of, id, route, line, at, options, backoff, leaving, kept }
     }
 
     /// By the number of its line.
@@ -139,7 +145,7 @@ impl Tie {
                     self.tell(|| What::Connected);
                     self.greet(desk, pipe);
                 }
-                Some(Err(error)) => self.rest(error.to_string()),
+                Some(Err(error)) => self.rest(reason(&error), error.to_string()),
             },
             At::Greeting { .. } => self.hear(desk),
             At::Up { .. } => self.empty(desk),
@@ -159,25 +165,32 @@ impl Tie {
                 // Its first knock may be over.
                 self.attend(desk);
             }
-            Err(error) => self.rest(error.to_string()),
+            Err(error) => self.rest(reason(&error), error.to_string()),
         }
     }
 
     /// Tries again later, or never.
-    fn rest(&mut self, why: String) {
-        let Some(socket) = self.socket.upgrade() else { return self.at = At::Over };
-        let options = socket.options();
-        let Some(ivl) = options.reconnect_ivl else {
+    fn rest(&mut self, reason: Reason, why: String) {
+        let Some(after) = self.backoff.next(&self.options, reason, seed()) else {
             self.tell(|| What::ConnectStopped(why));
-            return self.at = At::Resting { until: None };
+            return self.end();
         };
-        let grown = match options.reconnect_ivl_max.is_zero() {
-            true => ivl,
-            false => ivl.saturating_mul(1 << self.tries.min(16)).min(options.reconnect_ivl_max),
-        };
-        self.tries = self.tries.saturating_add(1);
-        self.tell(|| What::ConnectRetried { after: grown, why });
-        self.at = At::Resting { until: Instant::now().checked_add(grown) };
+        self.tell(|| What::ConnectRetried { after, why });
+        self.at = At::Resting { until: Instant::now().checked_add(after) };
+    }
+
+    /// Lets go of the peer for good.
+    fn end(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.outgoing().close();
+            if let Some(bell) = line.incoming().unplug() {
+                bell.close();
+            }
+            if let Some(socket) = self.socket.upgrade() {
+                socket.gone(line.peer);
+            }
+        }
+        self.at = At::Over;
     }
 
     /// A pipe is there: says who this side is, and listens for who the other is.
@@ -225,7 +238,7 @@ impl Tie {
     fn greeting_failed(&mut self, why: &'static str) {
         self.tell(|| What::HandshakeFailed(HandshakeFailure::Protocol(why.to_owned())));
         match self.route.dialled {
-            true => self.rest(why.to_owned()),
+            true => self.rest(Reason::Handshake, why.to_owned()),
             false => self.at = At::Over,
         }
     }
@@ -255,7 +268,7 @@ impl Tie {
         let data = EventData::new_u64(line.peer.0.into());
         let joined = epoll::add(socket.as_ref(), &bell, data, EventFlags::IN | EventFlags::ET);
         self.at = At::Up { bell };
-        self.tries = 0;
+        self.backoff = Backoff::new(&self.options);
         self.tell(|| What::HandshakeSucceeded);
         line.watched.store(false, Ordering::Release);
         if line.outgoing().spills() {
@@ -365,7 +378,7 @@ impl Tie {
         let Some(socket) = self.socket.upgrade() else { return self.at = At::Over };
         if self.route.dialled && self.leaving.is_none() {
             socket.down(line.peer);
-            self.rest(why.to_string());
+            self.rest(Reason::Lost, why.to_string());
         } else {
             socket.gone(line.peer);
             self.at = At::Over;
@@ -392,21 +405,19 @@ impl Tie {
         if !sent && until.is_none_or(|until| now < until) {
             return;
         }
-        if let Some(line) = self.line.take() {
-            line.outgoing().close();
-            if let Some(bell) = line.incoming().unplug() {
-                bell.close();
-            }
-            if let Some(socket) = self.socket.upgrade() {
-                socket.gone(line.peer);
-            }
-        }
-        self.at = At::Over;
+        self.end();
     }
 
     fn tell(&self, what: impl FnOnce() -> What) {
         if let Some(socket) = self.socket.upgrade() {
             socket.announcer.tell(&self.route.endpoint, None, what);
         }
+    }
+}
+
+fn reason(error: &ConnectError) -> Reason {
+    match error {
+        ConnectError::NotFound { .. } => Reason::Refused,
+        _ => Reason::Unreachable,
     }
 }
