@@ -197,3 +197,28 @@ def test_peers_meet(chaski, peer, binder):
         return [one["kind"] for one in ours.peers() if one["connected"]] == ["PEER"]
 
     eventually(met, "they have shaken hands")
+
+
+@pytest.mark.parametrize("binder", [0, 1], ids=["chaski binds", "peer binds"])
+def test_streams_of_both_talk(chaski, peer, binder, holds):
+    """Bytes without frames of ZMTP: a part in front says whose they are."""
+    holds("NULL", "Co"[binder])
+    sockets = chaski.socket("STREAM"), peer.socket("STREAM")
+    server, client = sockets[binder], sockets[1 - binder]
+    client.connect(server.bind("tcp://127.0.0.1:0"))
+    talk = {}
+    for socket in (server, client):
+        name, opened = socket.recv()
+        assert opened == b""
+        talk[socket] = name
+    sent = bytes(range(256)) * 300
+    for sender, receiver in ((client, server), (server, client)):
+        sender.send(talk[sender], sent)
+        came = b""
+        while len(came) < len(sent):
+            name, part = receiver.recv()
+            assert name == talk[receiver] and part
+            came += part
+        assert came == sent
+    client.send(talk[client], b"")
+    assert server.recv() == [talk[server], b""]
