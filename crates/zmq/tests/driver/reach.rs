@@ -1,11 +1,15 @@
 //! Where options act, and that none is set without effect.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use chaski_zmq::keys::KeyPair;
 use chaski_zmq::{BindError, Builder, ConnectError, Context, Kind, Options, Socket, Transport};
 
-/// An endpoint of each transport to bind to, or to connect to.
+/// An endpoint of each transport to bind to, or to connect to, that nobody else uses.
 fn endpoint(transport: Transport, to_bind: bool) -> String {
-    let name = format!("reach-{}-{to_bind}", std::process::id());
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("reach-{}-{next}", std::process::id());
     match transport {
         Transport::Tcp if to_bind => "tcp://127.0.0.1:*".to_owned(),
         Transport::Tcp => "tcp://127.0.0.1:1".to_owned(),
