@@ -1,8 +1,8 @@
 //! Sockets of one context that reach each other by a name: `inproc://name`.
 //!
 //! A connection is two pipes ([`pipe`]), one each way. Nothing is encoded: messages move as values,
-//! through rings, and what two peers would tell each other in a handshake, they are told by
-//! [`Names`], which knows both.
+//! through rings, but for short bodies that were lent, whose bytes do ([`lent`]). What two peers
+//! would tell each other in a handshake, they are told by [`Names`], which knows both.
 //!
 //! ```text
 //!   connect                         bind

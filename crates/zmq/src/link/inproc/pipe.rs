@@ -12,8 +12,8 @@
 //! receiver follows: so memory grows with what waits and not with what may wait, and commands,
 //! which no limit holds up, always find a place.
 //!
-//! The last frame of a message is often lent to `send`, and neither end then allocates for the other
-//! to free: see [`super::lent`].
+//! The last frame of a message is often lent to `send`; then neither end allocates what the other
+//! frees, see [`super::lent`].
 //!
 //! What is limited is messages. The receiver says how many it has taken with every message, so that
 //! the limit is exact, but wakes a sender that waits for room only when an eighth of the limit is
