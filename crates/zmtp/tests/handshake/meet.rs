@@ -161,3 +161,58 @@ fn an_identity_is_told_by_those_who_have_one_and_may_have_255_bytes() {
     pull.listen(&[greeting(3, 1, "NULL"), ready].concat());
     assert_eq!(pull.handshake.finish().unwrap().info.identity, "");
 }
+
+#[test]
+fn every_pair_of_kinds_meets_wherever_the_wire_splits() {
+    for one in Kind::ALL {
+        for two in Kind::ALL.into_iter().filter(|&two| one.compatible(two)) {
+            for split in 0..120 {
+                let (mut here, mut there) = (End::new(Local::new(one)), End::new(Local::new(two)));
+                there.hear(&here, split);
+                here.hear(&there, split);
+                talk(&mut here, &mut there, usize::MAX);
+                assert!(here.is_done() && there.is_done(), "{one} and {two}, split at {split}");
+                assert_eq!(there.handshake.finish().unwrap().info.kind, one);
+                assert_eq!(here.handshake.finish().unwrap().info.kind, two);
+            }
+        }
+    }
+}
+
+/// What is late on the way there holds up the way back, and nothing else.
+#[test]
+fn either_way_may_be_late_from_any_byte_on() {
+    for (client, server) in pairs() {
+        for late in 0..400 {
+            let (mut client, mut server) = (End::new(client.clone()), End::new(server.clone()));
+            server.hear(&client, late);
+            while client.hear(&server, usize::MAX) {}
+            assert_eq!((&client.error, &server.error), (&None, &None));
+            talk(&mut client, &mut server, usize::MAX);
+            assert!(client.is_done() && server.is_done(), "late from {late} on");
+        }
+    }
+}
+
+/// Bytes are not lost on TCP, but a broken relay loses them: then nobody is let in.
+#[test]
+fn a_byte_that_is_lost_lets_nobody_in() {
+    for (client, server) in pairs() {
+        let (mut one, mut two) = (End::new(client.clone()), End::new(server.clone()));
+        talk(&mut one, &mut two, usize::MAX);
+        for lost in 0..one.said.len() {
+            let (mut client, mut server) = (End::new(client.clone()), End::new(server.clone()));
+            let mut at = 0;
+            while at < client.said.len() && server.error.is_none() {
+                let said: Vec<u8> = client.said[at..].to_vec();
+                let skip = lost.checked_sub(at).filter(|&skip| skip < said.len());
+                at += said.len();
+                let mut heard = said;
+                skip.map(|skip| heard.remove(skip));
+                server.listen(&heard);
+                client.hear(&server, usize::MAX);
+            }
+            assert!(!server.is_done(), "byte {lost} was lost");
+        }
+    }
+}
