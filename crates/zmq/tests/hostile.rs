@@ -125,11 +125,14 @@ fn pings_whose_answers_are_not_read_take_no_memory() {
     let scene = Scene::new(Kind::Pull);
     let mut peer = scene.peer("PUSH");
     peer.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
-    let pings = b"\x04\x17\x04PING\0\00123456789abcdef".repeat(1000);
+    let pings = b"\x04\x17\x04PING\0\0a context of 16 ".repeat(1000);
     // They are read, or stay in the kernel; either is well.
     Scene::flood(&mut peer, &pings, 128 << 20);
     scene.serves();
     scene.has_not_grown();
+    let mut pong = [0; 23];
+    peer.read_exact(&mut pong).unwrap();
+    assert_eq!(&pong, b"\x04\x15\x04PONGa context of 16 ");
 }
 
 #[test]
