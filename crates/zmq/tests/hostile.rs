@@ -1,6 +1,6 @@
 //! Peers that want the process's memory, or its time: what they may take is bounded, others are
-//! served meanwhile, and a monitor tells what they did. Each test has the process to itself while it
-//! looks at its memory.
+//! served meanwhile, and a monitor tells what they did. Each test has the process to itself while
+//! it looks at its memory.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
