@@ -287,14 +287,34 @@ impl Handler {
 
 impl Authenticator for Handler {
     fn authenticate(&self, request: &Request, answer: Answer) {
-        let Some(answer) = self.line.ask(request, answer) else { return };
+        let answer = match self.line.ask(request, answer) {
+            Asked::Yes => return,
+            Asked::Busy(answer) => return busy(answer),
+            Asked::Nobody(answer) => answer,
+        };
         if !self.connect() {
             return answer.refuse(Status::Failed, "the handler is gone");
         }
-        if let Some(answer) = self.line.ask(request, answer) {
-            answer.refuse(Status::NotNow, "the handler has too much to do");
+        match self.line.ask(request, answer) {
+            Asked::Yes => {}
+            Asked::Busy(answer) | Asked::Nobody(answer) => busy(answer),
         }
     }
+}
+
+/// What became of a request.
+enum Asked {
+    /// It is on its way.
+    Yes,
+    /// There is a handler, with as many requests before it as there may be.
+    Busy(Answer),
+    /// There is no connection to a handler.
+    Nobody(Answer),
+}
+
+/// The peer may come again (RFC 27, status 300).
+fn busy(answer: Answer) {
+    answer.refuse(Status::NotNow, "the handler has too much to do");
 }
 
 impl Line {
@@ -303,15 +323,17 @@ impl Line {
     }
 
     /// Sends a request; gives the place for the answer back if nobody takes it.
-    fn ask(&self, request: &Request, answer: Answer) -> Option<Answer> {
+    fn ask(&self, request: &Request, answer: Answer) -> Asked {
         let mut state = self.lock();
         let id = state.asked;
         let mut message = Message::from(Frame::empty());
         let request = Request { id: Frame::from(id.to_string()), ..request.clone() };
         message.extend(request.encode());
-        let Some((sender, _)) = &mut state.ends else { return Some(answer) };
+        let Some((sender, _)) = &mut state.ends else { return Asked::Nobody(answer) };
         if sender.push(message).is_err() {
-            return Some(answer);
+            // It is full. A handler that goes closes its own end first, of which `collect` learns
+            // and forgets both.
+            return Asked::Busy(answer);
         }
         state.asked += 1;
         state.pending.insert(id, answer);
@@ -319,7 +341,7 @@ impl Line {
         let oldest = if over { state.pending.pop_first() } else { None };
         drop(state);
         drop(oldest);
-        None
+        Asked::Yes
     }
 
     /// Takes the replies that are there.

@@ -107,6 +107,9 @@ pub enum Lost {
     Replaced,
     /// The user disconnected, or closed the socket.
     Closed,
+    /// Something panicked while the connection was served: a waker or an authenticator of the
+    /// program's, or a mistake in this crate.
+    Panicked,
 }
 
 impl fmt::Display for Lost {
@@ -119,6 +122,7 @@ impl fmt::Display for Lost {
             Lost::Silent => f.write_str("the peer was silent for too long"),
             Lost::Replaced => f.write_str("another connection took over the identity"),
             Lost::Closed => f.write_str("it was closed here"),
+            Lost::Panicked => f.write_str("something panicked while it was served"),
         }
     }
 }

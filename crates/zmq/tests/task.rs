@@ -256,3 +256,24 @@ async fn select_loses_nothing() {
     }
     sender.await.unwrap();
 }
+
+#[test]
+fn a_runtime_without_io_leaves_the_watching_to_us() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let pull = Pull::new();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let sending = thread::spawn(move || {
+        let push = Push::new();
+        push.connect(&endpoint).unwrap();
+        for number in 0..20_u8 {
+            push.send(&[number]).unwrap();
+            // So that the receiver goes to sleep now and then.
+            thread::sleep(Duration::from_millis(1));
+        }
+        push.close(None);
+    });
+    for number in 0..20_u8 {
+        assert_eq!(runtime.block_on(pull.recv_async()).unwrap()[0], [number]);
+    }
+    sending.join().unwrap();
+}

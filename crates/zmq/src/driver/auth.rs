@@ -68,3 +68,47 @@ impl fmt::Debug for Answer {
         f.debug_struct("Answer").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chaski_zmtp::Frame;
+    use chaski_zmtp::zap::Origin;
+    use mio::{Poll, Token};
+
+    use super::*;
+    use crate::{Kind, Socket};
+
+    fn statuses(common: &Common) -> Vec<Status> {
+        let answered = |command| match command {
+            Command::Answered { reply, .. } => Some(reply.status),
+            _ => None,
+        };
+        common.take().into_iter().filter_map(answered).collect()
+    }
+
+    #[test]
+    fn a_handler_with_too_much_to_do_is_asked_later_and_keeps_what_it_has() {
+        let poll = Poll::new().unwrap();
+        let common = Arc::new(Common::new());
+        common.open(mio::Waker::new(poll.registry(), Token(0)).unwrap());
+        let handler = Socket::builder(Kind::Router).rcvhwm(1).build().unwrap();
+        let at = "inproc://zeromq.zap.01".parse().unwrap();
+        common.near.names.bind("zeromq.zap.01", handler.shared(), &at).unwrap();
+        let origin = Origin { domain: String::new(), address: String::new() };
+        let request = origin.request("NULL", &[], Vec::<Frame>::new());
+        let ask = |times: usize| {
+            for token in 0..times {
+                let answer = Answer::new(&common, token, &request);
+                assert!(common.authenticate(&request, answer).is_none());
+            }
+        };
+        ask(2000);
+        let refused = statuses(&common);
+        assert!((900..1000).contains(&refused.len()), "{}", refused.len());
+        assert!(refused.iter().all(|status| *status == Status::NotNow), "{refused:?}");
+        while handler.try_recv().is_ok() {}
+        ask(1);
+        assert_eq!(statuses(&common), []);
+        drop(handler);
+    }
+}

@@ -18,6 +18,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::close::Done;
 use super::dial::Dial;
+use super::guard::Culprit;
 use super::inbox::{Command, Common};
 use super::linger::Parting;
 use super::listen::Listener;
@@ -27,6 +28,7 @@ use super::timers::Timers;
 use super::{PeerKey, SocketId};
 use crate::endpoint::Endpoint;
 use crate::link::Route;
+use crate::monitor::Lost;
 use crate::socket::shared::Shared;
 
 /// The token of the waker.
@@ -124,6 +126,8 @@ pub(super) enum Due {
     Handshakes(usize),
     /// Input may wait that nobody reads.
     Look(usize),
+    /// Input was left that had been read.
+    More(usize),
     /// A heartbeat.
     Beat(usize),
     /// Something must have been read since so many reads.
@@ -179,20 +183,21 @@ impl Engine {
             }
             self.now = Instant::now();
             for event in &events {
-                self.event(event);
+                let token = event.token().0;
+                self.guard(Culprit::Source(token), |engine| engine.event(event));
             }
             for command in self.common.take() {
-                self.command(command);
+                self.guard(Culprit::of_command(&command), |engine| engine.command(command));
             }
             // Connections that part are given the time for it: there are none but those now.
             if self.quits && self.sources.is_empty() {
                 return;
             }
             for token in std::mem::take(&mut self.eager) {
-                self.accept(token);
+                self.guard(Culprit::Source(token), |engine| engine.accept(token));
             }
             while let Some(due) = self.timers.due(self.now) {
-                self.due(due);
+                self.guard(Culprit::of_due(&due), |engine| engine.due(due));
             }
             self.now = Instant::now();
         }
@@ -210,7 +215,7 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Listen { socket, listener } => self.listen(&socket, listener),
             Command::Dial { socket, peer, endpoint } => self.dial(socket, peer, endpoint),
@@ -221,14 +226,10 @@ impl Engine {
             Command::Undial { socket, endpoint, found } => {
                 let _ = found.send(self.undial(socket, &endpoint));
             }
-            Command::Lost { socket, peer, why } => {
-                let key = PeerKey::of(&socket, peer);
-                if self.peers.contains_key(&key) {
-                    self.lose(key, why);
-                } else {
-                    self.lose_near(&socket, peer, why);
-                }
+            Command::Lost { socket, peer, connection, why } => {
+                self.lost(&socket, peer, connection, why);
             }
+            Command::Part { peer } => self.let_one_go(peer),
             Command::Stuck { peer } => self.stuck(peer),
             Command::Lives { peer, ttl } => self.lives(peer, ttl),
             Command::Close { socket, linger, shares, done } => {
@@ -241,6 +242,16 @@ impl Engine {
         }
     }
 
+    /// The data path met the end of a connection. By wire, there may be another since.
+    fn lost(&mut self, socket: &Arc<Shared>, peer: Peer, connection: u64, why: Lost) {
+        let key = PeerKey::of(socket, peer);
+        if !self.peers.contains_key(&key) {
+            self.lose_near(socket, peer, why);
+        } else if socket.link(peer).is_some_and(|link| link.connection() == connection) {
+            self.lose(key, why);
+        }
+    }
+
     fn due(&mut self, due: Due) {
         match due {
             Due::Dial(peer, attempt) => self.attempt(peer, attempt),
@@ -248,10 +259,11 @@ impl Engine {
             Due::Handshake(token) => self.handshake_timeout(token),
             Due::Handshakes(listener) => self.handshake_timeouts(listener),
             Due::Look(token) => self.look(token),
+            Due::More(token) => self.look_on(token),
             Due::Beat(token) => self.beat(token),
             Due::Alive(token, reads) => self.answered_ping(token, reads),
             Due::Ttl(token, reads) => self.check_ttl(token, reads),
-            Due::Resume(token) => self.accept(token),
+            Due::Resume(token) => self.resume(token),
             Due::Cookies(token) => self.renew_cookies(token),
             Due::Leaving(peer) => self.leaving_due(peer),
             Due::Part(token) => self.parted(token),

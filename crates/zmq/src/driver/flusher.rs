@@ -6,6 +6,7 @@
 //! it finds nothing to do; and it sleeps when nothing was armed for 10 ms.
 
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ impl Flusher {
     /// Has a link ticked until it retires. False if there is no thread to do it.
     pub(super) fn arm(&self, link: &Arc<Link>) -> bool {
         let mut state = self.0.lock();
-        if !state.started && !self.start(&mut state) {
+        if state.stop || !state.started && !self.start(&mut state) {
             return false;
         }
         state.links.push(Arc::clone(link));
@@ -107,7 +108,7 @@ impl Shared {
     /// Ticks all links. Whether there was anything to flush.
     fn tick(&self, ticking: &mut Vec<Arc<Link>>, retire: bool) -> bool {
         let mut found = false;
-        ticking.retain(|link| match link.tick(retire) {
+        ticking.retain(|link| match ticked(link, retire) {
             Tick::Flushed => {
                 found = true;
                 true
@@ -124,6 +125,14 @@ impl Shared {
         });
         found
     }
+}
+
+/// Ticks a link. A panic, as of a task's waker that is called for it, costs only that link its tick.
+fn ticked(link: &Arc<Link>, retire: bool) -> Tick {
+    catch_unwind(AssertUnwindSafe(|| link.tick(retire))).unwrap_or_else(|_| {
+        link.outbox.ends_ticking();
+        Tick::Retired
+    })
 }
 
 fn next_pace(pace: Duration, found: bool) -> Duration {

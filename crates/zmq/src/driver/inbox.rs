@@ -45,7 +45,11 @@ pub(super) enum Command {
     Lost {
         socket: Arc<Shared>,
         peer: Peer,
+        connection: u64,
         why: Lost,
+    },
+    Part {
+        peer: PeerKey,
     },
     Stuck {
         peer: PeerKey,

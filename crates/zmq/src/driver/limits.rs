@@ -35,6 +35,10 @@ pub(super) const LOOK_MAX: Duration = Duration::from_millis(80);
 /// room for: who receives it comes to its end without help.
 pub(super) const LOOK_OVER_MAX: Duration = Duration::from_secs(1);
 
+/// How soon the driver goes on with what a connection has brought, of which it takes no more than a
+/// share at a time: others have their turn between.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// How often a socket that lingers is looked at, beside what the kernel tells of it.
 pub(super) const LINGER_LOOK: Duration = Duration::from_millis(10);
 

@@ -47,6 +47,16 @@ impl Engine {
         !keys.is_empty()
     }
 
+    /// The user is done with a peer.
+    pub(super) fn let_one_go(&mut self, key: PeerKey) {
+        if let Some(tie) = self.peers.get(&key)
+            && tie.leaving.is_none()
+        {
+            let linger = tie.socket.options().linger;
+            self.let_go(key, linger);
+        }
+    }
+
     /// A socket is closed by its user.
     pub(super) fn close(
         &mut self,

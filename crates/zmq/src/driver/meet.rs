@@ -313,14 +313,24 @@ impl Engine {
     /// Registers a meeting.
     pub(super) fn enter(&mut self, meeting: Meeting) -> Option<usize> {
         let fd = meeting.stream.as_raw_fd();
-        let from = meeting.from.clone();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let entered = self.register(fd, interest, |_| Source::Meeting(Box::new(meeting)));
-        let token = entered.ok()?;
-        if let From::Accepted { listener } = from {
-            self.enlist(listener, token);
+        // One that we make is tried again by who makes it.
+        let From::Accepted { listener } = meeting.from else {
+            return self.register(fd, interest, |_| Source::Meeting(Box::new(meeting))).ok();
+        };
+        let (socket, endpoint) = (Arc::clone(&meeting.socket), meeting.endpoint.clone());
+        let address = meeting.address.clone();
+        match self.register(fd, interest, |_| Source::Meeting(Box::new(meeting))) {
+            Ok(token) => {
+                self.enlist(listener, token);
+                Some(token)
+            }
+            Err(error) => {
+                let failed = || What::HandshakeFailed(no_detail(&error));
+                socket.announcer.tell(&endpoint, address.as_deref(), failed);
+                None
+            }
         }
-        Some(token)
     }
 
     /// Notes a handshake at its listener. All of them may take the same time, so that the oldest is

@@ -14,6 +14,7 @@
 //! | `tend` | connections in traffic: input nobody reads, heartbeats |
 //! | `linger`, `close` | peers and sockets that go |
 //! | `near` | peers reached through memory |
+//! | `guard` | what becomes of whom a panic is about |
 //! | `flusher` | the tick that flushes what bursts have gathered: a thread of its own |
 //! | `limits` | what others can make it do, at most |
 //!
@@ -31,6 +32,7 @@ mod dial;
 mod engine;
 mod error;
 mod flusher;
+mod guard;
 mod inbox;
 mod limits;
 mod linger;
@@ -41,6 +43,8 @@ mod near;
 mod origin;
 pub(crate) mod resolve;
 mod tend;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::io;
@@ -253,13 +257,19 @@ impl Driver {
         found.recv().unwrap_or(false)
     }
 
-    /// The data path met the end of a connection. Answered by `down` or `gone`; until then the
-    /// descriptor stays open.
-    pub(crate) fn lost(&self, socket: &Arc<Shared>, peer: Peer, why: Lost) {
+    /// The data path met the end of a peer's connection of this number. Answered by `down` or
+    /// `gone`; until then the descriptor stays open.
+    pub(crate) fn lost(&self, socket: &Arc<Shared>, peer: Peer, connection: u64, why: Lost) {
         // Near peers need no thread before one of them is lost. If there is none to be had, the
         // peer stays, and is told nothing.
         let _ = self.start();
-        self.common().push(Command::Lost { socket: Arc::clone(socket), peer, why });
+        self.common().push(Command::Lost { socket: Arc::clone(socket), peer, connection, why });
+    }
+
+    /// The user is done with a peer: it goes once what waits for it is sent or the linger time is
+    /// over, and is not connected to again.
+    pub(crate) fn part(&self, socket: &Arc<Shared>, peer: Peer) {
+        self.common().push(Command::Part { peer: PeerKey::of(socket, peer) });
     }
 
     /// The peer says that it is to be believed alive for this long without another word.
@@ -270,11 +280,16 @@ impl Driver {
     /// Output was gathered that is to leave soon: flushed by the next tick. A link that is armed
     /// already need not be armed again.
     pub(crate) fn arm(&self, link: &Arc<Link>) {
-        if !self.shared.flusher.arm(link)
-            && let Some(socket) = link.socket()
-        {
-            // No thread can be had for the tick: then there is no gathering.
-            socket.flushed(link, link.outbox.flush());
+        if self.shared.flusher.arm(link) {
+            return;
+        }
+        // No thread can be had for the tick: then there is no gathering, and the driver
+        // watches for what is stuck. The next send asks again.
+        link.outbox.ends_ticking();
+        let Some(socket) = link.socket() else { return };
+        socket.ticked(link, link.outbox.flush());
+        if link.outbox.is_stuck() {
+            self.common().push(Command::Stuck { peer: PeerKey::of(&socket, link.peer) });
         }
     }
 

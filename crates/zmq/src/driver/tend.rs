@@ -21,13 +21,13 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chaski_zmtp::Command;
 use chaski_zmtp::pattern::Peer;
+use chaski_zmtp::{Command, Kind};
 use mio::Interest;
 use mio::event::Event;
 
 use super::engine::{At, Due, Engine, Source};
-use super::limits::{LOOK_MAX, LOOK_MIN, LOOK_OVER_MAX};
+use super::limits::{LOOK_AGAIN, LOOK_MAX, LOOK_MIN, LOOK_OVER_MAX};
 use super::{PeerKey, stream, unsent};
 use crate::monitor::{Lost, What};
 use crate::options::Options;
@@ -35,7 +35,7 @@ use crate::socket::shared::Shared;
 
 /// A connection in traffic.
 pub(super) struct Tended {
-    key: PeerKey,
+    pub(super) key: PeerKey,
     socket: Arc<Shared>,
     pub(super) fd: RawFd,
     address: Option<String>,
@@ -49,6 +49,8 @@ pub(super) struct Tended {
     heart: Option<Heart>,
     /// How long the peer says that it is to be believed alive; a timer is set.
     ttl: Option<Duration>,
+    /// The socket was given its share of what was read and has more to look at; a timer is set.
+    more: bool,
 }
 
 /// The options of heartbeats, and how many reads there were at the last one.
@@ -126,7 +128,9 @@ impl Engine {
             stuck: false,
             heart,
             ttl: None,
+            more: false,
         };
+        let seen = tended.address.clone();
         match self.register(fd, Interest::READABLE, |_| Source::Tended(tended)) {
             Ok(token) => {
                 if let Some(tie) = self.peers.get_mut(&key) {
@@ -136,7 +140,8 @@ impl Engine {
                     self.after(ivl, Due::Beat(token));
                 }
             }
-            Err(error) => self.lose(key, Lost::Io(error.kind())),
+            // Nobody would notice its end.
+            Err(error) => self.end(key, seen.as_deref(), Lost::Io(error.kind())),
         }
     }
 
@@ -180,8 +185,22 @@ impl Engine {
     fn serve(&mut self, token: usize) {
         let Some(Source::Tended(tended)) = self.sources.get(&token) else { return };
         let (socket, key) = (Arc::clone(&tended.socket), tended.key);
-        socket.service(key.peer, self.now);
+        if socket.service(key.peer, self.now)
+            && let Some(Source::Tended(tended)) = self.sources.get_mut(&token)
+            && !std::mem::replace(&mut tended.more, true)
+        {
+            // It lies in the socket already, and so raises no event.
+            self.after(LOOK_AGAIN, Due::More(token));
+        }
         self.check_leaving(key);
+    }
+
+    /// The socket had more to look at than its share.
+    pub(super) fn look_on(&mut self, token: usize) {
+        if let Some(Source::Tended(tended)) = self.sources.get_mut(&token) {
+            tended.more = false;
+            self.serve(token);
+        }
     }
 
     /// Input came a while ago.
@@ -265,24 +284,29 @@ impl Engine {
 
     /// A connection is over, as the socket found or the driver decided.
     pub(super) fn lose(&mut self, key: PeerKey, why: Lost) {
-        let Some(tie) = self.peers.get_mut(&key) else { return };
-        let socket = Arc::clone(&tie.socket);
-        let (dialled, leaving) = (tie.dial.is_some(), tie.leaving.is_some());
-        let endpoint = tie.route.endpoint.clone();
+        let Some(tie) = self.peers.get(&key) else { return };
         let At::Up(token) = tie.at else { return };
-        tie.at = At::Nothing;
         let mut address = None;
         if let Some(Source::Tended(tended)) = self.sources.remove(&token) {
             self.deregister(tended.fd);
             address = tended.address;
         }
+        self.end(key, address.as_deref(), why);
+    }
+
+    /// A connection that nobody tends has ended: the peer is released, or connected to again.
+    pub(super) fn end(&mut self, key: PeerKey, address: Option<&str>, why: Lost) {
+        let Some(tie) = self.peers.get_mut(&key) else { return };
+        tie.at = At::Nothing;
+        let socket = Arc::clone(&tie.socket);
+        let (dialled, leaving) = (tie.dial.is_some(), tie.leaving.is_some());
+        let endpoint = tie.route.endpoint.clone();
         // Told when it is so: what is sent from then on is not sent to the connection that is lost.
         socket.down(key.peer);
-        socket.announcer.tell(&endpoint, address.as_deref(), || What::Disconnected(why));
-        if !dialled {
-            return self.release(key);
-        }
-        if leaving && unsent(&socket, key.peer) == 0 {
+        socket.announcer.tell(&endpoint, address, || What::Disconnected(why));
+        // Bytes without messages cannot go on in the middle of another connection.
+        let done = leaving && (socket.kind == Kind::Stream || unsent(&socket, key.peer) == 0);
+        if !dialled || done {
             return self.release(key);
         }
         self.reconnect(key, why);

@@ -23,6 +23,8 @@ pub(crate) struct Inbox {
     pub(crate) listed: bool,
     /// The peer will not come again; what it sent is still received.
     pub(crate) last: bool,
+    /// If so, how many messages the socket knows to be left.
+    pub(crate) left: usize,
     /// What the pattern does with its messages, if that is known without asking.
     pub(crate) pass: Option<Pass>,
     /// How often something was read.
@@ -105,6 +107,7 @@ impl Inbox {
             ahead: VecDeque::new(),
             listed: false,
             last: false,
+            left: 0,
             pass: None,
             reads: 0,
             messages: 0,

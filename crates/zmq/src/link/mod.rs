@@ -57,8 +57,8 @@ pub(crate) struct Link {
     pub(crate) outbox: Outbox,
     /// Stands in the socket's list of outboxes to be flushed.
     pub(crate) armed: AtomicBool,
-    /// The driver knows that the connection is lost.
-    pub(crate) lost: AtomicBool,
+    /// The newest connection that the driver is known to have been told is lost.
+    lost: AtomicU64,
     /// Copies of messages that were not sent because too many waited.
     pub(crate) dropped: AtomicU64,
     /// How many times a connection came up.
@@ -124,7 +124,7 @@ impl Link {
             route,
             outbox: Outbox::new(hwm, framing),
             armed: AtomicBool::new(false),
-            lost: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             about: Mutex::new(None),
@@ -142,11 +142,22 @@ impl Link {
         self.about.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The number of the newest connection, or of the attempt before the first. What is said of one
+    /// must not be taken for the next.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connections.load(Ordering::Acquire) + 1
+    }
+
+    /// The connection of this number is over; whether this is the first that says so.
+    pub(crate) fn loses(&self, connection: u64) -> bool {
+        self.lost.fetch_max(connection, Ordering::AcqRel) < connection
+    }
+
     /// Notes what is known of the peer; what was known before.
     pub(crate) fn set_about(&self, about: Option<About>) -> Option<About> {
         if about.is_some() {
-            self.connections.fetch_add(1, Ordering::Relaxed);
-            self.lost.store(false, Ordering::Release);
+            // ORDERING: before the outbox has the connection; pairs with `connection`.
+            self.connections.fetch_add(1, Ordering::Release);
         }
         std::mem::replace(&mut self.about.lock().unwrap_or_else(PoisonError::into_inner), about)
     }

@@ -17,11 +17,12 @@ use chaski_zmtp::Message;
 impl Shared {
     /// The driver's turn: called when stuck output can be written, when the peer hung up, when
     /// input came that nobody reads, and now and then for a connection at rest. Reads as much as
-    /// there is room for, so that PINGs are answered and the end of the connection is met.
-    pub(crate) fn service(self: &Arc<Self>, peer: Peer, _now: Instant) {
-        let Some(link) = self.link(peer) else { return };
+    /// there is room for, so that PINGs are answered and the end of the connection is met. Whether
+    /// it is to be called again soon, as there is more than is looked at in one turn.
+    pub(crate) fn service(self: &Arc<Self>, peer: Peer, _now: Instant) -> bool {
+        let Some(link) = self.link(peer) else { return false };
         self.flushed(&link, link.outbox.flush_stuck());
-        self.read_in_background(peer);
+        self.read_in_background(peer)
     }
 
     /// Says a command to a peer that is connected by wire.

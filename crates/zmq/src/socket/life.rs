@@ -20,6 +20,7 @@ use crate::monitor::Lost;
 
 const CLOSED: &str = "the socket is closed";
 const UNKNOWN: &str = "the peer is gone";
+const FULL: &str = "too many messages of peers that are gone wait to be received";
 
 impl Shared {
     /// A peer exists. `Err` says why the pattern refuses it.
@@ -78,10 +79,14 @@ impl Shared {
         // Messages must find the inbox when the pattern knows the peer, and nobody may take what
         // came with the handshake before it does.
         let mut receiving = self.receiving();
+        if !link.route.dialled && receiving.is_full_of_gone(&self.options()) {
+            return Err(FULL);
+        }
         receiving.inbox(&link).connect(Arc::clone(&stream), codec);
         let greeted = self.greet(peer, &info, &mut receiving, |link| {
-            link.outbox.connect(Arc::clone(&stream), version, sealer);
+            // In this order: who finds the new connection broken knows that it is this one.
             link.set_about(Some(about));
+            link.outbox.connect(Arc::clone(&stream), version, sealer);
         });
         let chores = match greeted {
             Ok(chores) => chores,
@@ -202,7 +207,7 @@ impl Shared {
     /// The connection to `peer` is lost; it may come again.
     pub(crate) fn down(self: &Arc<Self>, peer: Peer) {
         let Some(link) = self.link(peer) else { return };
-        link.lost.store(true, std::sync::atomic::Ordering::Release);
+        link.loses(link.connection());
         let about = link.set_about(None);
         if let Some(stream) = about.as_ref().and_then(|about| about.stream.as_ref()) {
             self.poller.remove(stream);
@@ -239,7 +244,9 @@ impl Shared {
         let mut receiving = self.receiving();
         let inbox = receiving.inbox(&link);
         inbox.last = true;
-        if !inbox.has_more() {
+        if inbox.has_more() {
+            receiving.note_left(peer);
+        } else {
             self.detach(&mut receiving, peer);
         }
     }

@@ -674,6 +674,10 @@ impl AsRef<Socket> for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // In a forked child a lock of the parent's may be held for ever.
+        if self.shared.check_origin().is_err() {
+            return;
+        }
         // Goes on in the background.
         let linger = self.shared.options().linger;
         drop(self.shared.close(linger));

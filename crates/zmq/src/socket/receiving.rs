@@ -33,6 +33,9 @@ pub(crate) struct Receiving {
     queue: VecDeque<Peer>,
     /// Delivered already, before the user asked.
     taken: VecDeque<Message>,
+    /// How many messages of peers that are gone wait. While they are as many as RCVHWM the driver
+    /// reads nobody: else strangers who come, send and go would fill memory one after the other.
+    gone: usize,
 }
 
 /// What became of a look into the inboxes.
@@ -98,7 +101,21 @@ impl Receiving {
         }
     }
 
+    /// A peer is gone, or one of its last messages was taken.
+    pub(super) fn note_left(&mut self, peer: Peer) {
+        let Some(inbox) = self.get(peer) else { return };
+        let left = if inbox.last { inbox.ahead.len() } else { 0 };
+        let before = std::mem::replace(&mut inbox.left, left);
+        self.gone = self.gone + left - before;
+    }
+
+    /// Whether those that are gone have left so many messages that no stranger is let in.
+    pub(super) fn is_full_of_gone(&self, options: &Options) -> bool {
+        self.gone >= hwm(options).saturating_mul(2)
+    }
+
     pub(super) fn forget(&mut self, peer: Peer) {
+        self.gone -= self.get(peer).map_or(0, |inbox| inbox.left);
         self.queue.retain(|queued| *queued != peer);
         if let Some(inbox) = self.inboxes.get_mut(peer.0 as usize) {
             *inbox = None;
@@ -337,6 +354,9 @@ impl Shared {
         };
         drop(rules);
         let over = matches!(look, Ok(Look::Nothing)) && inbox.last;
+        if inbox.last {
+            receiving.note_left(peer);
+        }
         self.run_chores(chores);
         if over {
             self.detach(receiving, peer);
@@ -421,24 +441,25 @@ impl Shared {
                 }
                 stale.clear();
             }
+            receiving.note_left(peer);
         }
     }
 
-    /// Reads what nobody else reads, as far as there is room for it: called by the driver.
-    pub(super) fn read_in_background(self: &Arc<Self>, peer: Peer) {
-        let rcvhwm = match self.options().rcvhwm {
-            0 => usize::MAX,
-            hwm => hwm as usize,
-        };
+    /// Reads what nobody else reads, as far as there is room for it: called by the driver. Whether
+    /// there is more, of which no other word will come.
+    pub(super) fn read_in_background(self: &Arc<Self>, peer: Peer) -> bool {
+        let rcvhwm = hwm(&self.options());
         let mut receiving = self.receiving();
         let receiving = &mut *receiving;
         self.doorbell.answer(|peer, hung_up| receiving.list(peer, hung_up));
         let mut kept = VecDeque::new();
-        let Some(inbox) = receiving.get(peer) else { return };
+        let Some(inbox) = receiving.get(peer) else { return false };
         inbox.readable(false);
         std::mem::swap(&mut kept, &mut inbox.ahead);
+        let mut more = false;
         for turn in 0..SERVICE_MAX {
-            if kept.len() >= rcvhwm || receiving.taken.len() >= rcvhwm {
+            let most = kept.len().max(receiving.taken.len()).max(receiving.gone);
+            if most >= rcvhwm {
                 break;
             }
             match self.look_in_background(receiving, peer, &mut kept) {
@@ -447,7 +468,7 @@ impl Shared {
                 Look::Nothing | Look::NotNow => break,
             }
             if turn + 1 == SERVICE_MAX {
-                // There is more, of which no other word will come.
+                more = true;
                 self.doorbell.ring(peer, false);
             }
         }
@@ -464,6 +485,7 @@ impl Shared {
         if has_some || self.kind.publishes() {
             self.notify(Want::Recv);
         }
+        more
     }
 
     /// Looks at what one peer has next. Messages go through the pattern only if the user has no
@@ -506,6 +528,14 @@ impl Shared {
         drop(rules);
         self.run_chores(chores);
         look
+    }
+}
+
+/// How many messages may wait to be received.
+fn hwm(options: &Options) -> usize {
+    match options.rcvhwm {
+        0 => usize::MAX,
+        hwm => hwm as usize,
     }
 }
 

@@ -184,7 +184,7 @@ impl Shared {
                 After::Flush => self.flush_link(&link),
                 After::Close => {
                     self.flush_link(&link);
-                    self.lost(&link, Lost::Closed);
+                    self.driver().part(self, link.peer);
                 }
             }
         }
@@ -256,10 +256,16 @@ impl Shared {
     /// Nothing more can be written to a peer. If it went, what it said before may still lie in the
     /// kernel: whoever reads that, a receiver or the driver, meets the end behind it, and only then
     /// is the connection lost.
+    ///
+    /// Whoever found that may have been held up since, and another connection be up.
     fn broken(self: &Arc<Self>, link: &Arc<Link>, why: ErrorKind) {
+        let connection = link.connection();
+        if !link.outbox.is_broken() {
+            return;
+        }
         let went = matches!(why, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
         if !went || self.kind.reads_in_background() || !self.hears_out(link) {
-            return self.lost(link, Lost::Io(why));
+            return self.lost_at(link, connection, Lost::Io(why));
         }
         self.doorbell.ring(link.peer, true);
         self.notify(Want::Recv);
@@ -267,10 +273,16 @@ impl Shared {
         self.room();
     }
 
-    /// Tells the driver, once per connection, that it is over.
+    /// Tells the driver, once per connection, that the one that is up is over. For callers who know
+    /// that it is the one they mean: they hold the lock of the inboxes.
     pub(super) fn lost(self: &Arc<Self>, link: &Arc<Link>, why: Lost) {
-        if !link.lost.swap(true, Ordering::AcqRel) {
-            self.driver().lost(self, link.peer, why);
+        self.lost_at(link, link.connection(), why);
+    }
+
+    /// The same for whoever noted which connection it was.
+    fn lost_at(self: &Arc<Self>, link: &Arc<Link>, connection: u64, why: Lost) {
+        if link.loses(connection) {
+            self.driver().lost(self, link.peer, connection, why);
         }
     }
 

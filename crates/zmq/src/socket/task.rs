@@ -108,12 +108,13 @@ pub(super) use watcher::Watcher;
 #[cfg(feature = "tokio")]
 mod watcher {
     use std::os::fd::{AsFd, OwnedFd};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll};
 
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
-    use tokio::runtime::Handle;
+    use tokio::runtime::{Handle, Id};
 
     use crate::socket::shared::{Shared, lock};
     use crate::socket::turn::Want;
@@ -123,8 +124,27 @@ mod watcher {
     pub(in crate::socket) struct Watcher(Mutex<Option<Watch>>);
 
     struct Watch {
-        descriptor: AsyncFd<OwnedFd>,
-        runtime: tokio::runtime::Id,
+        /// None: the runtime watches no descriptors.
+        descriptor: Option<AsyncFd<OwnedFd>>,
+        runtime: Id,
+    }
+
+    /// The socket's poll, watched by the runtime of this task: `None` if it cannot be now, and
+    /// within that if it never can.
+    fn descriptor(socket: &Arc<Shared>) -> Option<Option<AsyncFd<OwnedFd>>> {
+        let descriptor = socket.as_fd().try_clone_to_owned().ok()?;
+        // A runtime that was built without I/O says so by a panic, and only so.
+        let watched = catch_unwind(AssertUnwindSafe(|| {
+            #[expect(
+                deprecated,
+                reason = "its successor is unsafe; an OwnedFd keeps what that one asks for"
+            )]
+            AsyncFd::with_interest(descriptor, Interest::READABLE)
+        }));
+        match watched {
+            Ok(watched) => watched.ok().map(Some),
+            Err(_) => Some(None),
+        }
     }
 
     impl Watcher {
@@ -141,15 +161,9 @@ mod watcher {
             if watch.as_ref().is_none_or(|watch| watch.runtime != runtime) {
                 // The runtime of the last watch may have ended; its watchers wait in our list.
                 *watch = None;
-                let descriptor = socket.as_fd().try_clone_to_owned().ok()?;
-                #[expect(
-                    deprecated,
-                    reason = "its successor is unsafe; an OwnedFd keeps what that one asks for"
-                )]
-                let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE).ok()?;
-                *watch = Some(Watch { descriptor, runtime });
+                *watch = Some(Watch { descriptor: descriptor(socket)?, runtime });
             }
-            let descriptor = &watch.as_ref()?.descriptor;
+            let descriptor = watch.as_ref()?.descriptor.as_ref()?;
             let mut guard = match descriptor.poll_read_ready(cx) {
                 Poll::Pending => return Some(Poll::Pending),
                 Poll::Ready(Err(_)) => return None,

@@ -1,11 +1,13 @@
 //! A child that was forked has its parent's sockets, and none of the threads that serve them.
 
 use std::process::Command;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use chaski_zmq::{BindError, Context, Forked, Pull, Push, SendFailure};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
+use chaski_zmq::{BindError, Context, Forked, Pull, Push, SendFailure, SocketOption};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
 
 use crate::peer::PATIENCE;
 
@@ -40,6 +42,51 @@ fn child() {
     }
     push.send("still").unwrap();
     assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "still");
+    children_drop_what_a_thread_has_locked();
+}
+
+/// Forks while another thread is, most of the time, within a lock of a socket.
+fn children_drop_what_a_thread_has_locked() {
+    let over = AtomicBool::new(false);
+    for _ in 0..20 {
+        let socket = Pull::new();
+        let setting = &socket;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    setting.set(SocketOption::Rcvhwm(7)).unwrap();
+                }
+            });
+            // SAFETY: the child does nothing but drop a copy of the socket's handle and exit.
+            match unsafe { fork() }.unwrap() {
+                ForkResult::Child => {
+                    // SAFETY: the other thread, which borrows it, does not exist here.
+                    drop(unsafe { std::ptr::read(setting) });
+                    // SAFETY: nothing is to be run at the end of a copy.
+                    unsafe { nix::libc::_exit(0) }
+                }
+                ForkResult::Parent { child } => {
+                    let ended = end_of(child);
+                    over.store(true, Ordering::Relaxed);
+                    assert_eq!(ended, WaitStatus::Exited(child, 0));
+                }
+            }
+        });
+        over.store(false, Ordering::Relaxed);
+    }
+}
+
+/// How a child ended, which may hang.
+fn end_of(child: Pid) -> WaitStatus {
+    let begin = Instant::now();
+    loop {
+        match waitpid(child, Some(WaitPidFlag::WNOHANG)).unwrap() {
+            WaitStatus::StillAlive if begin.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// 0 if all is as it should be, else what is not.

@@ -185,3 +185,48 @@ fn a_peer_that_cannot_be_written_to_holds_up_no_close() {
     dealer.close(Duration::from_millis(20));
     await_event(&monitor, |what| matches!(what, What::Disconnected(_)));
 }
+
+#[test]
+fn what_was_sent_before_a_disconnect_is_received() {
+    let shm = format!("shm://going-{}", std::process::id());
+    for at in ["inproc://going", shm.as_str(), "tcp://127.0.0.1:*"] {
+        let pull = Pull::new();
+        let at = pull.bind(at).unwrap();
+        let push = Push::new();
+        push.connect(&at).unwrap();
+        for n in 0..100 {
+            push.send(format!("{n}")).unwrap();
+        }
+        push.disconnect(&at).unwrap();
+        for n in 0..100 {
+            assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], format!("{n}"), "{at}");
+        }
+    }
+}
+
+#[test]
+fn peers_that_come_and_send_and_go_leave_no_more_than_there_is_room_for() {
+    let pull = Pull::builder().rcvhwm(10).build().unwrap();
+    let monitor = pull.monitor();
+    let at = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let visit = || {
+        let mut raw = Raw::connect(&at);
+        raw.meet("PUSH");
+        raw.stream.write_all(&b"\x00\x01x".repeat(5)).unwrap();
+    };
+    let left = |what: &What| matches!(what, What::Disconnected(_));
+    for _ in 0..2 {
+        visit();
+        await_event(&monitor, left);
+    }
+    // What these two have left is as much as there is room for.
+    (2..40).for_each(|_| visit());
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!std::iter::from_fn(|| monitor.try_recv()).any(|event| left(&event.what)));
+    for _ in 0..40 * 5 {
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "x");
+    }
+    for _ in 2..40 {
+        await_event(&monitor, left);
+    }
+}

@@ -2,14 +2,16 @@
 
 use std::future::Future;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
-use chaski_zmq::{Kind, Message, Pull, Push, Socket};
+use chaski_zmq::{Kind, Lost, Message, Pull, Push, Socket, What};
 
-use crate::peer::{PATIENCE, Raw};
+use crate::peer::{PATIENCE, Raw, await_event};
 
 #[test]
 fn a_stream_talks_to_whoever_speaks_no_zmtp() {
@@ -28,6 +30,49 @@ fn a_stream_talks_to_whoever_speaks_no_zmtp() {
     drop(raw);
     let bye = stream.recv_timeout(PATIENCE).unwrap();
     assert_eq!((&bye[0], bye[1].len()), (&hello[0], 0));
+}
+
+/// Reads to the end of a connection.
+fn rest(raw: &mut Raw) -> Vec<u8> {
+    let mut rest = Vec::new();
+    raw.stream.read_to_end(&mut rest).unwrap();
+    rest
+}
+
+#[test]
+fn a_stream_that_closes_a_connection_sends_first_what_it_was_given() {
+    let stream = Socket::builder(Kind::Stream).sndbuf(16 * 1024).build().unwrap();
+    let at = stream.bind("tcp://127.0.0.1:*").unwrap();
+    let mut raw = Raw::connect(&at);
+    let id = stream.recv_timeout(PATIENCE).unwrap()[0].clone();
+    // More than the kernel takes before the other end reads.
+    let part = vec![7; 64 * 1024];
+    for _ in 0..200 {
+        stream.send(Message::from(id.clone()).with(&part[..])).unwrap();
+    }
+    stream.send(Message::from(id.clone()).with("")).unwrap();
+    assert!(stream.send(Message::from(id).with("late")).is_err());
+    assert_eq!(rest(&mut raw).len(), 200 * part.len());
+}
+
+#[test]
+fn a_connection_that_a_stream_made_and_closed_is_not_made_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = Socket::builder(Kind::Stream)
+        .connect_routing_id("web")
+        .reconnect_ivl(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let monitor = stream.monitor();
+    stream.connect(format!("tcp://{}", listener.local_addr().unwrap()).as_str()).unwrap();
+    let mut raw = Raw::accept(&listener);
+    stream.send(Message::from("web").with("bye")).unwrap();
+    stream.send(Message::from("web").with("")).unwrap();
+    assert_eq!(rest(&mut raw), b"bye");
+    await_event(&monitor, |what| *what == What::Disconnected(Lost::Closed));
+    stream.close(None);
+    let rest: Vec<What> = std::iter::from_fn(|| monitor.recv()).map(|event| event.what).collect();
+    assert!(rest.iter().all(|what| *what == What::Closed), "{rest:?}");
 }
 
 struct Unpark(Thread);
@@ -61,7 +106,7 @@ fn a_task_of_any_executor_is_woken() {
             push.send(format!("{n}")).unwrap();
             // So that the receiver goes to sleep now and then.
             if n % 20 == 0 {
-                thread::sleep(std::time::Duration::from_millis(2));
+                thread::sleep(Duration::from_millis(2));
             }
         }
         block_on(push.close_async(None));

@@ -106,6 +106,7 @@ pub enum Said {
     Message(Message),
     /// A command.
     Command(Command),
-    /// Nothing: its connection is closed (STREAM, and ROUTER when raw, sent it an empty body).
+    /// Nothing: its connection is closed once what was sent to it before is out, and is not made
+    /// again (STREAM, and ROUTER when raw, sent it an empty body).
     Goodbye,
 }

@@ -145,6 +145,8 @@ impl Pattern for Router {
         };
         if self.raw.is_some() && next.is_empty() {
             errands.push(Errand { to: peer, what: Said::Goodbye });
+            // Nothing more is sent to it; what was sent before goes out first.
+            self.queues.detach(peer);
             return Ok(Verdict::Drop);
         }
         if !room.has_room(peer) {

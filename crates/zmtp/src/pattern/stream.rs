@@ -97,6 +97,8 @@ impl Pattern for Stream {
         let peer = peer.ok_or(Misuse::Unroutable)?;
         if bytes.is_empty() {
             errands.push(Errand { to: peer, what: Said::Goodbye });
+            // Nothing more is sent to it; what was sent before goes out first.
+            self.queues.detach(peer);
             return Ok(Verdict::Drop);
         }
         if !room.has_room(peer) {
@@ -180,6 +182,7 @@ mod tests {
         stream.accept(0, "").unwrap();
         assert_eq!(stream.send(&[FIRST, b""]), Ok(Sent::Drop));
         assert!(matches!(stream.said()[..], [(0, Said::Goodbye)]));
+        assert_eq!(stream.send(&[FIRST, b"late"]), Err(Misuse::Unroutable));
         stream.leave(0);
         assert_eq!(stream.send(&[FIRST, b"late"]), Err(Misuse::Unroutable));
     }
