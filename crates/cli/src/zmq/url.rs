@@ -13,6 +13,8 @@ use thiserror::Error;
 pub(crate) const SCHEME: &str = "zmq+";
 /// The most subscriptions that can be waited for.
 const WAIT_MAX: usize = 1 << 20;
+/// What everybody may not see.
+const SECRETS: [&str; 3] = ["curve_secretkey", "plain_password", "socks_password"];
 /// What is no option of a socket.
 const PARAMETERS: [&str; 5] = ["type", "bind", "connect", "topic", "wait"];
 
@@ -240,12 +242,15 @@ impl Side {
 
 /// An option of the socket. Values are only shown where they are no secrets.
 fn option(name: &str, value: Option<&str>) -> Result<SocketOption, ZmqError> {
-    if ["curve_", "plain_", "socks_password"].iter().any(|secret| name.starts_with(secret)) {
+    if SECRETS.contains(&name) {
         return Err(ZmqError::Secret(name.to_owned()));
     }
     let known = PARAMETERS.contains(&name) || Options::table().iter().any(|row| row.name == name);
     match value {
-        _ if !known => Err(ZmqError::Unknown(name.to_owned())),
+        _ if !known => match SocketOption::parse(name, "") {
+            Err(foreign @ OptionError::Foreign { .. }) => Err(foreign.into()),
+            _ => Err(ZmqError::Unknown(name.to_owned())),
+        },
         None => Err(ZmqError::NoValue(name.to_owned())),
         Some(value) => Ok(SocketOption::parse(name, value)?),
     }
@@ -352,6 +357,20 @@ mod tests {
     }
 
     #[test]
+    fn every_option_that_is_no_secret_can_be_named() {
+        for row in Options::table() {
+            let named = url(&format!("tcp://h:1?{}=\u{1}", row.name));
+            match SECRETS.contains(&row.name) {
+                true => assert_eq!(named, Err(ZmqError::Secret(row.name.to_owned()))),
+                false => assert!(
+                    matches!(named, Ok(_) | Err(ZmqError::Option(OptionError::Value { .. }))),
+                    "{named:?}"
+                ),
+            }
+        }
+    }
+
+    #[test]
     fn topics_are_for_who_publishes_and_who_subscribes() {
         assert_eq!(url("tcp://h:1?type=sub&topic=a&topic=").unwrap().topics, ["a", ""]);
         assert_eq!(url("tcp://h:1?type=pub&topic=a&wait=3").unwrap().wait, Some(3));
@@ -375,6 +394,7 @@ mod tests {
         assert!(matches!(error("tcp://h:1?sndhwm=-7"), ZmqError::Option(_)));
         assert!(matches!(error("tcp://h:1?curve_secretkey=x"), ZmqError::Secret(_)));
         let unknown = |text: &str| error(text).to_string();
+        assert!(unknown("tcp://h:1?identity=me").ends_with("its name is routing_id"));
         assert!(unknown("tcp://h:1?sndhwn=1").ends_with("did you mean `sndhwm`?"));
         assert!(unknown("tcp://h:1?tipe=push").ends_with("did you mean `type`?"));
         assert!(unknown("tcp://h:1?warp_speed=9").ends_with("libzmq's names are"));
