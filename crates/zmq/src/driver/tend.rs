@@ -8,8 +8,10 @@
 //! It must not be woken for each segment of a busy connection, though. So it watches a connection
 //! until something comes, then stops watching, and after a while ([`LOOK_MIN`]) calls `service`,
 //! which reads what is there within the bounds of RCVHWM, and watches again. While there is always
-//! something, the while grows to [`LOOK_MAX`]. Sockets that only write (PUB, PUSH) have nobody else
-//! to read them: they are served at once.
+//! something, the while grows to [`LOOK_MAX`]. If the user has read it in the meantime it is left to
+//! him: the driver would take the locks of who receives, and fill his memory with what he is about
+//! to read. Sockets that only write (PUB, PUSH) have nobody else to read them: they are served at
+//! once.
 //!
 //! # Heartbeats
 //!
@@ -19,6 +21,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chaski_zmtp::pattern::Peer;
@@ -29,6 +32,7 @@ use mio::event::Event;
 use super::engine::{At, Due, Engine, Source};
 use super::limits::{LOOK_AGAIN, LOOK_MAX, LOOK_MIN, LOOK_OVER_MAX};
 use super::{PeerKey, stream, unsent};
+use crate::link::Link;
 use crate::monitor::{Lost, What};
 use crate::options::Options;
 use crate::socket::shared::Shared;
@@ -44,6 +48,9 @@ pub(super) struct Tended {
     /// When it was last looked at, and how long after an event it is.
     looked: Instant,
     pace: Duration,
+    /// The link's progress by then.
+    progress: u64,
+    link: Option<Arc<Link>>,
     /// Output waits for the kernel to take more.
     stuck: bool,
     heart: Option<Heart>,
@@ -85,6 +92,13 @@ fn has_unread(socket: &Arc<Shared>, peer: Peer) -> bool {
 }
 
 impl Tended {
+    /// Whether somebody received from it since this was last asked.
+    fn was_read(&mut self) -> bool {
+        // ORDERING: what is seen late is seen the next time.
+        let progress = self.link.as_ref().map_or(0, |link| link.progress.load(Ordering::Relaxed));
+        std::mem::replace(&mut self.progress, progress) != progress
+    }
+
     fn interest(&self) -> Interest {
         // Errors and hang-ups of both sides are told in any case.
         let input = if self.looking { Interest::READABLE } else { Interest::PRIORITY };
@@ -117,6 +131,7 @@ impl Engine {
         let socket = Arc::clone(&tie.socket);
         let heart = Heart::new(options);
         let beat = heart.as_ref().map(|heart| heart.ivl);
+        let link = socket.link(key.peer);
         let tended = Tended {
             key,
             socket,
@@ -125,6 +140,8 @@ impl Engine {
             looking: true,
             looked: self.now,
             pace: LOOK_MIN,
+            progress: 0,
+            link,
             stuck: false,
             heart,
             ttl: None,
@@ -185,12 +202,14 @@ impl Engine {
     fn serve(&mut self, token: usize) {
         let Some(Source::Tended(tended)) = self.sources.get(&token) else { return };
         let (socket, key) = (Arc::clone(&tended.socket), tended.key);
-        if socket.service(key.peer, self.now)
-            && let Some(Source::Tended(tended)) = self.sources.get_mut(&token)
-            && !std::mem::replace(&mut tended.more, true)
-        {
-            // It lies in the socket already, and so raises no event.
-            self.after(LOOK_AGAIN, Due::More(token));
+        let more = socket.service(key.peer, self.now);
+        if let Some(Source::Tended(tended)) = self.sources.get_mut(&token) {
+            // What the driver itself read does not count.
+            let _ = tended.was_read();
+            if more && !std::mem::replace(&mut tended.more, true) {
+                // It lies in the socket already, and so raises no event.
+                self.after(LOOK_AGAIN, Due::More(token));
+            }
         }
         self.check_leaving(key);
     }
@@ -199,12 +218,20 @@ impl Engine {
     pub(super) fn look_on(&mut self, token: usize) {
         if let Some(Source::Tended(tended)) = self.sources.get_mut(&token) {
             tended.more = false;
-            self.serve(token);
+            if !tended.was_read() {
+                self.serve(token);
+            }
         }
     }
 
     /// Input came a while ago.
     pub(super) fn look(&mut self, token: usize) {
+        let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
+        if tended.was_read() {
+            tended.pace = (tended.pace * 2).min(LOOK_MAX);
+            self.timers.set(self.now + tended.pace, Due::Look(token));
+            return;
+        }
         self.serve(token);
         let Some(Source::Tended(tended)) = self.sources.get_mut(&token) else { return };
         tended.looking = true;

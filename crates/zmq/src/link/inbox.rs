@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chaski_zmtp::{Command, Decoder, Frame, Incoming, Message};
 
@@ -48,6 +49,12 @@ pub(crate) struct Single {
 }
 
 impl Single {
+    /// How many bytes its frame has.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.frame.len()
+    }
+
     /// As the user gets it.
     #[inline]
     pub(crate) fn into_message(self) -> Message {
@@ -154,6 +161,7 @@ impl Inbox {
     #[inline]
     pub(crate) fn next(&mut self) -> Next {
         if let Some(message) = self.ahead.pop_front() {
+            self.progress();
             return Next::Message(message);
         }
         match &mut self.source {
@@ -303,6 +311,7 @@ impl Inbox {
         };
         if count > 0 {
             self.reads += 1;
+            self.progress();
             self.bytes += count as u64;
             self.link.outbox.heard();
         }
@@ -315,6 +324,12 @@ impl Inbox {
             self.ahead.push_back(Message::from(raw));
         }
         Ok(())
+    }
+
+    fn progress(&self) {
+        // ORDERING: one writer at a time, who holds the inbox; the driver sees it soon enough.
+        let progress = self.link.progress.load(Ordering::Relaxed);
+        self.link.progress.store(progress + 1, Ordering::Relaxed);
     }
 
     fn end(&mut self, why: Lost) -> Result<(), Lost> {

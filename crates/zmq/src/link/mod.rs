@@ -63,6 +63,9 @@ pub(crate) struct Link {
     pub(crate) dropped: AtomicU64,
     /// How many times a connection came up.
     pub(crate) connections: AtomicU64,
+    /// Grows with what is read from the peer, and taken of what had been read ahead: written by who
+    /// has its inbox.
+    pub(crate) progress: AtomicU64,
     /// What is known of the peer, while a connection is up.
     about: Mutex<Option<About>>,
     socket: Weak<Shared>,
@@ -127,6 +130,7 @@ impl Link {
             lost: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
             about: Mutex::new(None),
             socket,
         }

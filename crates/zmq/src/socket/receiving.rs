@@ -24,6 +24,15 @@ use crate::options::Options;
 /// How many messages or commands the driver takes from one peer at a time.
 const SERVICE_MAX: usize = 4096;
 
+/// How many bytes it reads of one peer at a time, one read more or less: so long others wait for
+/// the inboxes.
+const SERVICE_BYTES: u64 = 256 * 1024;
+
+/// How many bytes are taken by one call for many messages, one message more or less. Memory that is
+/// read into serves again once its messages are gone: more at a time would take new memory each
+/// time, and more of it than caches hold.
+const TAKEN_BYTES: usize = 256 * 1024;
+
 /// What came and was not taken.
 #[derive(Default)]
 pub(crate) struct Receiving {
@@ -181,7 +190,7 @@ impl Shared {
         self.take_from(&mut receiving)
     }
 
-    /// Takes up to `max` messages; whether there may be more.
+    /// Takes up to `max` messages, and about [`TAKEN_BYTES`]; whether there may be more.
     pub(super) fn take_many(
         self: &Arc<Self>,
         messages: &mut Vec<Message>,
@@ -189,14 +198,18 @@ impl Shared {
     ) -> Result<bool, RecvError> {
         self.check_origin()?;
         let mut receiving = self.receiving();
-        let before = messages.len();
-        while messages.len() - before < max {
+        let (before, mut bytes) = (messages.len(), 0);
+        while messages.len() - before < max && bytes < TAKEN_BYTES {
             if let Some((single, _)) = self.single_from(&mut receiving) {
+                bytes += single.len();
                 messages.push(single.into_message());
                 continue;
             }
             match self.take_from(&mut receiving) {
-                Ok(Some(taken)) => messages.push(taken.message),
+                Ok(Some(taken)) => {
+                    bytes += taken.message.byte_len();
+                    messages.push(taken.message);
+                }
                 Ok(None) => return Ok(false),
                 Err(_) if messages.len() > before => return Ok(false),
                 Err(failure) => return Err(failure),
@@ -456,6 +469,7 @@ impl Shared {
         let Some(inbox) = receiving.get(peer) else { return false };
         inbox.readable(false);
         std::mem::swap(&mut kept, &mut inbox.ahead);
+        let enough = inbox.bytes + SERVICE_BYTES;
         let mut more = false;
         for turn in 0..SERVICE_MAX {
             let most = kept.len().max(receiving.taken.len()).max(receiving.gone);
@@ -467,9 +481,11 @@ impl Shared {
                 Look::Again => {}
                 Look::Nothing | Look::NotNow => break,
             }
-            if turn + 1 == SERVICE_MAX {
+            let has_enough = receiving.get(peer).is_some_and(|inbox| inbox.bytes >= enough);
+            if has_enough || turn + 1 == SERVICE_MAX {
                 more = true;
                 self.doorbell.ring(peer, false);
+                break;
             }
         }
         let has_some = !kept.is_empty() || !receiving.taken.is_empty();
