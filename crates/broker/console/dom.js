@@ -49,7 +49,12 @@ export function fill(element, ...children) {
  * @param {Node} node @param {string} text
  */
 export function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const { firstChild: only } = node;
+  if (only instanceof Text && !only.nextSibling) {
+    if (only.data !== text) only.data = text;
+  } else if (node.textContent !== text) {
+    node.textContent = text;
+  }
 }
 
 /** @param {string} id @returns {any} */

@@ -64,49 +64,48 @@ export function virtualTable({ caption, columns, source, empty, onsort }) {
     const from = Math.max(0, first - BEYOND);
     const to = Math.min(total, first + sight + BEYOND);
     release(from, to);
-    for (let at = from; at < to; at += 1) place(at);
+    let last = above;
+    for (let at = from; at < to; at += 1) last = place(at, last);
+    drop();
     above.firstElementChild.style.height = `${from * height}px`;
     below.firstElementChild.style.height = `${(total - to) * height}px`;
     source.sight?.(from, to);
   }
 
-  /** Takes rows out that are no longer in sight. @param {number} from @param {number} to */
+  /**
+   * Gives up rows that are no longer in sight. After a jump, when none of them stays, they keep
+   * their places in the document and only their text will change.
+   * @param {number} from @param {number} to
+   */
   function release(from, to) {
-    for (const [at, tr] of drawn) {
-      if (at >= from && at < to) continue;
+    const gone = [...drawn].filter(([at]) => at < from || at >= to).sort(([a], [b]) => b - a);
+    for (const [at, tr] of gone) {
       if (tr.contains(document.activeElement)) frame.focus({ preventScroll: true });
-      tr.remove();
       drawn.delete(at);
       spare.push(tr);
     }
+    if (drawn.size > 0) for (const [, tr] of gone) tr.remove();
   }
 
-  /** Puts the row at its place, up to date. @param {number} at */
-  function place(at) {
+  /** Puts the row at its place, up to date. @param {number} at @param {any} before */
+  function place(at, before) {
     let tr = drawn.get(at);
     if (!tr) {
       tr = spare.pop() ?? emptyRow(columns);
       tr.setAttribute('aria-rowindex', at + 2);
-      tr.classList.toggle('odd', at % 2 === 1);
-      body.insertBefore(tr, drawn.get(at + 1) ?? after(at));
       drawn.set(at, tr);
     }
+    if (before.nextSibling !== tr) before.after(tr);
     const row = source.row(at);
-    tr.classList.toggle('waiting', row === undefined);
     columns.forEach((column, c) => (row === undefined ? blank(tr.children[c])
       : draw(tr.children[c], column, row)));
+    return tr;
   }
 
-  /** What the row at `at` stands before. @param {number} at */
-  function after(at) {
-    return drawn.get(at - 1)?.nextSibling ?? next(at) ?? below;
-  }
-
-  /** @param {number} at */
-  function next(at) {
-    let nearest = Infinity;
-    for (const one of drawn.keys()) if (one > at && one < nearest) nearest = one;
-    return drawn.get(nearest);
+  /** Takes out what nobody needs. */
+  function drop() {
+    for (const tr of spare) tr.remove();
+    spare.length = 0;
   }
 
   /** There are so many rows now. @param {number} rows */

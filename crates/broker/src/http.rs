@@ -84,7 +84,7 @@ async fn metrics_text(State(view): State<Arc<View>>) -> Response {
     let Some(broker) = view.broker.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the log is being recovered\n").into_response();
     };
-    let text = metrics::render(broker, &broker.shards);
+    let text = metrics::render(broker);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

@@ -32,12 +32,12 @@ export function open(view) {
 
   view.root.append(
     heading('Config', { about }),
+    h('p', { class: 'hint lead' }, ...coded('Settings are given in the configuration file, by the '
+      + 'environment (`CHASKI_NUM_PARTITIONS` for `num.partitions`) or with '
+      + '`chaski serve --set NAME=VALUE`, and are read when the broker starts.')),
     h('div', { class: 'toolbar' }, input, h('span', { class: 'check' }, only,
       h('label', { for: 'only' }, 'Only what is not its default'))),
     rows.element,
-    h('p', { class: 'hint' }, ...coded('Settings are given in the configuration file, by the '
-      + 'environment (`CHASKI_NUM_PARTITIONS` for `num.partitions`) or with '
-      + '`chaski serve --set NAME=VALUE`, and are read when the broker starts.')),
   );
   feed(view.signal, 30_000, (signal) => get('/api/config', signal), (answer) => {
     all = answer.settings;

@@ -88,6 +88,7 @@ pub(super) type Done = Box<dyn FnOnce(Flushed) + Send>;
 pub(super) struct Flight {
     broker: Arc<Broker>,
     topic: Arc<str>,
+    began: Instant,
     state: Mutex<State>,
     landed: Condvar,
     /// Held until the flight has answered.
@@ -112,7 +113,7 @@ impl Flight {
     ) -> Flight {
         let (outcomes, outstanding) = (vec![None; loads.len()], loads.len());
         let state = Mutex::new(State { loads, outcomes, outstanding, done });
-        Flight { broker, topic, state, landed: Condvar::new(), _slot: slot }
+        Flight { broker, topic, began: Instant::now(), state, landed: Condvar::new(), _slot: slot }
     }
 
     /// Takes the outcome of one batch.
@@ -157,6 +158,7 @@ impl Flight {
     }
 
     fn land(&self, mut state: MutexGuard<'_, State>) {
+        self.stats().flushes.record_shared(self.began.elapsed());
         let done = state.done.take().map(|done| (done, state.answer(&ProduceError::Stopped)));
         drop(state);
         self.landed.notify_all();

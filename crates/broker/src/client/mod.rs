@@ -68,6 +68,8 @@ pub(crate) use self::signal::Stopping;
 pub use self::topics::{SettingValue, Topic};
 use crate::Broker;
 pub use crate::cluster::Source;
+use crate::metrics::Histogram;
+pub use crate::metrics::{Latencies, Latency, Metrics, ShardMetrics, Traffic};
 
 /// The broker of this process. Cheap to clone, and to keep: it does not keep the broker running.
 #[derive(Clone)]
@@ -89,6 +91,11 @@ impl Client {
     /// Time since the broker began to take requests.
     pub fn uptime(&self) -> Duration {
         self.broker.started.elapsed()
+    }
+
+    /// What the broker has counted.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.broker)
     }
 
     /// The id of the cluster, made up at the first start of its data directory.
@@ -144,4 +151,5 @@ pub(crate) struct InsideStats {
     pub(crate) produced_bytes: Sum,
     pub(crate) produce_errors: Sum,
     pub(crate) read_bytes: Sum,
+    pub(crate) flushes: Histogram,
 }

@@ -5,7 +5,7 @@
 //! least one even if it is larger than asked for (KIP-74).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_kafka::{ApiKey, DecodeError, ErrorCode, Message, Reader, fetch, frame_response};
 use chaski_log::store::{Offsets, PartitionId, Read, ReadError, ReadOk, Slice};
@@ -28,6 +28,8 @@ const UNKNOWN_PARTITIONS_MAX: usize = 1000;
 pub(crate) struct FetchWait {
     ticket: Ticket,
     kind: Kind,
+    /// When it was read, or last woken.
+    began: Instant,
     min_bytes: usize,
     max_bytes: usize,
     parts: Vec<Part>,
@@ -99,6 +101,7 @@ impl Shard {
         let wait = FetchWait {
             ticket,
             kind,
+            began: io.now(),
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
             max_bytes,
             parts,
@@ -149,6 +152,9 @@ impl Shard {
 
     /// A partition that fetch `key` waits for has grown.
     pub(super) fn fetch_woken(&mut self, io: &mut Io<'_>, key: u64) {
+        if let Some(wait) = self.fetches.get_mut(&key) {
+            wait.began = io.now();
+        }
         loop {
             let Some(wait) = self.fetches.get(&key) else { return };
             let found = self.look(wait);
@@ -167,7 +173,8 @@ impl Shard {
 
     /// The patience of fetch `key` is over.
     pub(super) fn fetch_due(&mut self, io: &mut Io<'_>, key: u64) {
-        if let Some(wait) = self.fetches.remove(&key) {
+        if let Some(mut wait) = self.fetches.remove(&key) {
+            wait.began = io.now();
             self.unwatch(&wait, key);
             let found = self.look(&wait);
             self.answer_fetch(io, wait, found);
@@ -235,7 +242,11 @@ impl Shard {
         if let Some(session) = &mut session {
             session.served(found.iter().rposition(|f| f.records.is_some()));
         }
+        let began = wait.began;
         let answer = encode(&wait, found, session);
+        if bytes > 0 {
+            self.stats.fetch_latency.record(began.elapsed());
+        }
         self.answer(io, ticket.conn, ticket.sequence, answer);
     }
 }

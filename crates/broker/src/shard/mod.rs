@@ -214,7 +214,8 @@ impl Shard {
             return self.refuse(io, id, answer);
         }
         if api == ApiKey::Produce {
-            return self.take_produce(id, input, start + header_len..end, version, correlation_id);
+            let body = start + header_len..end;
+            return self.take_produce(io, id, input, body, version, correlation_id);
         }
         let client_id = header.client_id.unwrap_or("").to_owned();
         self.flush_appends(io, input);

@@ -72,6 +72,11 @@ impl Running {
         answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
     }
 
+    /// The same broker, from inside.
+    pub(crate) fn client(&self) -> chaski_broker::Client {
+        self.server.as_ref().expect("running").client()
+    }
+
     /// A new connection.
     pub(crate) fn connect(&self) -> Client {
         let address = self.server.as_ref().expect("running").kafka_addr().expect("listening");
