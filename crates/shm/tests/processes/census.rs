@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The most memory segments for large payloads that a connection has, both ways.
 const BLOCKS_MAX: usize = 128;
 
+/// How many looks in a row have to find the same, on a machine that may be busy with others.
+const LOOKS: u32 = 5;
+
 /// The holdings of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Census {
@@ -44,15 +47,21 @@ impl Census {
     /// As [`Census::of_this_process`], once nothing changes any more: the thread in the background
     /// lets go of some things a moment later.
     pub(crate) fn at_rest() -> Census {
+        Census::at_rest_with(|| {})
+    }
+
+    /// The same; `each` is what has to be done meanwhile.
+    pub(crate) fn at_rest_with(mut each: impl FnMut()) -> Census {
         let mut last = Census::of_this_process();
-        loop {
+        let mut unchanged = 0;
+        while unchanged < LOOKS {
+            each();
             std::thread::sleep(Duration::from_millis(20));
             let now = Census::of_this_process();
-            if now == last {
-                return now;
-            }
+            unchanged = if now == last { unchanged + 1 } else { 0 };
             last = now;
         }
+        last
     }
 
     /// Waits until this process holds no more than that; `each` is what has to be done meanwhile.
