@@ -148,9 +148,8 @@ impl Stage {
     fn count(&mut self, occasion: &str) {
         let callers = &mut self.callers;
         let mut hear = || callers.iter_mut().for_each(|caller| drop(caller.hear(Duration::ZERO)));
-        let (census, _) = self
-            .quiet
-            .get_or_insert_with(|| (Census::at_rest_with(&mut hear), private_bytes()));
+        let (census, _) =
+            self.quiet.get_or_insert_with(|| (Census::at_rest_with(&mut hear), private_bytes()));
         census.come_back(occasion, CALLERS, hear);
     }
 }
