@@ -97,6 +97,7 @@ export function virtualTable({ caption, columns, source, empty, onsort }) {
     }
     if (before.nextSibling !== tr) before.after(tr);
     const row = source.row(at);
+    tr.classList.toggle('waiting', row === undefined);
     columns.forEach((column, c) => (row === undefined ? blank(tr.children[c])
       : draw(tr.children[c], column, row)));
     return tr;
@@ -143,10 +144,10 @@ export function virtualTable({ caption, columns, source, empty, onsort }) {
   return { element, show, fail, render, top, sorted };
 }
 
-/** @param {HTMLElement} cell */
-function blank(cell) {
+/** A row that is awaited has a mark by its class and nothing in it: it is drawn in full flight. */
+function blank(/** @type {HTMLElement} */ cell) {
   delete cell.dataset.memo;
-  if (cell.firstElementChild?.className !== 'bone') fill(cell, h('span', { class: 'bone' }));
+  if (cell.firstChild) cell.replaceChildren();
 }
 
 /**
