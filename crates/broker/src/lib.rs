@@ -12,8 +12,9 @@
 //!   this process ====> Client                store and snapshot directly, the rest as a shard asks
 //! ```
 //!
-//! [`Server::start`] runs one from settings, as `chaski serve` does; [`Builder`] embeds one, on disk
-//! or in memory; [`Client`] is how the process that it runs in produces, reads and looks around.
+//! [`Server::start`] runs one from settings, as `chaski serve` does; [`Builder`] embeds one, on
+//! disk or in memory; [`Client`] is how the process that it runs in produces, reads and looks
+//! around.
 //!
 //! Invariants: a connection's answers leave in the order of its requests; a shard never blocks on
 //! anything but its own event loop, a partition's lock and file pages; what the control thread has

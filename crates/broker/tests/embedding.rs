@@ -1,5 +1,5 @@
-//! A broker inside the process, by the client: what it writes Kafka's clients read and the other way
-//! round, in memory and on disk; what happens when topics go, and when the broker stops.
+//! A broker inside the process, by the client: what it writes Kafka's clients read and the other
+//! way round, in memory and on disk; what happens when topics go, and when the broker stops.
 
 mod common;
 
@@ -127,6 +127,36 @@ fn what_was_flushed_to_disk_is_there_after_a_restart_though_a_client_lives_on() 
         .collect();
     assert_eq!(found, [(0, "kept".to_owned())]);
     assert_eq!(client.committed("g", "t"), Ok(vec![(0, Some(1)), (1, Some(0))]));
+}
+
+#[test]
+fn damage_is_told_and_what_is_behind_it_can_be_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let start = || Builder::new().data_dir(dir.path()).start().expect("started");
+    let server = start();
+    server.client().create_topic("t", Some(1), &[]).expect("made");
+    for value in ["good", "damaged", "good again"] {
+        produce(&server.client(), "t", &[value]);
+    }
+    server.stop().expect("stopped");
+    let entries = std::fs::read_dir(dir.path().join("log/t-0")).expect("listed");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let segment = { paths }.find(|p| p.extension().is_some_and(|e| e == "log")).expect("one");
+    let mut bytes = std::fs::read(&segment).expect("readable");
+    let at = bytes.windows(7).position(|w| w == b"damaged").expect("it is stored as it came");
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).expect("written");
+
+    let server = start();
+    let mut reader = server.client().reader("t", 0, Position::Earliest).expect("a partition");
+    let records = reader.next(1 << 20).expect("readable").expect("some");
+    assert_eq!((records.first_offset(), records.next_offset()), (0, 1));
+    let Err(ReadError::Damaged { offset: 1, resumes: 2, .. }) = reader.next(1 << 20) else {
+        panic!("damage is not hidden")
+    };
+    assert_eq!(reader.position(), 1);
+    reader.seek(Position::Offset(2)).expect("there");
+    assert_eq!(drain(&mut reader), [(2, "good again".to_owned())]);
 }
 
 #[test]

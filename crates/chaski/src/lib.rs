@@ -7,7 +7,7 @@
 //! | `shm` (default) | [`shm`] | messages between the processes of one machine; on Linux |
 //! | `zmq` (default) | [`zmq`] | sockets that talk to every ZeroMQ program; on Linux |
 //! | `log` (default) | [`log`] | the durable log, in files or in memory |
-//! | `broker` | [`broker`] | the broker as a library |
+//! | `broker` | [`broker`] | the broker as a library, to embed and to test against |
 //! | `kafka` | [`kafka`] | the Kafka wire protocol, sans I/O |
 //! | `futures` | | `Stream` for receivers and `Sink` for senders of [`channel`] |
 //! | `tokio` | | workers of [`pool`] on a tokio runtime each; [`shm`] and [`zmq`] in its driver |
@@ -169,6 +169,42 @@
 //! let record = (&found).into_iter().next().unwrap().unwrap();
 //! assert_eq!((record.offset, record.value), (0, Some(&b"hello"[..])));
 //! # }
+//! ```
+//!
+//! # A broker of one's own
+//!
+//! With the feature `broker` a broker runs inside the process: in memory for a test, on disk for
+//! good. [`broker::client`] is how the process itself produces and reads; Kafka's clients connect
+//! if it is told to listen.
+//!
+//! ```
+//! # #[cfg(feature = "broker")] {
+//! use std::time::Duration;
+//!
+//! use chaski::broker::Builder;
+//! use chaski::broker::client::{Position, ProducerOptions, Record};
+//!
+//! // `.data_dir(path)` in place of `.in_memory()` keeps what is produced.
+//! let server = Builder::new().in_memory().kafka("127.0.0.1:0").start()?;
+//! println!("bootstrap.servers={}", server.kafka_addr().expect("it listens"));
+//!
+//! let client = server.client();
+//! client.create_topic("orders", Some(1), &[])?;
+//! let mut producer = client.producer("orders", ProducerOptions::default())?;
+//! producer.push(Record { key: Some(b"customer-17"), ..Record::of(b"3 apples") })?;
+//! producer.flush()?;
+//!
+//! let mut reader = client.reader("orders", 0, Position::Earliest)?;
+//! let mut orders = Vec::new();
+//! while orders.is_empty() && reader.wait(Duration::from_secs(10)) {
+//!     while let Some(records) = reader.next(1 << 20)? {
+//!         records.for_each(|record| orders.extend(record.value.map(<[u8]>::to_vec)))?;
+//!     }
+//! }
+//! assert_eq!(orders, [b"3 apples"]);
+//! server.stop()?;
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
 

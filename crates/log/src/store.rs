@@ -191,8 +191,9 @@ pub enum ReadError {
     NotFound,
     #[error("offset {offset} is outside {start}..={end}")]
     OutOfRange { offset: i64, start: i64, end: i64 },
+    /// Batches from `offset` on cannot be read, up to `resumes`; None: up to the end, as of now.
     #[error("damaged batch at offset {offset}, byte {position}: {reason}")]
-    Corrupt { offset: i64, position: u64, reason: String },
+    Corrupt { offset: i64, position: u64, resumes: Option<i64>, reason: String },
     #[error("storage failed: {0}")]
     Storage(String),
 }

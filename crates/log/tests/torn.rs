@@ -99,7 +99,13 @@ impl Bench {
                     let base = i64::from_be_bytes(bytes[..8].try_into().unwrap());
                     assert!((base..base + 2).contains(&offset), "{what}: {base} for {offset}");
                 }
-                Err(ReadError::Corrupt { .. }) if lost.contains(&offset) => {}
+                Err(ReadError::Corrupt { resumes, .. }) if lost.contains(&offset) => {
+                    let end = probe.store.offsets(p).unwrap().high_watermark;
+                    let resumes = resumes.unwrap_or(end);
+                    assert!(resumes > offset && resumes <= lost.end.max(end), "{what}: {resumes}");
+                    let behind = resumes == end || probe.read(p, resumes, 1).is_ok();
+                    assert!(behind, "{what}: {offset} is lost, and so is {resumes} behind it");
+                }
                 Err(other) => panic!("{what}: offset {offset}: {other}"),
             }
         }

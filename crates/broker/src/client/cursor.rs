@@ -3,7 +3,7 @@
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use chaski_log::store::{OffsetQuery, PartitionId, Read, Slice};
+use chaski_log::store::{self, OffsetQuery, PartitionId, Read, Slice};
 
 use super::ReadError;
 use super::reader::Position;
@@ -76,7 +76,7 @@ impl Cursor {
         let mut results = Vec::with_capacity(1);
         broker.store.read(&[read], &mut results);
         let found = results.pop().ok_or_else(|| ReadError::Storage("no result".to_owned()))?;
-        let found = found.map_err(|error| ReadError::of_store(error, &self.topic.name))?;
+        let found = found.map_err(|error| self.explain(broker, error))?;
         let Some(slice) = found.records else { return Ok(None) };
         buffer.fill(slice)?;
         let bytes = buffer.bytes();
@@ -85,6 +85,22 @@ impl Cursor {
         broker.inside.read_bytes.add(bytes.len() as u64);
         self.offset = span.next;
         Ok(Some(span))
+    }
+
+    fn explain(&self, broker: &Broker, error: store::ReadError) -> ReadError {
+        match error {
+            store::ReadError::NotFound => ReadError::Deleted(self.topic.name.to_string()),
+            store::ReadError::OutOfRange { offset, start, end } => {
+                ReadError::OutOfRange { offset, start, end }
+            }
+            store::ReadError::Corrupt { offset, resumes, reason, .. } => {
+                let end = || broker.store.offsets(self.id).map_or(0, |o| o.high_watermark);
+                // Past the position, whatever the store says: nobody must go round in circles.
+                let resumes = resumes.unwrap_or_else(end).max(self.offset + 1);
+                ReadError::Damaged { offset, resumes, reason }
+            }
+            other => ReadError::Storage(other.to_string()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chaski_batch::BatchError;
 use chaski_kafka::{ApiKey, ErrorCode};
-use chaski_log::store::{self, AppendError, StoreError};
+use chaski_log::store::{AppendError, StoreError};
 use thiserror::Error;
 
 use crate::admission::{self, Refusal};
@@ -161,12 +161,13 @@ pub enum ReadError {
         /// Offset the next record will get.
         end: i64,
     },
-    /// The bytes at the position are damaged. [`Reader::skip_damage`](super::Reader::skip_damage)
-    /// goes over them.
-    #[error("damaged at offset {offset}: {reason}")]
+    /// The bytes at the position are damaged. To read on behind them, seek to `resumes`.
+    #[error("damaged from offset {offset} up to {resumes}: {reason}")]
     Damaged {
         /// First offset of the damaged stretch.
         offset: i64,
+        /// First offset that may be good again; past the position.
+        resumes: i64,
         /// What is wrong there.
         reason: String,
     },
@@ -184,19 +185,6 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    pub(super) fn of_store(error: store::ReadError, topic: &str) -> ReadError {
-        match error {
-            store::ReadError::NotFound => ReadError::Deleted(topic.to_owned()),
-            store::ReadError::OutOfRange { offset, start, end } => {
-                ReadError::OutOfRange { offset, start, end }
-            }
-            store::ReadError::Corrupt { offset, reason, .. } => {
-                ReadError::Damaged { offset, reason }
-            }
-            other => ReadError::Storage(other.to_string()),
-        }
-    }
-
     pub(super) fn of_lookup(error: &StoreError, topic: &str) -> ReadError {
         match error {
             StoreError::NotFound => ReadError::Deleted(topic.to_owned()),

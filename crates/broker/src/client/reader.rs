@@ -114,11 +114,10 @@ impl fmt::Debug for Interrupter {
 /// client.create_topic("ticks", None, &[])?;
 /// let mut reader = client.reader("ticks", 0, Position::Latest)?;
 ///
-/// let ticking = std::thread::spawn(move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-///     let mut producer = client.producer("ticks", ProducerOptions::default())?;
-///     producer.push(Record::of(b"tick"))?;
-///     producer.flush()?;
-///     Ok(())
+/// let ticking = std::thread::spawn(move || {
+///     let mut producer = client.producer("ticks", ProducerOptions::default()).unwrap();
+///     producer.push(Record::of(b"tick")).unwrap();
+///     producer.flush().unwrap();
 /// });
 /// let mut ticks = 0;
 /// while ticks == 0 {
@@ -127,7 +126,7 @@ impl fmt::Debug for Interrupter {
 ///         records.for_each(|_| ticks += 1)?;
 ///     }
 /// }
-/// ticking.join().unwrap().unwrap();
+/// ticking.join().unwrap();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Reader {
@@ -141,9 +140,9 @@ impl Reader {
     /// The next batches, `max_bytes` of them, or one if it is larger. None: nothing more yet.
     ///
     /// # Errors
-    /// After [`ReadError::OutOfRange`] and [`ReadError::Damaged`] the reader is where it was: see
-    /// [`Reader::seek`] and [`Reader::skip_damage`]. [`ReadError::Deleted`] and
-    /// [`ReadError::Stopped`] are final.
+    /// After [`ReadError::OutOfRange`] and [`ReadError::Damaged`] the reader is where it was, and
+    /// reads on after a [`Reader::seek`]. [`ReadError::Deleted`] and [`ReadError::Stopped`] are
+    /// final.
     pub fn next(&mut self, max_bytes: usize) -> Result<Option<Records<'_>>, ReadError> {
         let span = self.cursor.read(&self.broker, max_bytes, &mut self.buffer)?;
         Ok(span.map(|span| Records::new(self.cursor.partition, span, self.buffer.bytes())))

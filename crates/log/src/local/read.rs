@@ -40,7 +40,7 @@ impl Partition {
         let (records, more) = match found {
             Ok(found) => found,
             // Retention has taken the file away meanwhile.
-            Err(error) => return Err(self.past(offset).unwrap_or(error)),
+            Err(error) => return Err(self.past(offset).unwrap_or_else(|| self.resuming(error))),
         };
         // Read anew, so that the high watermark is not behind the records.
         Ok(ReadOk { records, more, offsets: self.offsets() })
@@ -57,6 +57,16 @@ impl Partition {
     fn past(&self, offset: i64) -> Option<ReadError> {
         let Offsets { log_start: start, log_end: end, .. } = self.offsets();
         (start > offset).then_some(ReadError::OutOfRange { offset, start, end })
+    }
+
+    /// Says of damage that reaches the end of its segment that the next one may be good.
+    fn resuming(&self, mut error: ReadError) -> ReadError {
+        if let ReadError::Corrupt { offset, resumes: resumes @ None, .. } = &mut error {
+            let segments = self.segments.load();
+            let after = segments.partition_point(|s| s.base <= *offset);
+            *resumes = segments.get(after).map(|next| next.base);
+        }
+        error
     }
 
     /// The records, and whether more follow.
@@ -114,7 +124,8 @@ fn locate(
             }
             None => {
                 let reason = "no batch holds this offset".to_owned();
-                return Err(ReadError::Corrupt { offset, position: walk.position, reason });
+                let position = walk.position;
+                return Err(ReadError::Corrupt { offset, position, resumes: None, reason });
             }
         }
     }
@@ -245,6 +256,7 @@ fn storage(error: io::Error) -> ReadError {
 }
 
 fn corrupt(damage: Damage) -> ReadError {
-    let Damage { offset, position, reason, .. } = damage;
-    ReadError::Corrupt { offset, position, reason }
+    let Damage { offset, position, resumes, reason } = damage;
+    let resumes = resumes.map(|(_, offset)| offset);
+    ReadError::Corrupt { offset, position, resumes, reason }
 }
