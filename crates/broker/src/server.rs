@@ -394,6 +394,7 @@ mod tests {
     use chaski_reactor::ConnId;
 
     use super::*;
+    use crate::client::ClientError;
     use crate::control::{Asker, Work};
     use crate::shard::Ticket;
 
@@ -436,6 +437,7 @@ mod tests {
         assert_eq!(told.recv().as_deref(), Ok("thread chaski-control panicked"));
         assert!(!server.health.is_ready());
         assert!(server.failed().is_some());
+        assert_eq!(server.client().groups(), Err(ClientError::Stopped), "nobody is left waiting");
         server.stop().expect("the log is closed all the same");
     }
 

@@ -7,12 +7,13 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use chaski_batch::Builder;
 use chaski_broker::client::{
     BatchFailed, Client, ClientError, Codec, Durability, ErrorCode, OffsetQuery, Partitioner,
     Position, ProduceError, ProducerOptions, ReadError, Reader, Record, ResetTo,
 };
-use chaski_broker::{Builder, Server};
-use common::{Running, batch, values};
+use chaski_broker::{Builder as Embedded, Server};
+use common::{Running, batch, batch_with, values};
 use tempfile::TempDir;
 
 /// Longest a test waits for what must come.
@@ -21,13 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A broker of each kind; the directory is to be kept.
 fn both() -> [(Server, Option<TempDir>); 2] {
     let dir = tempfile::tempdir().expect("a directory");
-    let on_disk = Builder::new().data_dir(dir.path()).start().expect("started");
-    let in_memory = Builder::new().in_memory().start().expect("started");
+    let on_disk = Embedded::new().data_dir(dir.path()).start().expect("started");
+    let in_memory = Embedded::new().in_memory().start().expect("started");
     [(in_memory, None), (on_disk, Some(dir))]
 }
 
 fn in_memory() -> (Server, Client) {
-    let server = Builder::new().in_memory().start().expect("started");
+    let server = Embedded::new().in_memory().start().expect("started");
     let client = server.client();
     (server, client)
 }
@@ -108,7 +109,7 @@ fn a_client_and_a_kafka_client_see_the_same_records() {
 #[test]
 fn what_was_flushed_to_disk_is_there_after_a_restart_though_a_client_lives_on() {
     let dir = tempfile::tempdir().expect("a directory");
-    let start = || Builder::new().data_dir(dir.path()).start().expect("started");
+    let start = || Embedded::new().data_dir(dir.path()).start().expect("started");
     let server = start();
     let old = server.client();
     old.create_topic("t", Some(2), &[("retention.ms", "77777")]).expect("made");
@@ -132,7 +133,7 @@ fn what_was_flushed_to_disk_is_there_after_a_restart_though_a_client_lives_on() 
 #[test]
 fn damage_is_told_and_what_is_behind_it_can_be_read() {
     let dir = tempfile::tempdir().expect("a directory");
-    let start = || Builder::new().data_dir(dir.path()).start().expect("started");
+    let start = || Embedded::new().data_dir(dir.path()).start().expect("started");
     let server = start();
     server.client().create_topic("t", Some(1), &[]).expect("made");
     for value in ["good", "damaged", "good again"] {
@@ -314,6 +315,30 @@ fn a_producer_holds_so_much_and_no_more() {
     let pending = producer.pending_records();
     assert_eq!(producer.flush().expect("acknowledged")[0].count, pending);
     producer.push(Record::of(&[7; 20_000])).expect("one alone is taken");
+}
+
+#[test]
+fn whole_batches_are_checked_taken_and_stored_once() {
+    let (_server, client) = in_memory();
+    client.create_topic("t", Some(1), &[]).expect("made");
+    let mut producer = client.producer("t", ProducerOptions::default()).expect("a topic");
+    let idempotent = || batch_with(Builder::new(Codec::Zstd).producer(7, 0, 0), &["a", "b"]);
+    producer.push(Record::of(b"before")).expect("taken");
+    let whole = producer.push_batch(0, &idempotent()).expect("taken");
+    let after = producer.push(Record::of(b"after")).expect("taken");
+    let flushed = producer.flush();
+    assert_eq!((whole.offset_in(&flushed), after.offset_in(&flushed)), (Ok(1), Ok(3)));
+    let again = producer.push_batch(0, &idempotent()).expect("taken");
+    assert_eq!(again.offset_in(&producer.flush()), Ok(1), "it is there already");
+    let mut reader = client.reader("t", 0, Position::Earliest).expect("a partition");
+    let values: Vec<String> = drain(&mut reader).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, ["before", "a", "b", "after"]);
+    let mut torn = idempotent();
+    torn[70] ^= 1;
+    let error = producer.push_batch(0, &torn).expect_err("no batch");
+    assert_eq!(error.code(), ErrorCode::CORRUPT_MESSAGE);
+    assert!(producer.push_batch(0, b"nonsense").is_err());
+    assert!(producer.push_batch(1, &idempotent()).is_err(), "no such partition");
 }
 
 #[test]

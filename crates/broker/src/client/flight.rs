@@ -257,3 +257,73 @@ impl Drop for Slot {
         self.0.left.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use chaski_log::store::{AppendError, Appended};
+
+    use super::*;
+
+    fn flight(batches: usize, done: Option<Done>) -> Flight {
+        let loads = vec![Load { partition: 3, count: 2 }; batches];
+        Flight::new(Arc::new(Broker::for_tests()), "t".into(), loads, done, None)
+    }
+
+    fn at(base_offset: i64) -> AppendOutcome {
+        Ok(Appended { base_offset, log_start: 0, duplicate: false })
+    }
+
+    #[test]
+    fn outcomes_are_told_in_the_order_of_batches_whatever_order_they_come_in() {
+        let flight = flight(3, None);
+        flight.appended(2, at(30));
+        flight.appended(0, at(10));
+        flight.appended(0, at(99));
+        flight.appended(7, at(99));
+        flight.appended(1, Err(AppendError::Full));
+        let error = flight.wait(Duration::MAX).expect_err("one has failed");
+        let offsets: Vec<_> = error.acked().map(|acked| acked.base_offset).collect();
+        assert_eq!(offsets, [10, 30], "an outcome is told once");
+        assert_eq!(error.to_string(), "2 records for partition 3: no room left on the device");
+    }
+
+    #[test]
+    fn what_does_not_come_in_time_is_not_known() {
+        let flight = flight(2, None);
+        flight.appended(1, at(5));
+        let error = flight.wait(Duration::ZERO).expect_err("not all came");
+        assert_eq!(error.acked().count(), 1);
+        let failed = error.failed().next().expect("the other").error.clone();
+        assert_eq!(failed, ProduceError::TimedOut(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_flight_that_the_store_drops_is_answered_all_the_same() {
+        let (tell, told) = mpsc::channel();
+        let flight = flight(1, Some(Box::new(move |flushed| drop(tell.send(flushed)))));
+        drop(flight);
+        let error = told.recv().expect("told").expect_err("nothing came");
+        assert_eq!(error.failed().next().expect("one").error, ProduceError::Stopped);
+    }
+
+    #[test]
+    fn a_panic_in_what_is_called_stays_there() {
+        let flight = flight(1, Some(Box::new(|_| panic!("on purpose"))));
+        flight.appended(0, at(0));
+    }
+
+    #[test]
+    fn a_slot_is_free_again_when_its_flight_is_over() {
+        let airspace = Arc::new(Airspace::default());
+        let slots: Vec<Slot> = (0..FLIGHTS_MAX).map(|_| airspace.take()).collect();
+        let waiting = std::thread::spawn({
+            let airspace = airspace.clone();
+            move || drop(airspace.take())
+        });
+        drop(slots);
+        waiting.join().expect("it was let in");
+        assert_eq!(airspace.taken(), 0);
+    }
+}

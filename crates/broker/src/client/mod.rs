@@ -35,6 +35,8 @@
 //! ```
 
 mod ask;
+mod batches;
+mod commits;
 mod cursor;
 mod error;
 mod flight;
@@ -42,6 +44,7 @@ mod groups;
 mod partitioner;
 mod producer;
 mod reader;
+mod record;
 mod records;
 mod signal;
 mod topics;
@@ -55,14 +58,14 @@ pub use chaski_kafka::{ApiKey, ErrorCode};
 pub use chaski_log::store::{Durability, OffsetFound, OffsetQuery, Offsets, PartitionStats};
 
 pub(crate) use self::ask::Callers;
+pub use self::commits::{OffsetChange, ResetTo};
 pub use self::error::{ClientError, ProduceError, ReadError};
 pub use self::flight::{Acked, BatchFailed, FlushError, Flushed};
-pub use self::groups::{
-    GroupDescription, GroupMember, GroupOffset, GroupSummary, OffsetChange, ResetTo,
-};
+pub use self::groups::{GroupDescription, GroupMember, GroupOffset, GroupSummary};
 pub use self::partitioner::Partitioner;
-pub use self::producer::{Placed, Producer, ProducerOptions, Record};
+pub use self::producer::{Producer, ProducerOptions};
 pub use self::reader::{Interrupter, Position, Reader, TopicReader};
+pub use self::record::{Placed, Record};
 pub use self::records::{Batch, Records};
 pub(crate) use self::signal::Stopping;
 pub use self::topics::{SettingValue, Topic};

@@ -10,20 +10,17 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaski_batch::{Builder, Codec, HEADER_LEN, Header};
-use chaski_log::store::{Append, AppendSink, Durability, PartitionId};
+use chaski_batch::Codec;
+use chaski_log::store::{Append, AppendSink, Durability};
 
+use super::batches::{Batches, Open, Ready};
 use super::flight::{Airspace, Done, Flight, Load, Slot};
 use super::partitioner::Chooser;
-use super::{Client, ClientError, Flushed, Partitioner, ProduceError};
+use super::{Client, ClientError, Flushed, Partitioner, Placed, ProduceError, Record};
 use crate::Broker;
-use crate::admission::{self, Fit};
+use crate::admission;
 use crate::cluster::Topic;
 use crate::shard::now_ms;
-
-/// A batch is closed before it grows past this, if the topic's limit does not close it earlier; a
-/// record that is larger is a batch of its own.
-const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// How a producer works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,67 +79,6 @@ impl ProducerOptions {
     }
 }
 
-/// A record on its way into a topic.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Record<'a> {
-    /// The key.
-    pub key: Option<&'a [u8]>,
-    /// The value; None is a tombstone.
-    pub value: Option<&'a [u8]>,
-    /// Names and values that go along.
-    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
-    /// Milliseconds since the epoch; None: now.
-    pub timestamp: Option<i64>,
-    /// Where it goes; None: where the partitioner says.
-    pub partition: Option<i32>,
-}
-
-impl<'a> Record<'a> {
-    /// One with this value, and nothing else.
-    pub fn of(value: &'a [u8]) -> Record<'a> {
-        Record { value: Some(value), ..Record::default() }
-    }
-
-    /// Bytes it takes in a batch at most.
-    fn bytes_max(&self) -> usize {
-        /// Lengths, deltas and counts take ten bytes each at most.
-        const NUMBERS: usize = 7 * 10;
-        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let headers = self.headers.iter().map(|(name, value)| 20 + name.len() + len(*value));
-        NUMBERS + len(self.key) + len(self.value) + headers.sum::<usize>()
-    }
-}
-
-/// Where a record has been put, good until the next flush.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
-    /// The partition.
-    pub partition: i32,
-    /// The batch, counted since the last flush.
-    batch: usize,
-    /// Its place in the batch.
-    index: usize,
-}
-
-impl Placed {
-    /// The offset it got by the flush that followed.
-    ///
-    /// # Errors
-    /// Why its batch is not in the log.
-    pub fn offset_in(&self, flushed: &Flushed) -> Result<i64, ProduceError> {
-        let base_offset = match flushed {
-            Ok(acked) => acked.get(self.batch).map(|acked| Ok(acked.base_offset)),
-            Err(error) => error.batches.get(self.batch).map(|batch| match batch {
-                Ok(acked) => Ok(acked.base_offset),
-                Err(failed) => Err(failed.error.clone()),
-            }),
-        };
-        // A flush of another time: nobody can say.
-        let base_offset = base_offset.unwrap_or(Err(ProduceError::Stopped))?;
-        Ok(base_offset + self.index as i64)
-    }
-}
-
 /// Gathers records into batches. From [`Client::producer`].
 ///
 /// What is pushed and not flushed when it is dropped is dropped with it.
@@ -169,20 +105,8 @@ pub struct Producer {
     topic: Arc<Topic>,
     options: ProducerOptions,
     chooser: Chooser,
-    /// Batches in the order they were begun.
-    open: Vec<Open>,
-    /// Where in `open` a partition's last batch is, plus one; 0: it has none.
-    last: Vec<usize>,
-    /// Bytes in `open`.
-    held: usize,
+    batches: Batches,
     airspace: Arc<Airspace>,
-}
-
-/// A batch in the making.
-struct Open {
-    partition: i32,
-    builder: Builder,
-    has_null_key: bool,
 }
 
 impl Producer {
@@ -193,38 +117,30 @@ impl Producer {
     /// [`ProduceError::UnknownPartition`], [`ProduceError::Full`]: the record is not taken, all
     /// others are as they were. [`ProduceError::Deleted`] and [`ProduceError::Stopped`] are final.
     pub fn push(&mut self, record: Record<'_>) -> Result<Placed, ProduceError> {
-        if self.open.is_empty() {
-            self.look()?;
-        }
-        let bytes_max = record.bytes_max();
-        if self.held > 0 && self.held + bytes_max > self.options.buffer_bytes_max {
-            return Err(ProduceError::Full { held: self.held, max: self.options.buffer_bytes_max });
-        }
-        let partitions = self.topic.partitions.len();
+        self.make_room(record.bytes_max())?;
         let partition = match record.partition {
             Some(partition) => partition,
-            None => self.chooser.choose(record.key, partitions),
+            None => self.chooser.choose(record.key, self.topic.partitions.len()),
         };
-        let place = usize::try_from(partition).ok().filter(|place| *place < partitions);
-        let place = place.ok_or(ProduceError::UnknownPartition { partition, partitions })?;
+        let place = self.place(partition)?;
         let timestamp = self.admit(&record)?;
-        let batch = self.batch_for(place, bytes_max);
-        let open = &mut self.open[batch];
-        let (index, before) = (open.builder.record_count(), open.builder.bytes());
-        open.builder.push(timestamp, record.key, record.value, record.headers);
-        open.has_null_key |= record.key.is_none();
-        let after = open.builder.bytes();
-        if index == 0 {
-            // It is alone in its batch: now its size is known.
-            if let Err(refused) = admission::check_size(after, &self.topic.config) {
-                self.open.pop();
-                self.last[place] = 0;
-                return Err(refused.into());
-            }
-            self.held += HEADER_LEN;
-        }
-        self.held += after - before;
+        let (codec, config) = (self.options.codec, &self.topic.config);
+        let (batch, index) = self.batches.add(place, &record, timestamp, codec, config)?;
         Ok(Placed { partition, batch, index })
+    }
+
+    /// Takes a whole batch that somebody else has made, for a partition. Its base offset is
+    /// replaced, and with it those of its records; it keeps its compression and its producer id, so
+    /// that a batch sent twice is stored once (KIP-98).
+    ///
+    /// # Errors
+    /// As [`Producer::push`]; [`ProduceError::Refused`] also for bytes that are no batch.
+    pub fn push_batch(&mut self, partition: i32, batch: &[u8]) -> Result<Placed, ProduceError> {
+        self.make_room(batch.len())?;
+        let place = self.place(partition)?;
+        let header = admission::check(batch, &self.topic.config)?;
+        let batch = self.batches.add_whole(place, batch, header);
+        Ok(Placed { partition, batch, index: 0 })
     }
 
     /// Hands all batches to the store and waits until they are as durable as the options say.
@@ -234,7 +150,7 @@ impl Producer {
     /// # Errors
     /// If a batch failed. The error says which, and which did not.
     pub fn flush(&mut self) -> Flushed {
-        if self.open.is_empty() {
+        if self.batches.is_empty() {
             return Ok(Vec::new());
         }
         self.send(None, None).wait(self.options.timeout)
@@ -246,7 +162,7 @@ impl Producer {
     /// Waits only if 1024 flushes are under way already, for one of them. So it must not be called
     /// from within `done`.
     pub fn flush_with(&mut self, done: impl FnOnce(Flushed) + Send + 'static) {
-        if self.open.is_empty() {
+        if self.batches.is_empty() {
             return done(Ok(Vec::new()));
         }
         let slot = self.airspace.take();
@@ -260,12 +176,31 @@ impl Producer {
 
     /// Records that wait for a flush.
     pub fn pending_records(&self) -> usize {
-        self.open.iter().map(|open| open.builder.record_count()).sum()
+        self.batches.record_count()
     }
 
     /// Bytes that wait for a flush, before compression.
     pub fn pending_bytes(&self) -> usize {
-        self.held
+        self.batches.bytes()
+    }
+
+    /// Makes sure that so many bytes more may wait, and that the topic is as it was of late.
+    fn make_room(&mut self, bytes: usize) -> Result<(), ProduceError> {
+        let (held, max) = (self.batches.bytes(), self.options.buffer_bytes_max);
+        if self.batches.is_empty() {
+            return self.look();
+        }
+        if held + bytes > max {
+            return Err(ProduceError::Full { held, max });
+        }
+        Ok(())
+    }
+
+    /// A partition as an index.
+    fn place(&self, partition: i32) -> Result<usize, ProduceError> {
+        let partitions = self.topic.partitions.len();
+        let place = usize::try_from(partition).ok().filter(|place| *place < partitions);
+        place.ok_or(ProduceError::UnknownPartition { partition, partitions })
     }
 
     /// Looks at the topic as it is now.
@@ -280,7 +215,6 @@ impl Producer {
         if !Arc::ptr_eq(topic, &self.topic) {
             self.topic = topic.clone();
         }
-        self.last.resize(self.topic.partitions.len(), 0);
         Ok(())
     }
 
@@ -300,27 +234,11 @@ impl Producer {
         }
     }
 
-    /// The batch that has room for a record of a partition, a new one if need be.
-    fn batch_for(&mut self, place: usize, bytes_max: usize) -> usize {
-        let max = self.topic.config.max_message_bytes.min(BATCH_BYTES_MAX);
-        if let Some(at) = self.last[place].checked_sub(1)
-            && self.open[at].builder.bytes() + bytes_max <= max
-        {
-            return at;
-        }
-        let builder = Builder::new(self.options.codec);
-        self.open.push(Open { partition: place as i32, builder, has_null_key: false });
-        self.last[place] = self.open.len();
-        self.open.len() - 1
-    }
-
     fn send(&mut self, done: Option<Done>, slot: Option<Slot>) -> Arc<Flight> {
         let now = self.look();
-        let open = std::mem::take(&mut self.open);
-        open.iter().for_each(|open| self.last[open.partition as usize] = 0);
-        self.held = 0;
+        let open = self.batches.take();
         self.chooser.flushed();
-        let load = |o: &Open| Load { partition: o.partition, count: o.builder.record_count() };
+        let load = |o: &Open| Load { partition: o.partition(), count: o.record_count() };
         let loads = open.iter().map(load).collect();
         let (broker, name) = (self.broker.clone(), self.topic.name.clone());
         let flight = Arc::new(Flight::new(broker, name, loads, done, slot));
@@ -330,8 +248,8 @@ impl Producer {
         }
         let mut ready = Vec::with_capacity(open.len());
         for (batch, open) in open.into_iter().enumerate() {
-            match seal(open, &self.topic) {
-                Ok(sealed) => ready.push(Ready { batch, ..sealed }),
+            match open.seal(batch, &self.topic) {
+                Ok(sealed) => ready.push(sealed),
                 Err(error) => flight.note(batch, Err(error)),
             }
         }
@@ -365,33 +283,12 @@ impl Producer {
     }
 }
 
-/// A batch that may go to the store.
-struct Ready {
-    batch: usize,
-    partition: PartitionId,
-    bytes: Vec<u8>,
-    header: Header,
-}
-
-fn seal(open: Open, topic: &Topic) -> Result<Ready, ProduceError> {
-    let Open { partition, builder, has_null_key } = open;
-    let unknown =
-        || ProduceError::UnknownPartition { partition, partitions: topic.partitions.len() };
-    let partition = topic.partition(partition).ok_or_else(unknown)?;
-    let mut bytes = builder.build().map_err(admission::Refusal::from)?;
-    let header = Header::parse(&bytes).map_err(admission::Refusal::from)?;
-    // The settings may have changed since the records were pushed.
-    let Fit { header, .. } =
-        admission::fit(&mut bytes, header, &topic.config, |_| Ok(has_null_key))?;
-    Ok(Ready { batch: 0, partition, bytes, header })
-}
-
 impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer")
             .field("topic", &self.topic.name)
             .field("options", &self.options)
-            .field("pending_bytes", &self.held)
+            .field("pending_bytes", &self.pending_bytes())
             .finish_non_exhaustive()
     }
 }
@@ -407,12 +304,10 @@ impl Client {
         let turn = RandomState::new().hash_one(topic.id) as u32;
         Ok(Producer {
             broker: self.broker.clone(),
-            last: vec![0; topic.partitions.len()],
             topic,
             options,
             chooser: Chooser::new(options.partitioner, turn),
-            open: Vec::new(),
-            held: 0,
+            batches: Batches::default(),
             airspace: Arc::default(),
         })
     }

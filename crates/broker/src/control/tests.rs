@@ -220,3 +220,27 @@ fn the_queue_to_the_control_thread_is_bounded_in_bytes() {
     });
     assert!(broker.control_has_room(CONTROL_REQUEST_BYTES_MAX));
 }
+
+#[test]
+fn a_caller_in_the_process_that_gives_up_leaves_nothing_waiting() {
+    let mut scene = Scene::new();
+    let protocol = chaski_kafka::join_group::Protocol { name: "p", metadata: &[] };
+    let request = chaski_kafka::join_group::Request {
+        group_id: "g",
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        protocol_type: "consumer",
+        protocols: vec![protocol],
+        ..Default::default()
+    };
+    let mut w = Writer::new();
+    request.encode(&mut w, 3);
+    let mut message = work(ApiKey::JoinGroup, 3, w.into_parts().0);
+    message.asker = Asker::Caller(5);
+    scene.control.take(ToControl::Request(message));
+    assert!(scene.control.effects.replies.is_empty(), "it waits for others to join");
+    scene.control.take(ToControl::GaveUp(5));
+    let late = Instant::now() + Duration::from_secs(5);
+    scene.control.coordinator.tick(late, now_ms(), &mut scene.control.effects);
+    assert!(scene.control.effects.replies.is_empty(), "nobody is there to be answered");
+}
