@@ -13,6 +13,7 @@ use mio::Interest;
 use super::receiving::{Receiving, wire_limits};
 use super::rules::{Chores, Rules, Seat};
 use super::shared::Shared;
+use super::turn::Want;
 use crate::link::{
     About, Codec, Framing, Link, NearReceiver, NearSender, Pass, Route, Stream, Words,
 };
@@ -229,6 +230,10 @@ impl Shared {
     }
 
     /// The peer is gone for good. Messages that came from it are still received.
+    ///
+    /// Whoever was woken by `down` may have looked before the pattern knew. So all look again when
+    /// it does: receivers for what it says of that, senders for whether there is still whom they
+    /// wait for.
     pub(crate) fn gone(self: &Arc<Self>, peer: Peer) {
         self.down(peer);
         let mut chores = Chores::new();
@@ -249,6 +254,9 @@ impl Shared {
         } else {
             self.detach(&mut receiving, peer);
         }
+        drop(receiving);
+        self.room();
+        self.notify(Want::Recv);
     }
 
     /// Nothing of a peer is left: its number may be given to another.

@@ -299,7 +299,8 @@ impl Shared {
         let first = receiving.queue.front().copied();
         let inbox = first.and_then(|peer| receiving.get(peer));
         let backlog = inbox.as_ref().is_some_and(|inbox| inbox.has_more());
-        let more = backlog || inbox.is_some_and(|inbox| inbox.is_readable());
+        // Behind the last message of one that is gone the pattern may say that it went.
+        let more = backlog || inbox.is_some_and(|inbox| inbox.is_readable() || inbox.last);
         self.note_backlog(backlog);
         receiving.rotate();
         Taken { message, more: more || receiving.queue.len() > 1 }

@@ -6,6 +6,7 @@ mod connect;
 mod fork;
 mod going;
 mod hunger;
+mod notices;
 mod panic;
 mod peer;
 mod proxy;
