@@ -248,6 +248,9 @@ options! {
     /// so as long as that pays; 0 is not at all. Default 100 us: twice what being woken takes where
     /// that takes long, so that two that talk find each other awake.
     spin / Spin: Duration, Duration = SPIN, Now;
+    /// Futures look for messages, too, before they give their thread back; other tasks of that
+    /// thread wait meanwhile. Default off.
+    spin_tasks / SpinTasks: bool, bool = false, Now;
     /// How much is read at a time. Default: learned from the traffic.
     page_size / PageSize: PageSize, PageSize = PageSize::Default, Next at KERNEL;
     /// The longest frame that is received, in bytes; who sends a longer one is disconnected. All

@@ -277,3 +277,27 @@ fn a_runtime_without_io_leaves_the_watching_to_us() {
     }
     sending.join().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_that_look_before_they_wait_get_what_comes_early_and_late() {
+    let pull = Pull::builder().spin_tasks(true).build().unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let push = Push::new();
+    push.connect(&endpoint).unwrap();
+    let receiver = tokio::spawn(async move {
+        let mut numbers = Vec::new();
+        while numbers.len() < 300 {
+            let message = pull.recv_async().await.unwrap();
+            numbers.push(u32::from_le_bytes(message[0].as_slice().try_into().unwrap()));
+        }
+        numbers
+    });
+    for number in 0..300_u32 {
+        push.send_async(number.to_le_bytes().as_slice()).await.unwrap();
+        if number % 100 == 0 {
+            // Longer than anybody looks.
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+    assert_eq!(receiver.await.unwrap(), (0..300).collect::<Vec<_>>());
+}

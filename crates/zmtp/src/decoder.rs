@@ -181,8 +181,8 @@ impl Decoder {
     }
 
     fn next_of_any_kind(&mut self) -> Result<Option<Incoming>, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        if let Some(error) = self.failed {
+            return Err(error);
         }
         let mut message = std::mem::take(&mut self.partial);
         let gathered = self.gather(&mut message);
@@ -197,7 +197,7 @@ impl Decoder {
             Ok(Gathered::Command(command)) => Ok(Some(Incoming::Command(command))),
             Ok(Gathered::Nothing) => Ok(None),
             Err(error) => {
-                self.failed = Some(error.clone());
+                self.failed = Some(error);
                 Err(error)
             }
         };

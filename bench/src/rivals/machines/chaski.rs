@@ -1,11 +1,13 @@
 //! `chaski-zmq`: the product's own sockets with their defaults. By their blocking calls, as they
 //! are ([`Chaski`]) or sleeping at once where they have to wait ([`Sleeping`]); by the call that
-//! takes all that is there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]).
+//! takes all that is there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]), which may also look
+//! for a message first ([`SpinningAsync`]).
 
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use ::chaski_zmq::{Kind, Message, Socket as Zmq};
+use ::chaski_zmq::keys::PublicKey;
+use ::chaski_zmq::{Builder, Kind, Message, Socket as Zmq};
 use anyhow::{Context as _, Result};
 
 use super::{
@@ -21,6 +23,8 @@ pub trait Manner: 'static {
     const SPIN: Option<Duration> = None;
     /// Whether all messages that are there are taken with one call.
     const MANY: bool = false;
+    /// Whether futures look for a message before they give their thread back.
+    const SPIN_TASKS: bool = false;
 }
 
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub struct SleepsAtOnce;
 #[derive(Debug)]
 pub struct TakesAll;
 
+#[derive(Debug)]
+pub struct SpinsAsTask;
+
 impl Manner for AsItIs {}
 
 impl Manner for SleepsAtOnce {
@@ -42,9 +49,15 @@ impl Manner for TakesAll {
     const MANY: bool = true;
 }
 
+impl Manner for SpinsAsTask {
+    const SPIN_TASKS: bool = true;
+}
+
 pub type Chaski = Blocking<AsItIs>;
 pub type Sleeping = Blocking<SleepsAtOnce>;
 pub type Many = Blocking<TakesAll>;
+pub type ChaskiAsync = Awaiting<AsItIs>;
+pub type SpinningAsync = Awaiting<SpinsAsTask>;
 
 #[derive(Debug)]
 pub struct Blocking<M>(PhantomData<M>);
@@ -66,7 +79,7 @@ impl<M: Manner> Library for Blocking<M> {
     }
 
     async fn bind(role: Role, spec: &Spec) -> Result<(Calls<M>, String)> {
-        let (socket, endpoint) = bound(role, spec, M::SPIN)?;
+        let (socket, endpoint) = bound::<M>(role, spec)?;
         Ok((Calls::of(socket), endpoint))
     }
 
@@ -75,34 +88,37 @@ impl<M: Manner> Library for Blocking<M> {
     }
 
     async fn connect(role: Role, endpoint: &str, spec: &Spec) -> Result<Calls<M>> {
-        Ok(Calls::of(connected(role, endpoint, spec, M::SPIN)?))
+        Ok(Calls::of(connected::<M>(role, endpoint, spec)?))
     }
 }
 
-fn bound(role: Role, spec: &Spec, spin: Option<Duration>) -> Result<(Zmq, String)> {
-    let mut builder = Zmq::builder(kind(role));
-    if let Some(spin) = spin {
-        builder = builder.spin(spin);
+fn builder<M: Manner>(role: Role) -> Builder<Zmq> {
+    let builder = Zmq::builder(kind(role)).spin_tasks(M::SPIN_TASKS);
+    match M::SPIN {
+        Some(spin) => builder.spin(spin),
+        None => builder,
     }
+}
+
+fn bound<M: Manner>(role: Role, spec: &Spec) -> Result<(Zmq, String)> {
+    let mut builder = builder::<M>(role);
     if role == Role::Pub {
         builder = builder.xpub_nodrop(spec.lossless);
     }
     if spec.curve {
-        builder = builder.curve_server(true).curve_secretkey(Some(SERVER_KEYS.secret));
+        builder = builder.curve_server(true).curve_secretkey(SERVER_KEYS.secret);
     }
     let socket = builder.build()?;
     let endpoint = socket.bind(&spec.endpoint())?.as_str().to_owned();
     Ok((socket, endpoint))
 }
 
-fn connected(role: Role, endpoint: &str, spec: &Spec, spin: Option<Duration>) -> Result<Zmq> {
-    let mut builder = Zmq::builder(kind(role));
-    if let Some(spin) = spin {
-        builder = builder.spin(spin);
-    }
+fn connected<M: Manner>(role: Role, endpoint: &str, spec: &Spec) -> Result<Zmq> {
+    let mut builder = builder::<M>(role);
     if spec.curve {
-        builder =
-            builder.curve_serverkey(SERVER_KEYS.public).curve_secretkey(Some(CLIENT_KEYS.secret));
+        builder = builder
+            .curve_serverkey(PublicKey::from_bytes(SERVER_KEYS.public))
+            .curve_secretkey(CLIENT_KEYS.secret);
     }
     let socket = builder.build()?;
     if role == Role::Sub {
@@ -142,23 +158,24 @@ impl<M: Manner> Socket for Calls<M> {
     }
 }
 
+/// The calls that are futures, on tokio.
 #[derive(Debug)]
-pub struct ChaskiAsync;
+pub struct Awaiting<M>(PhantomData<M>);
 
 pub struct Futures(Zmq);
 
-impl Library for ChaskiAsync {
+impl<M: Manner> Library for Awaiting<M> {
     type Bound = Futures;
     type Socket = Futures;
 
-    const LACKS: &'static [Lacks] = &[];
+    const LACKS: &'static [Lacks] = if M::SPIN_TASKS { &[Lacks::Streams] } else { &[] };
 
     fn run<T>(side: impl Future<Output = Result<T>>) -> Result<T> {
         run_on_tokio(side)
     }
 
     async fn bind(role: Role, spec: &Spec) -> Result<(Futures, String)> {
-        let (socket, endpoint) = bound(role, spec, None)?;
+        let (socket, endpoint) = bound::<M>(role, spec)?;
         Ok((Futures(socket), endpoint))
     }
 
@@ -167,7 +184,7 @@ impl Library for ChaskiAsync {
     }
 
     async fn connect(role: Role, endpoint: &str, spec: &Spec) -> Result<Futures> {
-        Ok(Futures(connected(role, endpoint, spec, None)?))
+        Ok(Futures(connected::<M>(role, endpoint, spec)?))
     }
 }
 

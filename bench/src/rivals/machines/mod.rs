@@ -102,6 +102,8 @@ pub enum Lacks {
     Lossless,
     /// More than one peer of a socket.
     ManyPeers,
+    /// It is a way to converse: where there always is something to take it does nothing.
+    Streams,
 }
 
 /// What a socket is for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::rivals::machines::chaski::{Chaski, ChaskiAsync, Many, Sleeping};
+use crate::rivals::machines::chaski::{Chaski, ChaskiAsync, Many, Sleeping, SpinningAsync};
 use crate::rivals::machines::libzmq::Libzmq;
 use crate::rivals::machines::{Lacks, Library};
 #[cfg(feature = "zmq-rivals")]
@@ -42,6 +42,7 @@ pub fn everyone(case: &impl Enter) -> Vec<Contestant> {
         entered::<Chaski>(case, "chaski"),
         entered::<Sleeping>(case, "chaski sleeping"),
         entered::<ChaskiAsync>(case, "chaski async"),
+        entered::<SpinningAsync>(case, "chaski async spin"),
         entered::<Many>(case, "chaski recv_many"),
         entered::<Libzmq>(case, "libzmq"),
     ];

@@ -53,7 +53,7 @@ pub(super) fn contest() -> Contest {
 
 impl Enter for Peers {
     fn needs(&self) -> &[Lacks] {
-        &[Lacks::ManyPeers, Lacks::Conversations]
+        &[Lacks::ManyPeers, Lacks::Streams, Lacks::Conversations]
     }
 
     fn enter<L: Library>(&self, who: &'static str) -> Contestant {

@@ -77,7 +77,7 @@ fn contest(name: &'static str, case: Publish) -> Contest {
 
 impl Enter for Publish {
     fn needs(&self) -> &[Lacks] {
-        &[Lacks::Conversations]
+        &[Lacks::Streams, Lacks::Conversations]
     }
 
     fn enter<L: Library>(&self, who: &'static str) -> Contestant {

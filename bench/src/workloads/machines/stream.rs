@@ -69,10 +69,10 @@ fn contest(name: &'static str, stream: Stream) -> Contest {
 impl Enter for Stream {
     fn needs(&self) -> &[Lacks] {
         match self.spec.transport {
-            Transport::Tcp if self.spec.curve => &[Lacks::Curve],
-            Transport::Tcp => &[],
-            Transport::Ipc => &[Lacks::Ipc],
-            Transport::Inproc => &[Lacks::Inproc],
+            Transport::Tcp if self.spec.curve => &[Lacks::Streams, Lacks::Curve],
+            Transport::Tcp => &[Lacks::Streams],
+            Transport::Ipc => &[Lacks::Streams, Lacks::Ipc],
+            Transport::Inproc => &[Lacks::Streams, Lacks::Inproc],
         }
     }
 

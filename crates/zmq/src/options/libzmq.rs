@@ -82,7 +82,7 @@ pub(super) const FOREIGN: &[(&str, &str)] = &[
 
 /// Those here that libzmq does not have.
 #[cfg(test)]
-pub(super) const OWN: &[&str] = &["handshakes_max", "page_size", "spin"];
+pub(super) const OWN: &[&str] = &["handshakes_max", "page_size", "spin", "spin_tasks"];
 
 /// Says of a name that is no option here what it may be.
 pub(super) fn unknown(name: &str) -> OptionError {

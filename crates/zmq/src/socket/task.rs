@@ -66,6 +66,9 @@ impl Place<'_> {
                 continue;
             }
             self.socket.flush_armed();
+            if self.socket.look_as_task(self.want) {
+                continue;
+            }
             if self.socket.poll_events(cx, self.want).is_pending() {
                 return Poll::Pending;
             }

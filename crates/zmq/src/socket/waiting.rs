@@ -114,6 +114,19 @@ impl Shared {
         self.turn.look_up();
     }
 
+    /// A task's look before it gives its thread back, if the user wants one; whether there were
+    /// events.
+    pub(super) fn look_as_task(self: &Arc<Self>, want: Want) -> bool {
+        let spin = match &*self.options() {
+            options if options.spin_tasks && want == Want::Recv => options.spin,
+            _ => return false,
+        };
+        let Some(mut sleep) = self.poller.try_sleep() else { return false };
+        self.look_into_poll(spin, || {
+            self.take_events(&mut sleep, Some(Duration::ZERO), Some(want)) > 0
+        })
+    }
+
     /// Takes events from the poll and passes them on; how many there were. `mine` is what the
     /// caller itself waits for, and looks after itself.
     fn take_events(

@@ -168,7 +168,7 @@ fn what_breaks_the_rules_is_refused_at_its_octet_and_ever_after() {
         decoder.feed(b"\0\x02ok\x01\x04more");
         decoder.feed(bytes);
         assert_eq!(decoder.next(), Ok(Some(Incoming::Message(Message::from("ok")))));
-        assert_eq!(decoder.next(), Err(error.clone()));
+        assert_eq!(decoder.next(), Err(error));
         decoder.feed(b"\0\x02ok");
         assert_eq!(decoder.next(), Err(error));
     }
