@@ -50,7 +50,7 @@ function markPlace() {
   }
 }
 
-const STATES = { connecting: 'connecting', open: 'live', lost: 'no answer', refused: 'not allowed' };
+const STATES = { connecting: 'connecting', open: 'live', lost: 'no answer', refused: 'not logged in' };
 
 /** Tells whether what is on the screen is still true. */
 function showState() {
@@ -93,7 +93,7 @@ live.addEventListener('state', showState);
 live.addEventListener('state', () => live.state === 'open' && refresh());
 login.addEventListener('needed', () => {
   router.leave();
-  live.stop();
+  live.stop('refused');
   askForToken(main, () => {
     live.restart();
     router.show();

@@ -45,10 +45,11 @@ class Live extends EventTarget {
     });
   }
 
-  /** Ends the stream; `listen` begins another. */
-  stop() {
+  /** Ends the stream; `listen` begins another. @param {import('./stream.js').State} [state] */
+  stop(state = 'connecting') {
     this.running?.abort();
     this.running = null;
+    this.changed(state, 0);
   }
 
   /** Begins anew: after a login. */

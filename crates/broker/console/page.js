@@ -36,7 +36,7 @@ export function section(title, ...children) {
  */
 export function failureNote(error, again) {
   return h('div', { class: 'note error', role: 'alert' },
-    h('p', {}, h('strong', {}, sentence(error.message))),
+    h('p', {}, h('strong', {}, coded(sentence(error.message)))),
     error.hint && h('p', {}, coded(sentence(error.hint))),
     again && h('button', { type: 'button', onclick: again }, 'Try again'));
 }
@@ -44,7 +44,7 @@ export function failureNote(error, again) {
 /** The broker's messages begin in lower case and end without a stop. @param {string} text */
 function sentence(text) {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.?!`]$/.test(whole) ? whole : `${whole}.`;
+  return /[.?!]$/.test(whole) ? whole : `${whole}.`;
 }
 
 /**

@@ -71,7 +71,8 @@ export function tail(topic, query, rows, place, signal) {
 
 /** @param {{shown: number, dropped: number, gaps: number}} counts @param {boolean} open */
 function sentence({ shown, dropped, gaps }, open) {
-  const parts = [`${count(shown)} shown`, `${count(dropped)} not shown, for there were too many`];
+  const parts = [`${count(shown)} shown`,
+    `${count(dropped)} left out${dropped > 0 ? ': more came than can be shown' : ''}`];
   if (gaps > 0) parts.push(`lost the connection ${some(gaps, 'time')}, what came then is missing`);
   return `${open ? '' : 'Connecting. '}${parts.join(' \u00b7 ')}`;
 }

@@ -58,6 +58,8 @@ export function virtualTable({ caption, columns, source, empty, onsort }) {
   function render() {
     cancelAnimationFrame(pending);
     pending = 0;
+    // Out of the document, while a note stands in its place, nothing has a size.
+    if (!frame.isConnected) return;
     height ||= parseFloat(getComputedStyle(frame).getPropertyValue('--row'));
     const sight = Math.ceil(frame.clientHeight / height);
     const first = Math.max(0, Math.min(Math.floor(frame.scrollTop / height), total - sight));
@@ -113,13 +115,14 @@ export function virtualTable({ caption, columns, source, empty, onsort }) {
   function show(rows) {
     made.removeAttribute('aria-busy');
     made.setAttribute('aria-rowcount', String(rows + 1));
-    height ||= parseFloat(getComputedStyle(frame).getPropertyValue('--row'));
-    total = Math.min(rows, Math.floor(HEIGHT_MAX / height));
     if (rows === 0) {
+      total = 0;
       fill(element, empty());
       return;
     }
     if (frame.parentNode !== element) fill(element, frame);
+    height ||= parseFloat(getComputedStyle(frame).getPropertyValue('--row'));
+    total = Math.min(rows, Math.floor(HEIGHT_MAX / height));
     render();
   }
 
