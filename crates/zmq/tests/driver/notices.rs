@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use chaski_zmq::{Kind, Message, Misuse, SendFailure, Server, Socket, Xpub};
+use chaski_zmq::{Kind, Message, Misuse, Pull, Push, SendFailure, Server, Socket, Xpub};
 
 use crate::peer::{PATIENCE, Raw, monitored};
 
@@ -67,7 +67,11 @@ fn talk_to_stream(stream: &Socket, raw: &mut Raw) -> Message {
 fn a_stream_that_waits_is_told_that_a_peer_went() {
     let busy = AtomicBool::new(true);
     thread::scope(|scope| {
-        scope.spawn(|| while busy.load(Ordering::Relaxed) {});
+        scope.spawn(|| {
+            while busy.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
         let rounds = scope.spawn(|| {
             for _ in 0..ROUNDS {
                 let (stream, _monitor, at) = monitored(Kind::Stream);
@@ -144,4 +148,22 @@ fn a_server_that_waits_for_room_is_told_that_its_peer_is_gone() {
         run_promptly(server.send_async(to_peer())).unwrap_err()
     });
     assert!(matches!(gone.failure(), SendFailure::Misuse(Misuse::Unroutable)), "{gone}");
+}
+
+#[test]
+fn a_message_that_waited_for_any_peer_goes_by_the_way_that_was_laid() {
+    let shm = format!("shm://notices-{}", std::process::id());
+    for at in ["inproc://notices", &shm] {
+        let pull = Pull::new();
+        pull.bind(at).unwrap();
+        let push = Push::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(20));
+                push.connect(at).unwrap();
+            });
+            run_promptly(push.send_async("early")).unwrap();
+        });
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "early", "{at}");
+    }
 }
