@@ -21,7 +21,8 @@ const TOLD_MS = 10_000;
  * @param {AbortSignal} signal ends it
  */
 export function tail(topic, query, rows, place, signal) {
-  const counts = { shown: 0, dropped: 0, gaps: 0 };
+  const counts = { shown: 0, dropped: 0, unseen: 0, gaps: 0 };
+  const filtered = query.filter !== '' || query.key !== '';
   const words = h('span', {}, 'Connecting');
   const told = h('span', { class: 'sr', role: 'status' });
   place.replaceChildren(words, told);
@@ -39,21 +40,24 @@ export function tail(topic, query, rows, place, signal) {
   }
 
   function account() {
-    say(words, sentence(counts, open));
+    say(words, sentence(counts, open, filtered));
     words.classList.toggle('dropping', counts.dropped > 0 || counts.gaps > 0);
   }
 
-  const telling = setInterval(() => say(told, sentence(counts, open)), TOLD_MS);
+  const telling = setInterval(() => say(told, sentence(counts, open, filtered)), TOLD_MS);
   signal.addEventListener('abort', () => {
     clearInterval(telling);
     cancelAnimationFrame(drawing);
     draw();
-    say(words, `Stopped. ${sentence(counts, true)}`);
+    say(words, `Stopped. ${sentence(counts, true, filtered)}`);
   });
 
   stream(path('topics', topic, 'tail') + search(query), signal, {
     event(name, data) {
-      if (name === 'dropped') counts.dropped += data.count;
+      if (name === 'dropped') {
+        counts.dropped += data.count;
+        counts.unseen += data.unseen ?? 0;
+      }
       if (name === 'message') {
         counts.shown += 1;
         waiting.push(data);
@@ -69,10 +73,14 @@ export function tail(topic, query, rows, place, signal) {
   });
 }
 
-/** @param {{shown: number, dropped: number, gaps: number}} counts @param {boolean} open */
-function sentence({ shown, dropped, gaps }, open) {
+/**
+ * @param {{shown: number, dropped: number, unseen: number, gaps: number}} counts
+ * @param {boolean} open @param {boolean} filtered
+ */
+function sentence({ shown, dropped, unseen, gaps }, open, filtered) {
   const parts = [`${count(shown)} shown`,
     `${count(dropped)} left out${dropped > 0 ? ': more came than can be shown' : ''}`];
+  if (filtered && unseen > 0) parts.push(`${count(unseen)} of these not even looked at`);
   if (gaps > 0) parts.push(`lost the connection ${some(gaps, 'time')}, what came then is missing`);
   return `${open ? '' : 'Connecting. '}${parts.join(' \u00b7 ')}`;
 }

@@ -5,7 +5,7 @@ import { recv } from '../cli.js';
 import { fill, h, say } from '../dom.js';
 import { field, select } from '../form.js';
 import { count, some } from '../format.js';
-import { copyButton, emptyNote, failureNote, heading } from '../page.js';
+import { coded, copyButton, emptyNote, failureNote, heading } from '../page.js';
 import { produceDialog } from '../produce.js';
 import { recordList } from '../records.js';
 import { address } from '../router.js';
@@ -88,7 +88,7 @@ class Messages {
       spellcheck: 'false', 'data-search': true, 'aria-keyshortcuts': '/' })),
     field('Show as', select({ name: 'decode', value: query.get('decode') ?? 'auto' }, [
       ['auto', 'what it looks like'], ['text', 'text'], ['json', 'JSON'], ['hex', 'hex'],
-      ['msgpack', 'MessagePack']])),
+      ['base64', 'base64'], ['msgpack', 'MessagePack']])),
     field('At most', select({ name: 'limit', value: query.get('limit') ?? '50' }, ['50', '100',
       '200', '500'])),
     h('div', { class: 'buttons' }, h('button', { class: 'primary' }, 'Read'), this.live));
@@ -184,6 +184,9 @@ class Messages {
     const shown = this.rows.length;
     say(this.account, `${some(shown, 'record')}, of ${count(answer.scanned)} looked at`
       + `${answer.reached_end ? ', to the end of the topic' : ''}.`);
+    fill(this.wrong, (answer.problems ?? []).map((/** @type {any} */ one) => emptyNote(
+      `Partition ${one.partition} cannot be read at offset ${count(one.offset)}.`,
+      ...coded(one.what))));
     if (shown === 0) fill(this.results, this.nothing());
     else if (this.rows.element.parentNode !== this.results) fill(this.results, this.rows.element);
     fill(this.more, this.moreButton());
@@ -202,7 +205,8 @@ class Messages {
     const button = (/** @type {string} */ words, /** @type {() => void} */ act) => h('button',
       { type: 'button', onclick: act }, words);
     if (!this.newestFirst) return button('Read on', () => this.readOn());
-    return this.floors().some(({ least, start }) => least > start)
+    return this.answer.messages.length > 0
+      && this.partitions.some(({ partition, log_start: start }) => this.end(partition) > start)
       && button('Older', () => this.readOlder());
   }
 
@@ -214,31 +218,20 @@ class Messages {
     this.show(answer, answer.messages);
   }
 
-  /** How far back was read, and how far one could, of each partition. */
-  floors() {
-    const wanted = this.wish().partition;
-    return this.partitions
-      .filter(({ partition }) => wanted === 'all' || wanted === String(partition))
-      .map(({ partition, log_start: start, high_watermark: end }) => ({
-        partition, start, least: this.least.get(partition) ?? end,
-      }));
+  /** What is before this offset of a partition was not read yet. @param {number} partition */
+  end(partition) {
+    return this.least.get(partition) ?? this.answer.next[partition] ?? 0;
   }
 
-  /** One window further back in every partition. */
+  /** The newest of those that are older than what is shown. */
   async readOlder() {
-    const wish = this.wish();
-    const floors = this.floors().filter(({ least, start }) => least > start);
-    const each = Math.max(1, Math.floor(Number(wish.limit) / floors.length));
-    const windows = new Map(floors.map(({ partition, start, least }) => [partition,
-      { from: Math.max(start, least - each), to: least }]));
-    const from = [...windows].map(([partition, one]) => `${partition}:${one.from}`).join(',');
-    const answer = await this.ask({ ...wish, from }, this.doing.signal);
+    const ends = Object.keys(this.answer.next).map((p) => `${p}:${this.end(Number(p))}`);
+    const answer = await this.ask({ ...this.wish(), before: ends.join(',') }, this.doing.signal);
     if (!answer) return;
     answer.scanned += this.answer.scanned;
-    const older = answer.messages.filter((/** @type {any} */ one) => one.offset
-      < (windows.get(one.partition)?.to ?? 0));
-    for (const [partition, one] of windows) this.least.set(partition, one.from);
-    this.show({ ...answer, reached_end: this.answer.reached_end }, older);
+    answer.next = this.answer.next;
+    for (const [partition, offset] of lowest(answer.messages)) this.least.set(partition, offset);
+    this.show(answer, answer.messages);
   }
 
   /** Begins or ends the live tail. */

@@ -155,9 +155,11 @@ function showDisk(place, { disk }) {
   const memo = [bytes(used), bytes(free), bytes(total)].join();
   if (place.dataset.memo === memo) return;
   place.dataset.memo = memo;
-  fill(place,
-    meter(taken, `${percent(taken)} of ${bytes(total)}`),
-    facts([['The log', bytes(used)], ['Free', bytes(free)]]));
+  if (taken === null) fill(place, facts([['The log', bytes(used)], ['Kept', 'in memory']]));
+  else {
+    fill(place, meter(taken, `${percent(taken)} of ${bytes(total)}`),
+      facts([['The log', bytes(used)], ['Free', bytes(free)]]));
+  }
 }
 
 /** @param {HTMLElement} place @param {any} now */

@@ -20,16 +20,21 @@ export function open(view) {
   const busy = h('div', { class: 'charts' });
   /** @type {ReturnType<typeof chart>[]} */
   const charts = [];
+  const each = section('Connections', connections.bar, connections.element);
   view.root.append(
     heading('Shards', { about: 'Each is an event loop on a thread of its own.' }),
     shards.element,
     section('Busy, last hour', busy),
-    section('Connections', connections.bar, connections.element),
+    each,
   );
   feed(view.signal, 1_000, (signal) => get('/api/shards', signal),
     (answer) => shards.show(answer.shards), shards.fail);
   feed(view.signal, 2_000, (signal) => get('/api/connections', signal),
-    (answer) => connections.show(answer.connections), connections.fail);
+    (answer) => connections.show(answer.connections), (error) => {
+      // A broker may not tell of single connections.
+      if (error.status === 404) each.remove();
+      else connections.fail(error);
+    });
   feed(view.signal, 5_000, (signal) => get('/api/history', signal, { since_ms: past.since || null }),
     (answer) => {
       past.take(answer);
@@ -56,7 +61,7 @@ function shardTable() {
       { label: 'Out /s', class: 'num', text: (row) => bytes(row.bytes_out_s) },
       { label: 'Connections', class: 'num wide', text: (row) => count(row.connections) },
       { label: 'Turns /s', class: 'num wide', text: (row) => short(row.turns_s) },
-      { label: 'Depth', class: 'num wide', text: (row) => count(row.depth) },
+      { label: 'To send', class: 'num wide', text: (row) => bytes(row.depth) },
       { label: 'Moves', class: 'num wide', text: (row) => count(row.moves) },
     ],
     empty: nothing('No shard runs yet.', 'The log is being recovered.'),

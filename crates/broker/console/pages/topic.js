@@ -101,8 +101,8 @@ function partitionTable() {
 
 /** @param {any} row */
 function state(row) {
-  if (row.failed) return 'closed for writing: a sync failed';
-  return row.damaged ? 'damaged: see chaski inspect segment' : 'well';
+  if (row.failed) return `closed for writing: ${row.failed}`;
+  return row.damaged ? 'damaged: see `chaski inspect segment`' : 'well';
 }
 
 function groupTable() {
