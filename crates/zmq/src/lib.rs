@@ -90,6 +90,7 @@ mod proxy;
 mod socket;
 mod stats;
 mod transport;
+mod wake;
 
 pub use chaski_zmtp::pattern::{Misuse, Outgoing};
 pub use chaski_zmtp::{CipherError, DecodeError, Frame, Kind, Message, keys};
@@ -97,7 +98,7 @@ pub use context::Context;
 pub use driver::{Answer, Authenticator, BindError, ConnectError, Forked, UnbindError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{BuildError, RecvError, SendError, SendFailure};
-pub use monitor::{Breach, Event, HandshakeFailure, Lost, Monitor, What};
+pub use monitor::{Breach, Event, HandshakeFailure, Lost, Monitor, Refusal, What};
 pub use options::{
     Builder, Elsewhere, OptionError, OptionInfo, Options, PageSize, Reach, ReconnectStop, Secret,
     SocketOption, Transport, When,

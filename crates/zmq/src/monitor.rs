@@ -4,15 +4,19 @@
 //! socket: an event for which there is no room is dropped and counted.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::task::Context;
 use std::time::Duration;
 
 use chaski_ring::{TrySendError, mpmc};
 use chaski_zmtp::DecodeError;
 
 use crate::endpoint::Endpoint;
+use crate::wake::{Held, hold, patient};
 
 /// How many events a monitor holds that nobody took.
 const EVENTS_MAX: usize = 1024;
@@ -78,6 +82,9 @@ pub enum HandshakeFailure {
     /// The other side may not enter (`HANDSHAKE_FAILED_AUTH`), by this status (RFC 27): 300, 400 or
     /// 500.
     Auth(u16),
+    /// The other side said in an ERROR command that it refuses us, for this reason
+    /// (`HANDSHAKE_FAILED_PROTOCOL`). It would do so again: no other attempt is made.
+    Refused(String),
 }
 
 impl fmt::Display for HandshakeFailure {
@@ -85,6 +92,7 @@ impl fmt::Display for HandshakeFailure {
         match self {
             HandshakeFailure::NoDetail(why) | HandshakeFailure::Protocol(why) => f.write_str(why),
             HandshakeFailure::Auth(status) => write!(f, "authentication failed with {status}"),
+            HandshakeFailure::Refused(reason) => write!(f, "peer refused: {reason:?}"),
         }
     }
 }
@@ -99,8 +107,8 @@ pub enum Lost {
     Io(io::ErrorKind),
     /// The peer sent what the protocol does not allow, or more than a limit.
     Protocol(Breach),
-    /// The peer said that it refuses us.
-    Refused,
+    /// The peer said in an ERROR command that it refuses us, and why.
+    Refused(Refusal),
     /// The peer was silent for longer than a heartbeat allows.
     Silent,
     /// Another connection took its identity over.
@@ -118,12 +126,51 @@ impl fmt::Display for Lost {
             Lost::Hangup => f.write_str("the peer closed the connection"),
             Lost::Io(kind) => write!(f, "{kind}"),
             Lost::Protocol(breach) => breach.fmt(f),
-            Lost::Refused => f.write_str("the peer refused us"),
+            Lost::Refused(reason) => write!(f, "the peer refused us: {reason}"),
             Lost::Silent => f.write_str("the peer was silent for too long"),
             Lost::Replaced => f.write_str("another connection took over the identity"),
             Lost::Closed => f.write_str("it was closed here"),
             Lost::Panicked => f.write_str("something panicked while it was served"),
         }
+    }
+}
+
+/// The reason that a peer gave in an ERROR command: as much as has a place here, with a `?` for
+/// each byte that is no visible character (RFC 37 has no others).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    len: u8,
+    text: [u8; Refusal::BYTES_MAX],
+}
+
+impl Refusal {
+    /// How much of a reason is kept.
+    pub const BYTES_MAX: usize = 63;
+
+    pub(crate) fn new(reason: &[u8]) -> Self {
+        let mut text = [0; Refusal::BYTES_MAX];
+        for (to, byte) in text.iter_mut().zip(reason) {
+            *to = if byte.is_ascii_graphic() || *byte == b' ' { *byte } else { b'?' };
+        }
+        Refusal { len: reason.len().min(Refusal::BYTES_MAX) as u8, text }
+    }
+
+    /// As a text; empty if the peer gave no reason.
+    pub fn as_str(&self) -> &str {
+        // It is ASCII.
+        std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.len == 0 { "it gave no reason" } else { self.as_str() })
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -201,7 +248,9 @@ impl Monitor {
     /// Waits for the next event as a task, of any executor. Dropped before it is ready, the future
     /// has taken none.
     pub async fn recv_async(&self) -> Option<Event> {
-        self.events.recv_async().await.ok()
+        let mut next = pin!(self.events.recv_async());
+        // Events are told under locks of the socket's.
+        poll_fn(|cx| next.as_mut().poll(&mut Context::from_waker(&patient(cx.waker())))).await.ok()
     }
 
     /// How many events were dropped because nobody took those before.
@@ -267,8 +316,8 @@ impl Announcer {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Ear>> {
-        self.ears.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, Vec<Ear>> {
+        hold(&self.ears)
     }
 }
 
@@ -294,6 +343,17 @@ mod tests {
         let event = second.recv().unwrap();
         assert_eq!((event.what, event.peer.as_deref()), (What::Accepted, Some("[::1]:9")));
         assert!(first.recv().is_none() && second.recv().is_none());
+    }
+
+    #[test]
+    fn a_reason_is_bounded_and_can_be_printed() {
+        assert_eq!(Refusal::new(b"Invalid-Metadata").as_str(), "Invalid-Metadata");
+        assert_eq!(Refusal::new(b"\x1b[2J\xff").as_str(), "?[2J?");
+        assert_eq!(Refusal::new(&[b'x'; 255]).as_str(), "x".repeat(Refusal::BYTES_MAX));
+        assert_eq!(
+            Lost::Refused(Refusal::new(b"")).to_string(),
+            "the peer refused us: it gave no reason"
+        );
     }
 
     #[test]

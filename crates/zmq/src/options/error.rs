@@ -2,6 +2,8 @@
 
 use chaski_zmtp::Kind;
 
+use crate::driver::Forked;
+
 /// An option that cannot be set so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +56,9 @@ pub enum OptionError {
         /// The other.
         second: &'static str,
     },
+    /// The process has forked, and the socket is the parent's.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 fn hint(near: Option<&'static str>) -> String {

@@ -2,7 +2,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod` | [`Socket`], of any kind; `typed`: one type per kind |
+//! | `mod` | [`Socket`], of any kind: making, binding, connecting, closing it |
+//! | `calls` | sending, receiving, subscribing, in every form |
+//! | `typed` | one type per kind |
 //! | `shared` | what its handles, links and the driver share, and in what order locks are taken |
 //! | `rules`, `sending` | the pattern and the peers it chooses among; sending |
 //! | `receiving` | inboxes, fair queueing, reading |
@@ -13,12 +15,13 @@
 //! | `standby` | one who waits at several sockets at once |
 //! | `duty` | what the driver does; subscriptions; closing |
 
+mod calls;
 mod duty;
 mod hearing;
 mod life;
 mod near;
 mod patience;
-mod poller;
+pub(crate) mod poller;
 mod receiving;
 mod rules;
 mod sending;
@@ -35,20 +38,18 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaski_zmtp::pattern::{Attach, Outgoing, Peer as Number};
-use chaski_zmtp::{Kind, Message};
+use chaski_zmtp::Kind;
+use chaski_zmtp::pattern::{Attach, Peer as Number};
 
 pub use typed::*;
 
 use self::shared::Shared;
-use self::turn::Want;
-use self::waiting::Until;
 use crate::context::Context;
-use crate::driver::{BindError, ConnectError, Forked, UnbindError};
+use crate::driver::{BindError, ConnectError, UnbindError};
 use crate::endpoint::{Endpoint, EndpointError};
-use crate::error::{BuildError, RecvError, SendError, SendFailure};
+use crate::error::BuildError;
 use crate::link::Route;
-use crate::monitor::Monitor;
+use crate::monitor::{Announcer, Monitor};
 use crate::options::{Builder, Idle, OptionError, Options, SocketOption, Transport};
 
 /// A socket of any kind, chosen when the program runs.
@@ -241,9 +242,9 @@ impl Socket {
         self.shared.kind
     }
 
-    /// What it is set to now.
+    /// What it is set to now; the defaults in a forked child, to which the socket is of no use.
     pub fn options(&self) -> Arc<Options> {
-        self.shared.options()
+        self.shared.check_origin().map_or_else(|_| Arc::default(), |()| self.shared.options())
     }
 
     /// Sets an option.
@@ -253,6 +254,7 @@ impl Socket {
     /// If this kind of socket does not have it, the value is none that it may have, or it can only
     /// be given to the builder.
     pub fn set(&self, option: SocketOption) -> Result<(), OptionError> {
+        self.shared.check_origin()?;
         self.shared.set(option)
     }
 
@@ -265,9 +267,13 @@ impl Socket {
         self.set(SocketOption::parse(name, value)?)
     }
 
-    /// What happens to the socket from now on: connections that come and go, and why.
+    /// What happens to the socket from now on: connections that come and go, and why. In a forked
+    /// child nothing does: it ends at once.
     pub fn monitor(&self) -> Monitor {
-        self.shared.announcer.monitor()
+        match self.shared.check_origin() {
+            Ok(()) => self.shared.announcer.monitor(),
+            Err(_) => Announcer::default().monitor(),
+        }
     }
 
     /// Closes it: sends what waits for at most `linger` (`None`: for as long as it takes), and
@@ -290,371 +296,6 @@ impl Socket {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-}
-
-/// Sending. A message is anything that can be made into an [`Outgoing`]: `&str`, `&[u8]`, `String`,
-/// `Vec<u8>`, `Bytes`, [`Frame`](chaski_zmtp::Frame), [`Message`].
-///
-/// Sent means queued for a peer, or, for publishers, that all who want it and have room were given
-/// it. When it is written is the socket's concern: at once, or with others that follow closely.
-impl Socket {
-    /// Sends, having waited for room if need be.
-    ///
-    /// # Errors
-    ///
-    /// If the pattern does not allow it, the socket is closed, or there was no room for as long as
-    /// the option `sndtimeo`.
-    #[inline]
-    pub fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        match self.shared.post(message.into()) {
-            Ok(()) => Ok(()),
-            Err(refused) => self.wait_to_send(refused.message, refused.why, None),
-        }
-    }
-
-    /// Sends if there is room now.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send), and if there is no room.
-    #[inline]
-    pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        let message = match self.shared.post(message.into()) {
-            Ok(()) => return Ok(()),
-            Err(sending::Refused { why: Some(why), message }) => {
-                return Err(SendError::new(why, message));
-            }
-            Err(refused) => refused.message,
-        };
-        // What has become writable since shows only in the poll.
-        if let Err(forked) = self.shared.check_origin() {
-            return Err(SendError::new(forked, message));
-        }
-        self.shared.harvest(None);
-        self.shared.post(message).map_err(|refused| {
-            SendError::new(refused.why.unwrap_or(SendFailure::Full), refused.message)
-        })
-    }
-
-    /// Sends, waiting for room at most this long.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn send_timeout<'a>(
-        &self,
-        message: impl Into<Outgoing<'a>>,
-        timeout: Duration,
-    ) -> Result<(), SendError> {
-        match self.shared.post(message.into()) {
-            Ok(()) => Ok(()),
-            Err(refused) => self.wait_to_send(refused.message, refused.why, Some(timeout)),
-        }
-    }
-
-    /// Sends as a task, waiting for room if need be. `sndtimeo` does not apply: whoever awaits may
-    /// stop.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is ready, the future has queued nothing; once the message is queued, whole
-    /// and for all its peers, it is ready. A message that was given to it is dropped with it.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub async fn send_async<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        let mut waiting = match self.shared.post(message.into()) {
-            Ok(()) => return Ok(()),
-            Err(sending::Refused { why: Some(why), message }) => {
-                return Err(SendError::new(why, message));
-            }
-            Err(refused) => Some(refused.message),
-        };
-        let sent = self.shared.wait_as_task(Want::Send, || self.attempt(&mut waiting)).await;
-        match (sent, waiting) {
-            (Ok(sent), _) => sent,
-            (Err(forked), Some(message)) => Err(SendError::new(forked, message)),
-            (Err(forked), None) => Err(SendError::new(forked, Outgoing::from(""))),
-        }
-    }
-
-    /// Sends all of these, in order, and then writes what is gathered.
-    ///
-    /// # Errors
-    ///
-    /// Stops at the first message that cannot be sent. Those behind it are still in the iterator,
-    /// if that was lent.
-    pub fn send_all<'a, M: Into<Outgoing<'a>>>(
-        &self,
-        messages: impl IntoIterator<Item = M>,
-    ) -> Result<(), SendError> {
-        let sent = messages.into_iter().try_for_each(|message| self.send(message));
-        self.flush();
-        sent
-    }
-
-    /// Writes what was gathered for later, as far as the kernel takes it; does not wait. Nothing
-    /// depends on it but how soon: what is not flushed leaves when the socket next waits or reads,
-    /// and otherwise within about a millisecond.
-    pub fn flush(&self) {
-        if self.shared.check_origin().is_ok() {
-            self.shared.flush_armed();
-        }
-    }
-
-    #[cold]
-    fn wait_to_send(
-        &self,
-        message: Outgoing<'_>,
-        why: Option<SendFailure>,
-        timeout: Option<Duration>,
-    ) -> Result<(), SendError> {
-        if let Some(why) = why {
-            return Err(SendError::new(why, message));
-        }
-        let until = Until::after(timeout.or_else(|| self.shared.sndtimeo()));
-        let mut waiting = Some(message);
-        let sent = self.shared.wait(Want::Send, until, || self.attempt(&mut waiting));
-        let message = waiting.unwrap_or_else(|| Outgoing::from(""));
-        match sent {
-            Ok(Some(sent)) => sent,
-            Ok(None) => Err(SendError::new(SendFailure::Timeout, message)),
-            Err(forked) => Err(SendError::new(forked, message)),
-        }
-    }
-
-    /// Sends the message that waits, if there is room.
-    fn attempt(
-        &self,
-        waiting: &mut Option<Outgoing<'_>>,
-    ) -> waiting::Attempt<Result<(), SendError>> {
-        match self.shared.post(waiting.take()?) {
-            Ok(()) => Some((Ok(()), false)),
-            Err(sending::Refused { message, why: None }) => {
-                *waiting = Some(message);
-                None
-            }
-            Err(sending::Refused { message, why: Some(why) }) => {
-                Some((Err(SendError::new(why, message)), false))
-            }
-        }
-    }
-}
-
-/// Receiving.
-///
-/// # Cancel safety
-///
-/// A receive future that is dropped before it is ready has taken nothing: a message is taken in the
-/// same poll that returns it.
-impl Socket {
-    /// Receives the next message, having waited for it if need be.
-    ///
-    /// # Errors
-    ///
-    /// If the pattern does not allow it, the socket is closed, or none came for as long as the
-    /// option `rcvtimeo`.
-    #[inline]
-    pub fn recv(&self) -> Result<Message, RecvError> {
-        if let Some((single, more)) = self.shared.take_single() {
-            self.pass_on(more);
-            return Ok(single.into_message());
-        }
-        match self.shared.take() {
-            Ok(Some(taken)) => Ok(self.take_one(taken)),
-            Ok(None) => self.wait_to_recv(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Receives the next message if one is there.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv), and if none is there.
-    #[inline]
-    pub fn try_recv(&self) -> Result<Message, RecvError> {
-        if let Some(taken) = self.shared.take()? {
-            return Ok(self.take_one(taken));
-        }
-        self.look_around()?;
-        match self.shared.take()? {
-            Some(taken) => Ok(self.take_one(taken)),
-            None => Err(RecvError::Empty),
-        }
-    }
-
-    /// Receives the next message, waiting for it at most this long.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv).
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvError> {
-        match self.shared.take()? {
-            Some(taken) => Ok(self.take_one(taken)),
-            None => self.wait_to_recv(Some(timeout)),
-        }
-    }
-
-    /// Receives the next message as a task of any executor. `rcvtimeo` does not apply: whoever
-    /// awaits may stop.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv).
-    pub async fn recv_async(&self) -> Result<Message, RecvError> {
-        if let Some((single, more)) = self.shared.take_single() {
-            self.pass_on(more);
-            return Ok(single.into_message());
-        }
-        if let Some(taken) = self.shared.take()? {
-            return Ok(self.take_one(taken));
-        }
-        self.shared.wait_as_task(Want::Recv, || self.shared.attempt()).await?
-    }
-
-    /// Waits for a message, and receives as many as are there, at most `max`; how many that were.
-    /// They are added to `messages`. Of long messages it takes fewer: about 256 KiB.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv).
-    pub fn recv_many(&self, messages: &mut Vec<Message>, max: usize) -> Result<usize, RecvError> {
-        let before = messages.len();
-        let more = self.shared.take_many(messages, max)?;
-        if messages.len() > before || max == 0 {
-            self.pass_on(more);
-            return Ok(messages.len() - before);
-        }
-        messages.push(self.wait_to_recv(None)?);
-        self.and_more(messages, before, max)
-    }
-
-    /// Receives as many messages as are there, at most `max`; how many that were, perhaps none.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv).
-    pub fn try_recv_many(
-        &self,
-        messages: &mut Vec<Message>,
-        max: usize,
-    ) -> Result<usize, RecvError> {
-        let before = messages.len();
-        self.and_more(messages, before, max)?;
-        if messages.len() == before && max > 0 {
-            self.look_around()?;
-            self.and_more(messages, before, max)?;
-        }
-        Ok(messages.len() - before)
-    }
-
-    /// The same as [`recv_many`](Self::recv_many), as a task.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv).
-    pub async fn recv_many_async(
-        &self,
-        messages: &mut Vec<Message>,
-        max: usize,
-    ) -> Result<usize, RecvError> {
-        let before = messages.len();
-        let more = self.shared.take_many(messages, max)?;
-        if messages.len() > before || max == 0 {
-            self.pass_on(more);
-            return Ok(messages.len() - before);
-        }
-        messages.push(self.recv_async().await?);
-        self.and_more(messages, before, max)
-    }
-
-    /// Adds what else is there to messages received.
-    fn and_more(
-        &self,
-        messages: &mut Vec<Message>,
-        before: usize,
-        max: usize,
-    ) -> Result<usize, RecvError> {
-        match self.shared.take_many(messages, max - (messages.len() - before)) {
-            Ok(more) => self.pass_on(more),
-            Err(error) if messages.len() == before => return Err(error),
-            // The messages before it were allowed; the next call says what is wrong.
-            Err(_) => {}
-        }
-        Ok(messages.len() - before)
-    }
-
-    #[inline]
-    fn take_one(&self, taken: receiving::Taken) -> Message {
-        self.pass_on(taken.more);
-        taken.message
-    }
-
-    /// Lets another receiver have what is left.
-    #[inline]
-    fn pass_on(&self, more: bool) {
-        if more {
-            self.shared.answer(self.shared.turn.pass_on(Want::Recv));
-        }
-    }
-
-    /// Takes events that are there: what has come since shows only in the poll.
-    fn look_around(&self) -> Result<(), Forked> {
-        self.shared.check_origin()?;
-        self.shared.flush_armed();
-        self.shared.harvest(Some(Want::Recv));
-        Ok(())
-    }
-
-    #[cold]
-    fn wait_to_recv(&self, timeout: Option<Duration>) -> Result<Message, RecvError> {
-        let until = Until::after(timeout.or_else(|| self.shared.rcvtimeo()));
-        let received = self.shared.wait(Want::Recv, until, || self.shared.attempt())?;
-        received.unwrap_or(Err(RecvError::Timeout))
-    }
-}
-
-/// Saying what is wanted: topics (SUB, XSUB, a manual XPUB), groups (DISH).
-impl Socket {
-    /// Begins to want messages whose first frame begins with `topic`; every message, if it is
-    /// empty. Subscriptions count: two of the same topic take two
-    /// [`unsubscribe`](Self::unsubscribe).
-    ///
-    /// # Errors
-    ///
-    /// If this kind of socket does not subscribe, or it is closed.
-    pub fn subscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.shared.wish(topic.as_ref(), true)
-    }
-
-    /// Takes one subscription back.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or as [`subscribe`](Self::subscribe).
-    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.shared.wish(topic.as_ref(), false)
-    }
-
-    /// Joins a group, of at most 255 bytes.
-    ///
-    /// # Errors
-    ///
-    /// If this kind of socket has no groups, or it is closed.
-    pub fn join(&self, group: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.shared.wish(group.as_ref(), true)
-    }
-
-    /// Leaves a group.
-    ///
-    /// # Errors
-    ///
-    /// If it has not joined that, or as [`join`](Self::join).
-    pub fn leave(&self, group: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.shared.wish(group.as_ref(), false)
     }
 }
 

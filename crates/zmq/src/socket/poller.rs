@@ -18,6 +18,14 @@ pub(super) const EVENTS_MAX: usize = 256;
 /// The token of [`Poller::call`].
 const CALL: Token = Token(usize::MAX);
 
+/// In a token, beside the number of a peer: it is of the bell of a peer in shared memory.
+const BELL: u64 = 1 << 32;
+
+/// The number of the event by which a peer in shared memory rings.
+pub(crate) fn bell_number(peer: Peer) -> u64 {
+    BELL | u64::from(peer.0)
+}
+
 /// The poll of a socket.
 pub(crate) struct Poller {
     sleep: Mutex<Sleep>,
@@ -38,6 +46,8 @@ pub(crate) struct Occasion {
     pub(crate) readable: bool,
     pub(crate) hung_up: bool,
     pub(crate) writable: bool,
+    /// A bell: what it rings for, a message or room, does not show.
+    pub(crate) bell: bool,
 }
 
 impl Poller {
@@ -113,11 +123,12 @@ impl Sleep {
             }
             let hung_up = event.is_read_closed() || event.is_error();
             each(Occasion {
-                // Tokens are numbers of peers.
+                // Tokens are numbers of peers, and of a bell one bit more.
                 peer: Peer(event.token().0 as u32),
                 readable: event.is_readable() || hung_up,
                 hung_up,
                 writable: event.is_writable(),
+                bell: event.token().0 as u64 & BELL != 0,
             });
         }
         count

@@ -9,7 +9,8 @@
 //! | `rules` | the pattern decides and a message is appended | an outbox's, a near link's |
 //! | `turn`, `doorbell`, `armed`, an outbox's | a few stores | none |
 //!
-//! None is held while anybody sleeps, but the poll's own by the leader ([`super::turn`]).
+//! None is held while anybody sleeps, but the poll's own by the leader ([`super::turn`]); and none
+//! while a waker is called ([`crate::wake`]).
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -30,6 +31,7 @@ use crate::driver::{Driver, Forked};
 use crate::link::{After, End, Flushed, Link};
 use crate::monitor::{Announcer, Lost};
 use crate::options::{OptionError, Options, SocketOption};
+use crate::wake::{Held, hold};
 
 /// A socket.
 pub(crate) struct Shared {
@@ -108,7 +110,7 @@ impl Shared {
         let mut options = lock(&self.options);
         let mut changed = Options::clone(&options);
         changed.set(self.kind, option)?;
-        let mut rules = lock(&self.rules);
+        let mut rules = self.rules();
         for setting in settings(self.kind, &changed) {
             let _ = rules.pattern.set(setting);
         }
@@ -140,12 +142,14 @@ impl Shared {
         self.rules().closed
     }
 
-    pub(super) fn rules(&self) -> MutexGuard<'_, Rules> {
-        lock(&self.rules)
+    #[inline]
+    pub(super) fn rules(&self) -> Held<'_, Rules> {
+        hold(&self.rules)
     }
 
-    pub(super) fn receiving(&self) -> MutexGuard<'_, Receiving> {
-        lock(&self.receiving)
+    #[inline]
+    pub(super) fn receiving(&self) -> Held<'_, Receiving> {
+        hold(&self.receiving)
     }
 
     /// Whether a thread sleeps in the poll, and so sees when a stuck stream is writable.

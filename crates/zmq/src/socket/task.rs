@@ -119,8 +119,9 @@ mod watcher {
     use tokio::io::unix::AsyncFd;
     use tokio::runtime::{Handle, Id};
 
-    use crate::socket::shared::{Shared, lock};
+    use crate::socket::shared::Shared;
     use crate::socket::turn::Want;
+    use crate::wake::{hold, wake};
 
     /// The poll's descriptor as one of tokio's.
     #[derive(Default)]
@@ -160,7 +161,7 @@ mod watcher {
             want: Want,
         ) -> Option<Poll<()>> {
             let runtime = Handle::try_current().ok()?.id();
-            let mut watch = lock(&self.0);
+            let mut watch = hold(&self.0);
             if watch.as_ref().is_none_or(|watch| watch.runtime != runtime) {
                 // The runtime of the last watch may have ended; its watchers wait in our list.
                 *watch = None;
@@ -180,7 +181,7 @@ mod watcher {
             }
             if !socket.turn.is_led() {
                 // Somebody has it for a moment who waits for nothing, and wakes nobody.
-                cx.waker().wake_by_ref();
+                wake(cx.waker().clone());
             }
             Some(Poll::Pending)
         }

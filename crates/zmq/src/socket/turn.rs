@@ -32,6 +32,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::Thread;
 
+use crate::wake::wake;
+
 /// What a caller waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -289,7 +291,7 @@ impl Who {
     fn wake(self) {
         match self {
             Who::Thread(thread) => thread.unpark(),
-            Who::Task(waker) => waker.wake(),
+            Who::Task(waker) => wake(waker),
         }
     }
 }

@@ -136,7 +136,7 @@ impl Shared {
         mine: Option<Want>,
     ) -> usize {
         let mut writable: SmallVec<[Peer; 8]> = SmallVec::new();
-        let mut readable = false;
+        let (mut readable, mut bell) = (false, false);
         let count = sleep.wait(timeout, |occasion| {
             if occasion.readable && self.kind.receives() {
                 self.doorbell.ring(occasion.peer, occasion.hung_up);
@@ -145,8 +145,12 @@ impl Shared {
             if occasion.writable {
                 writable.push(occasion.peer);
             }
+            bell |= occasion.bell;
         });
         self.flush_writable(&writable);
+        if bell && mine != Some(Want::Send) {
+            self.room();
+        }
         if readable && mine != Some(Want::Recv) {
             self.notify(Want::Recv);
         }

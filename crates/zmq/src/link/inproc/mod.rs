@@ -25,7 +25,7 @@ mod lent;
 mod pipe;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Wake, Waker};
 
 use chaski_zmtp::pattern::{Attach, Peer, PeerInfo};
@@ -36,6 +36,7 @@ use super::{NearReceiver, NearSender, Route};
 use crate::endpoint::Endpoint;
 use crate::monitor::{HandshakeFailure, What};
 use crate::socket::shared::Shared;
+use crate::wake::{Held, hold};
 
 /// The inproc names of a context.
 #[derive(Default)]
@@ -210,8 +211,8 @@ impl Names {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Name>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, HashMap<String, Name>> {
+        hold(&self.names)
     }
 }
 

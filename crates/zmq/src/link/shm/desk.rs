@@ -22,7 +22,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chaski_shm::pipe::Listener;
-use chaski_zmtp::Kind;
 use chaski_zmtp::pattern::Peer;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -180,28 +179,9 @@ fn name(endpoint: &Endpoint) -> &str {
     }
 }
 
-/// Whether the socket can be reached this way: what its options ask for is not silently left out.
-fn check(socket: &Shared) -> Result<(), &'static str> {
-    let options = socket.options();
-    if options.plain_server
-        || options.curve_server
-        || !options.plain_username.is_empty()
-        || options.curve_serverkey.is_some()
-    {
-        return Err(
-            "shared memory has no mechanisms: who may enter is the same user; use tcp or ipc",
-        );
-    }
-    if socket.kind == Kind::Stream {
-        return Err("a STREAM socket has peers by tcp and ipc only");
-    }
-    Ok(())
-}
-
 /// Binds, on the caller's thread, and accepts from then on.
 pub(crate) fn listen(socket: &Arc<Shared>, endpoint: &Endpoint) -> Result<(), BindError> {
     let refused = |why| BindError::Unsuitable { endpoint: endpoint.clone(), why };
-    check(socket).map_err(refused)?;
     let desk = Desk::of_this_process().map_err(|error| BindError::of_io(endpoint, error))?;
     let listener = super::tie::bind(name(endpoint)).map_err(|error| match error {
         chaski_shm::BindError::Name(_) => refused("a name has 1 to 64 of A-Z a-z 0-9 . _ -"),
@@ -227,7 +207,6 @@ pub(crate) fn unlisten(socket: &Arc<Shared>, endpoint: &Endpoint) -> bool {
 /// to it waits from now on, up to SNDHWM.
 pub(crate) fn dial(socket: &Arc<Shared>, peer: Peer, endpoint: &Endpoint) -> io::Result<()> {
     let invalid = io::ErrorKind::InvalidInput;
-    check(socket).map_err(|why| io::Error::new(invalid, why))?;
     chaski_shm::Name::new(name(endpoint)).map_err(|bad| io::Error::new(invalid, bad))?;
     let desk = Desk::of_this_process()?;
     let id = desk.id();

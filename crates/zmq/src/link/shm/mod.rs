@@ -24,6 +24,9 @@
 //! | a send that waits for room | its own half; then lists the peer, or tells the desk |
 //! | the desk, for a queue that nobody else empties | the same |
 //!
+//! Whoever takes the event, and does not look after the sending half, wakes the senders that wait:
+//! what the bell rang for does not show.
+//!
 //! The [`desk`], a thread in the background, listens, dials, greets and notices hang-ups for the
 //! sockets of the process, empties queues when no caller is there, and reads what sockets like PUB
 //! never receive. It is started at first need.
@@ -42,6 +45,7 @@ use chaski_zmtp::{Command, Limits, Message};
 
 use super::{Arrival, Gone, NearReceiver, NearSender};
 use crate::socket::shared::Shared;
+use crate::wake::{Held, hold};
 
 use desk::{Desk, Order};
 pub(crate) use desk::{close, dial, lingers, listen, lost, undial, unlisten};
@@ -106,12 +110,12 @@ impl Line {
         })
     }
 
-    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
-        lock(&self.outgoing)
+    fn outgoing(&self) -> Held<'_, Outgoing> {
+        hold(&self.outgoing)
     }
 
-    fn incoming(&self) -> MutexGuard<'_, Incoming> {
-        lock(&self.incoming)
+    fn incoming(&self) -> Held<'_, Incoming> {
+        hold(&self.incoming)
     }
 
     /// Something was put into the queue behind the ring: if no caller empties it, the desk does.

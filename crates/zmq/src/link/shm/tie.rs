@@ -22,6 +22,7 @@ use crate::endpoint::{Address, Endpoint};
 use crate::link::Route;
 use crate::monitor::{HandshakeFailure, Lost, What};
 use crate::options::Options;
+use crate::socket::poller::bell_number;
 use crate::socket::shared::Shared;
 
 /// How long one dialling looks for a listener before it rests.
@@ -264,8 +265,8 @@ impl Tie {
         line.incoming().plug(receiver, bell.clone());
         let flags = EventFlags::RDHUP | EventFlags::ET;
         let watched = desk.watch(bell.lifeline(), self.id, About::Lifeline, flags);
-        // The socket's poll is an epoll instance, whose events carry the number of the peer.
-        let data = EventData::new_u64(line.peer.0.into());
+        // The socket's poll is an epoll instance.
+        let data = EventData::new_u64(bell_number(line.peer));
         let joined = epoll::add(socket.as_ref(), &bell, data, EventFlags::IN | EventFlags::ET);
         self.at = At::Up { bell };
         self.backoff = Backoff::new(&self.options);
