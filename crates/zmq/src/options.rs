@@ -223,8 +223,9 @@ macro_rules! options {
 options! {
     /// How many messages may wait to be sent to each peer; 0 is no limit. Default 1000.
     sndhwm / Sndhwm: u32, u32 = 1000, Next;
-    /// How many messages of each peer may have arrived before the user has taken them; 0 is no
-    /// limit. More stay with the peer. Default 1000.
+    /// How many messages of each peer are read in the background while nobody receives, and wait;
+    /// 0 is no limit. A receive itself reads a page at a time, of as many as fit. More stay with
+    /// the system and the peer. By inproc so many wait beside the sender's `sndhwm`. Default 1000.
     rcvhwm / Rcvhwm: u32, u32 = 1000, Next;
     /// How long a closed socket goes on sending what waits; `None` until all is sent. Default
     /// `None`.

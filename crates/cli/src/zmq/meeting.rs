@@ -123,7 +123,7 @@ impl Meeting {
             HandshakeFailure::Auth(_) => Err(failure.hint(
                 "the other side has to know our public key: `--curve-allow`; or the password",
             )),
-            HandshakeFailure::Protocol(_) => Err(failure
+            HandshakeFailure::Protocol(_) | HandshakeFailure::Refused(_) => Err(failure
                 .hint("both sides need the same kind of security, and `?type=`s that go together")),
             _ if self.failures < FAILURES_MAX => {
                 self.why = Some(why.to_string());

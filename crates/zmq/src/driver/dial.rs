@@ -182,7 +182,7 @@ impl Engine {
         }
         // A peer that refuses with an ERROR will do so again (RFC 37, "Error Handling"); one that
         // merely says "not now" may let us in later (RFC 27, status 300).
-        if matches!(failure, HandshakeFailure::Auth(400 | 500)) {
+        if matches!(failure, HandshakeFailure::Auth(400 | 500) | HandshakeFailure::Refused(_)) {
             return self.give_up(key, &failure.to_string());
         }
         self.again(key, Reason::Handshake, &io::Error::other(failure.to_string()));

@@ -263,7 +263,7 @@ fn failure(error: HandshakeError) -> HandshakeFailure {
             "300" => HandshakeFailure::Auth(300),
             "400" => HandshakeFailure::Auth(400),
             "500" => HandshakeFailure::Auth(500),
-            _ => HandshakeFailure::Protocol(error.to_string()),
+            _ => HandshakeFailure::Refused(reason.clone()),
         },
         _ => HandshakeFailure::Protocol(error.to_string()),
     }

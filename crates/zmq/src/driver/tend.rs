@@ -336,6 +336,10 @@ impl Engine {
         if !dialled || done {
             return self.release(key);
         }
+        if let Lost::Refused(_) = why {
+            // As in the handshake: it will do so again (RFC 37, "Error Handling").
+            return self.give_up(key, &why.to_string());
+        }
         self.reconnect(key, why);
     }
 }

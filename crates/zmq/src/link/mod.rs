@@ -36,7 +36,7 @@ pub(crate) use outbox::{After, Clock, End, Flushed, Outbox, Tick};
 pub(crate) use queue::Framing;
 pub(crate) use stream::{Read, Stream};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Address, Endpoint};
 use crate::socket::shared::Shared;
 
 /// How a link came to be, for those who look at it.
@@ -46,6 +46,13 @@ pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     /// Whether we connect to it.
     pub(crate) dialled: bool,
+}
+
+impl Route {
+    /// Whether it leads through memory.
+    pub(crate) fn is_near(&self) -> bool {
+        matches!(self.endpoint.address(), Address::Inproc(_) | Address::Shm(_))
+    }
 }
 
 /// A peer of a socket, and the way to it by wire.

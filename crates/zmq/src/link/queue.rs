@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::Bytes;
-use chaski_zmtp::pattern::{Body, Outgoing};
+use chaski_zmtp::pattern::{Body, Outgoing, Said};
 use chaski_zmtp::{Command, Flags, Frame, Sealer, Version, encoder};
 use smallvec::SmallVec;
 
@@ -54,7 +54,7 @@ struct Entry {
     /// How many of them are in `bodies`, and in how many pieces.
     shared: usize,
     pieces: u32,
-    /// A command is for this connection, and not offered to the next.
+    /// A command, or a greeting: it is for this connection, and not offered to the next.
     command: bool,
 }
 
@@ -120,6 +120,22 @@ impl Queue {
             self.entry(self.bytes.len() - before, 0, 0, true);
         }
         known
+    }
+
+    /// Adds what is said to a new peer: none of it is offered to the next connection.
+    pub(super) fn greet(&mut self, said: Said, version: Version, framing: Framing) {
+        match said {
+            Said::Command(command) => {
+                self.tell(&command, version);
+            }
+            Said::Message(message) => {
+                self.push(&Outgoing::from(message), framing);
+                if let Some(entry) = self.entries.back_mut() {
+                    entry.command = true;
+                }
+            }
+            Said::Goodbye => {}
+        }
     }
 
     #[inline]

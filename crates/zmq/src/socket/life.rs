@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chaski_zmtp::pattern::{Attach, Greeted, Peer, PeerInfo};
+use chaski_zmtp::pattern::{Attach, Errand, Greeted, Peer, PeerInfo};
 use chaski_zmtp::{Decoder, Established, Kind, Limits};
 use mio::Interest;
 
@@ -42,7 +42,8 @@ impl Shared {
         pattern.attach(peer, how)?;
         let socket = Arc::downgrade(self);
         let link = Arc::new(Link::new(peer, about, hwm, framing, socket));
-        entry.insert(Seat { link, near: None, leaving: false });
+        let near = link.route.is_near();
+        entry.insert(Seat { link, near: None, unlaid: near, leaving: false });
         drop(rules);
         // A peer that can be given messages before it is there is room.
         self.room();
@@ -84,10 +85,12 @@ impl Shared {
             return Err(FULL);
         }
         receiving.inbox(&link).connect(Arc::clone(&stream), codec);
-        let greeted = self.greet(peer, &info, &mut receiving, |link| {
+        let greeted = self.greet(peer, &info, &mut receiving, |link, errands| {
             // In this order: who finds the new connection broken knows that it is this one.
             link.set_about(Some(about));
-            link.outbox.connect(Arc::clone(&stream), version, sealer);
+            let greeting = errands.extract_if(.., |errand| errand.to == peer);
+            let greeting = greeting.map(|errand| errand.what);
+            link.outbox.connect(Arc::clone(&stream), version, sealer, greeting);
         });
         let chores = match greeted {
             Ok(chores) => chores,
@@ -125,6 +128,7 @@ impl Shared {
         self.receiving().inbox(&link).lay(receiver);
         if let Some(seat) = self.rules().seats.get_mut(peer) {
             seat.near = Some(sender);
+            seat.unlaid = false;
         }
         self.room();
         self.rouse(peer);
@@ -138,7 +142,7 @@ impl Shared {
     ) -> Result<(), &'static str> {
         let words = Arc::default();
         let about = About { info: info.clone(), mechanism: "NULL", stream: None, words };
-        let chores = self.greet(peer, &info, &mut self.receiving(), |link| {
+        let chores = self.greet(peer, &info, &mut self.receiving(), |link, _| {
             link.set_about(Some(about));
         })?;
         self.run_chores(chores);
@@ -147,20 +151,21 @@ impl Shared {
         Ok(())
     }
 
-    /// Introduces a peer to the pattern, and queues what the pattern wants said to it.
+    /// Introduces a peer to the pattern, and queues what the pattern wants said to it. `connect` may
+    /// say some of that itself.
     fn greet(
         self: &Arc<Self>,
         peer: Peer,
         info: &PeerInfo,
         receiving: &mut Receiving,
-        connect: impl FnOnce(&Arc<Link>),
+        connect: impl FnOnce(&Arc<Link>, &mut Vec<Errand>),
     ) -> Result<Chores, &'static str> {
         let mut chores = Chores::new();
         let mut rules = self.rules();
         let link = rules.seats.get(peer).map(|seat| Arc::clone(&seat.link)).ok_or(UNKNOWN)?;
         let Rules { pattern, errands, .. } = &mut *rules;
         let greeted = pattern.greet(peer, info, errands)?;
-        connect(&link);
+        connect(&link, errands);
         let pass = match rules.pattern.prefix(peer) {
             Some(prefix) => Some(Pass::After(prefix.clone())),
             None if self.unchanged => Some(Pass::Whole),

@@ -391,18 +391,18 @@ impl Shared {
         let look = match pattern.deliver(inbox.link.peer, message, errands) {
             Delivery::Take(message) => Look::Message(message),
             Delivery::Ignore => Look::Again,
-            Delivery::Close(why) => self.or_shun(Err(why), inbox),
+            Delivery::Close(why) => self.or_shun(Err(Lost::Protocol(Breach::Rule(why))), inbox),
         };
         rules.run_errands(chores);
         look
     }
 
-    /// Goes on, unless the peer broke a rule: then its connection ends.
-    fn or_shun(self: &Arc<Self>, kept: Result<(), &'static str>, inbox: &mut Inbox) -> Look {
+    /// Goes on, unless the peer broke a rule, or refuses us: then its connection ends.
+    fn or_shun(self: &Arc<Self>, kept: Result<(), Lost>, inbox: &mut Inbox) -> Look {
         match kept {
             Ok(()) => Look::Again,
             Err(why) => {
-                self.lost(&inbox.link, Lost::Protocol(Breach::Rule(why)));
+                self.lost(&inbox.link, why);
                 inbox.shun();
                 Look::Nothing
             }

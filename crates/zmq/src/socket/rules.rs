@@ -8,6 +8,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::link::{After, Clock, Link, NearSender};
+use crate::monitor::{Breach, Lost, Refusal};
 
 /// What is locked to decide where a message goes or whether the user gets it. Held for tens of
 /// nanoseconds, never in a system call.
@@ -30,6 +31,8 @@ pub(crate) struct Seats(pub(crate) Slab<Seat>);
 pub(crate) struct Seat {
     pub(crate) link: Arc<Link>,
     pub(crate) near: Option<Box<dyn NearSender>>,
+    /// It is to be reached through memory, and the way there is not laid yet.
+    pub(crate) unlaid: bool,
     /// Is given nothing more: it is gone, and kept only until what it sent has been received.
     pub(crate) leaving: bool,
 }
@@ -42,7 +45,7 @@ impl Room for Seats {
         self.get(peer).is_some_and(|seat| {
             !seat.leaving
                 && match &seat.near {
-                    None => seat.link.outbox.has_room(),
+                    None => !seat.unlaid && seat.link.outbox.has_room(),
                     Some(near) => near.has_room(),
                 }
         })
@@ -176,13 +179,14 @@ impl Rules {
         }
     }
 
-    /// Answers a PING, or passes a command to the pattern. `Err` says what rule the peer broke.
+    /// Answers a PING, or passes a command to the pattern. `Err` says why the connection ends: the
+    /// peer broke a rule, or refuses us, which is fatal (RFC 37, "Error Handling").
     pub(crate) fn command(
         &mut self,
         from: Peer,
         command: Command,
         chores: &mut Chores,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Lost> {
         let Rules { pattern, errands, .. } = self;
         let mut kept = Ok(());
         match command {
@@ -191,9 +195,10 @@ impl Rules {
                 errands.push(Errand { to: from, what });
             }
             Command::Pong { .. } | Command::Unknown(_) => {}
+            Command::Error(reason) => kept = Err(Lost::Refused(Refusal::new(&reason))),
             command => {
                 if let Delivery::Close(why) = pattern.command(from, command, errands) {
-                    kept = Err(why);
+                    kept = Err(Lost::Protocol(Breach::Rule(why)));
                 }
             }
         }

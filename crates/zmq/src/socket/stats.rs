@@ -9,15 +9,16 @@ use crate::link::Link;
 use crate::stats::PeerStats;
 
 impl Socket {
-    /// What is known and counted of each peer, those included that are being connected to.
+    /// What is known and counted of each peer, those included that are being connected to. In a
+    /// forked child there are none.
     pub fn peers(&self) -> Vec<PeerStats> {
-        self.shared.peers()
+        self.shared.check_origin().map_or_else(|_| Vec::new(), |()| self.shared.peers())
     }
 
     /// How many topics anybody is subscribed to (PUB, XPUB), or this socket is (SUB, XSUB); 0 for
-    /// every other kind (libzmq: `ZMQ_TOPICS_COUNT`).
+    /// every other kind, and in a forked child (libzmq: `ZMQ_TOPICS_COUNT`).
     pub fn topics_count(&self) -> usize {
-        self.shared.rules().pattern.topics_count()
+        self.shared.check_origin().map_or(0, |()| self.shared.rules().pattern.topics_count())
     }
 }
 

@@ -52,7 +52,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use chaski_zmtp::pattern::{Body, Outgoing};
+use chaski_zmtp::pattern::{Body, Outgoing, Said};
 use chaski_zmtp::{Command, Flags, Sealer, Version, encoder};
 
 use super::flight::Flight;
@@ -361,16 +361,23 @@ impl Outbox {
         Flushed { messages: 0, end }
     }
 
-    /// A connection is up.
+    /// A connection is up. `greeting` is for this one alone, and goes before what waits.
     pub(crate) fn connect(
         &self,
         stream: Arc<Stream>,
         version: Version,
         sealer: Option<Box<dyn Sealer>>,
+        greeting: impl IntoIterator<Item = Said>,
     ) {
         let mut flight = lock(&self.flight);
         flight.begin(sealer);
         let mut gather = self.lock();
+        let mut queue = Queue::default();
+        for said in greeting {
+            queue.greet(said, version, self.framing);
+        }
+        gather.queue.move_messages(&mut queue);
+        gather.queue = queue;
         gather.wire = Some(Wire { stream, version });
         gather.pace = Pace::default();
         gather.phase = Phase::Idle;

@@ -40,7 +40,7 @@ struct Reader {
 
 impl Reader {
     fn new(stream: UnixStream) -> Self {
-        let decoder = Decoder::new(Limits::default(), Version::V3_1, None);
+        let decoder = Decoder::new(Limits::default(), Version::V3_1, None, []);
         Reader { stream, decoder }
     }
 
@@ -97,7 +97,7 @@ proptest! {
     ) {
         let outbox = Outbox::new(0, Framing::Zmtp);
         let (stream, end) = narrow();
-        outbox.connect(stream, Version::V3_1, None);
+        outbox.connect(stream, Version::V3_1, None, []);
         let (mut reader, mut sent, mut got) = (Reader::new(end), 0, Vec::new());
         for step in steps {
             match step {
@@ -118,7 +118,7 @@ proptest! {
                     // What lies in the kernel is lost, unless it is read now.
                     while reader.read(9000, &mut got) > 0 {}
                     let (stream, end) = narrow();
-                    outbox.connect(stream, Version::V3_1, None);
+                    outbox.connect(stream, Version::V3_1, None, []);
                     reader = Reader::new(end);
                 }
             }
@@ -139,7 +139,7 @@ fn many_threads_append_while_one_writes() {
     const THREADS: u32 = 4;
     let outbox = Outbox::new(0, Framing::Zmtp);
     let (stream, end) = narrow();
-    outbox.connect(stream, Version::V3_1, None);
+    outbox.connect(stream, Version::V3_1, None, []);
     let mut got = Vec::new();
     thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -173,7 +173,7 @@ fn many_threads_append_while_one_writes() {
 fn a_lone_send_is_written_and_a_burst_is_gathered() {
     let outbox = Outbox::new(0, Framing::Zmtp);
     let (stream, _end) = narrow();
-    outbox.connect(stream, Version::V3_1, None);
+    outbox.connect(stream, Version::V3_1, None, []);
     let message = Outgoing::from("x");
     let mut now = Clock(Some(Instant::now()));
     assert_eq!(outbox.push(&message, false, &mut now), After::Flush);
@@ -194,7 +194,7 @@ fn a_lone_send_is_written_and_a_burst_is_gathered() {
 fn a_tick_takes_what_is_left_lying_and_then_retires() {
     let outbox = Outbox::new(0, Framing::Zmtp);
     let (stream, _end) = narrow();
-    outbox.connect(stream, Version::V3_1, None);
+    outbox.connect(stream, Version::V3_1, None, []);
     let message = Outgoing::from("x");
     let mut now = Clock::default();
     assert_eq!(outbox.push(&message, true, &mut now), After::Arm { driver: true });
@@ -214,14 +214,14 @@ fn a_message_whose_connection_changes_before_it_is_written_counts_once() {
     let message = Outgoing::from(&body[..]);
     for clears in [false, true] {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        outbox.connect(Arc::new(Stream::Unix(ours)), Version::V3_1, None);
+        outbox.connect(Arc::new(Stream::Unix(ours)), Version::V3_1, None, []);
         assert_eq!(outbox.push(&message, false, &mut Clock::default()), After::Through);
         outbox.disconnect();
         if clears {
             outbox.clear();
         }
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        outbox.connect(Arc::new(Stream::Unix(ours)), Version::V3_1, None);
+        outbox.connect(Arc::new(Stream::Unix(ours)), Version::V3_1, None, []);
         assert_eq!((outbox.queued(), outbox.has_room()), (1, false));
         assert_eq!(outbox.write_through(&message).messages, 1);
         assert_eq!((outbox.queued(), outbox.has_room()), (0, true));
