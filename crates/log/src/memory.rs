@@ -253,9 +253,8 @@ impl Partition {
         if from + 1 >= to {
             return self.batches.range(from..to).next().map(|b| Slice::Bytes(b.bytes.clone()));
         }
-        let joined: Vec<u8> =
-            self.batches.range(from..to).flat_map(|b| b.bytes.iter().copied()).collect();
-        Some(Slice::Bytes(joined.into()))
+        let batches: Vec<&[u8]> = self.batches.range(from..to).map(|b| &*b.bytes).collect();
+        Some(Slice::Bytes(batches.concat().into()))
     }
 
     fn find(&self, query: OffsetQuery) -> Result<Option<OffsetFound>, BatchError> {

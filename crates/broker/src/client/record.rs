@@ -11,7 +11,7 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// Names and values that go along.
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
-    /// Milliseconds since the epoch; None: now.
+    /// Milliseconds since the epoch; None: now, which costs a look at the clock.
     pub timestamp: Option<i64>,
     /// Where it goes; None: where the partitioner says.
     pub partition: Option<i32>,
