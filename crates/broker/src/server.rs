@@ -123,8 +123,13 @@ impl Server {
         let kafka = kafka_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let http_addr = http_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let node = node(&given, kafka)?;
-        let view = Arc::new(View::default());
-        let http = http_listener.map(|listener| http::spawn(listener, view.clone())).transpose()?;
+        let health: Arc<Health> = Arc::default();
+        let dir = (!memory).then(|| data_dir(&given));
+        let view = http_addr.map(|at| Arc::new(View::new(at, dir, &given, health.clone())));
+        let http = match (http_listener, &view) {
+            (Some(listener), Some(view)) => Some(http::spawn(listener, view.clone())?),
+            _ => None,
+        };
 
         let began = Instant::now();
         let Data { lock, log, mut meta } = if memory { data::in_memory() } else { open(&given)? };
@@ -165,7 +170,6 @@ impl Server {
             lock: Mutex::new(lock),
         });
         let control = Control::new(broker.clone(), meta, handles.clone())?;
-        let health = view.health.clone();
         let mut server = Server {
             kafka,
             http_addr,
@@ -179,7 +183,9 @@ impl Server {
             closed: None,
         };
         server.spawn(control, from_all, reactors)?;
-        let _first = view.broker.set(server.broker.clone());
+        if let Some(view) = view {
+            let _first = view.broker.set(server.broker.clone());
+        }
         server.health.started();
         Ok(server)
     }

@@ -7,6 +7,7 @@
 //! `num.partitions`), `--set` and the flags of `serve`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use thiserror::Error;
 
@@ -30,7 +31,12 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Any text.
     Text,
+    /// Visible ASCII that nobody is shown: [`HIDDEN`] stands for it wherever settings are told.
+    Secret,
 }
+
+/// What stands for a secret that was given.
+pub const HIDDEN: &str = "(hidden)";
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +94,24 @@ pub const BROKER: &[Setting] = &[
         "",
         "Address told to Kafka clients; empty: the one listened on.",
     ),
-    broker("http.listen", Kind::Text, "127.0.0.1:8080", "Address of metrics and health."),
+    broker(
+        "http.listen",
+        Kind::Text,
+        "127.0.0.1:8080",
+        "Address of the console, the JSON API, metrics and health.",
+    ),
+    broker(
+        "http.token",
+        Kind::Secret,
+        "",
+        "Token that opens the console and the JSON API; empty: no login, on this machine only.",
+    ),
+    broker(
+        "http.read.token",
+        Kind::Secret,
+        "",
+        "Token that opens them for reading only; needs `http.token`.",
+    ),
     broker("node.id", int(0, I32), "1", "This broker's id in the Kafka protocol."),
     broker("shards", int(0, 1024), "0", "Event loops that serve clients; 0: one per core."),
     broker("shards.pin", Kind::Bool, "false", "Pin each event loop to a core of its own."),
@@ -373,6 +396,11 @@ pub fn find(table: &'static [Setting], name: &str) -> Result<&'static Setting, S
 }
 
 impl Setting {
+    /// A value of it as people may see it.
+    pub fn shown<'a>(&self, value: &'a str) -> &'a str {
+        if self.kind == Kind::Secret && !value.is_empty() { HIDDEN } else { value }
+    }
+
     /// Checks a value and brings it into its plain form (`64KiB` becomes `65536`).
     pub fn check(&self, value: &str) -> Result<String, SettingError> {
         let value = value.trim();
@@ -383,6 +411,14 @@ impl Setting {
         };
         match self.kind {
             Kind::Text => Ok(value.to_owned()),
+            Kind::Secret if value.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(value.to_owned())
+            }
+            Kind::Secret => Err(SettingError::Value {
+                name: self.name.to_owned(),
+                value: HIDDEN.to_owned(),
+                expected: "visible ASCII without blanks".to_owned(),
+            }),
             Kind::Bool => match value {
                 "true" | "false" => Ok(value.to_owned()),
                 _ => Err(refuse("true or false".to_owned())),
@@ -417,9 +453,19 @@ fn parse_int(value: &str) -> Option<i64> {
     number.parse::<i64>().ok()?.checked_mul(factor)
 }
 
-/// Settings that were given, over the defaults of a table.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Settings that were given, over the defaults of a table. Its debug form hides secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Given(BTreeMap<&'static str, String>);
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value)| match find(BROKER, name) {
+            Ok(setting) => (name, setting.shown(value)),
+            Err(_) => (name, value),
+        };
+        f.debug_map().entries(self.iter().map(shown)).finish()
+    }
+}
 
 impl Given {
     /// Nothing given.
@@ -454,13 +500,17 @@ impl Given {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// Takes every key of a TOML text; `a.b = 1` and `[a] b = 1` are the same setting.
+    /// Takes every key of a TOML text; `a.b = 1` and `[a] b = 1` are the same setting. `[[gateway]]`
+    /// tables are no settings: [`GatewaySpec::read_toml`](crate::gateway::GatewaySpec::read_toml).
     pub fn read_toml(
         &mut self,
         table: &'static [Setting],
         text: &str,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let parsed: toml::Table = text.parse()?;
+        let mut parsed: toml::Table = text.parse()?;
+        if matches!(parsed.get("gateway"), Some(toml::Value::Array(_))) {
+            parsed.remove("gateway");
+        }
         self.take_toml(table, "", &parsed)?;
         Ok(())
     }
@@ -542,6 +592,19 @@ mod tests {
         );
         let error = find(BROKER, "colour").expect_err("unknown");
         assert_eq!(error.to_string(), "unknown setting `colour`");
+    }
+
+    #[test]
+    fn a_secret_is_kept_and_never_shown() {
+        let mut given = Given::new();
+        given.set(BROKER, "http.token", "s3cret-s3cret").expect("valid");
+        given.set(BROKER, "node.id", "7").expect("valid");
+        assert_eq!(given.get("http.token"), Some("s3cret-s3cret"));
+        let told = format!("{given:?}");
+        assert!(told.contains("node.id") && !told.contains("s3cret"), "{told}");
+        let error = Given::new().set(BROKER, "http.token", "two words").expect_err("refused");
+        assert!(!error.to_string().contains("two"), "{error}");
+        assert_eq!(find(BROKER, "http.token").expect("known").shown(""), "", "not given");
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl fmt::Debug for Topic {
 pub struct SettingValue {
     /// Its name.
     pub name: &'static str,
-    /// The value that holds.
+    /// The value that holds; [`HIDDEN`](crate::settings::HIDDEN) for a secret that was given.
     pub value: String,
     /// The value that holds if nobody gives one.
     pub default: &'static str,
@@ -79,7 +79,7 @@ pub struct SettingValue {
 impl SettingValue {
     fn new(setting: &Setting, value: &str, source: Source) -> SettingValue {
         let Setting { name, default, doc, .. } = *setting;
-        SettingValue { name, value: value.to_owned(), default, source, doc }
+        SettingValue { name, value: setting.shown(value).to_owned(), default, source, doc }
     }
 }
 

@@ -297,11 +297,15 @@ fn plain_config<'a>(
         Kind::Int { .. } => ConfigType::Long,
         Kind::Fraction => ConfigType::Double,
         Kind::Choice(_) if setting.name.ends_with("cleanup.policy") => ConfigType::List,
+        Kind::Secret => ConfigType::Password,
         _ => ConfigType::String,
     };
+    let is_sensitive = setting.kind == Kind::Secret;
     Config {
         name: setting.name,
-        value: Some(value),
+        // As Kafka does: of a secret nothing is told but that it is one.
+        value: (!is_sensitive).then_some(value),
+        is_sensitive,
         config_type: config_type as i8,
         documentation: request.include_documentation.then_some(setting.doc),
         ..Default::default()

@@ -1,37 +1,99 @@
-//! HTTP on a thread of its own, apart from the shards: metrics, health and the console.
+//! HTTP on a thread of its own, apart from the shards: metrics, health, the JSON API, the console.
 //!
 //! | path | answers |
 //! |---|---|
 //! | `/metrics` | Prometheus text; 503 while the log is being recovered |
 //! | `/healthz` | 200 while the process runs |
 //! | `/readyz` | 200 while it takes requests, 503 before and while it stops, or has failed |
+//! | `/api` | the JSON API: see [`api`]; what it may do says [`auth`] |
 //! | elsewhere | the console: see [`console`] |
 //!
 //! It is there before the log is, whose recovery may take minutes.
+//!
+//! One thread answers all of them, so a handler must not hold it: what reads the log, or asks the
+//! control thread, goes to [`workers`], which are few and so are those who may wait for them.
+
+mod api;
+mod auth;
+mod census;
+mod connections;
+mod endpoints;
+mod error;
+mod events;
+mod extract;
+mod findings;
+mod health;
+mod history;
+mod lags;
+mod metrics;
+mod sampler;
+mod sessions;
+mod workers;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::oneshot;
 
-use crate::Broker;
-use crate::console;
+use self::auth::Access;
+use self::census::Census;
+use self::connections::Bounded;
+use self::events::Streams;
+use self::lags::Lags;
+use self::sampler::Samples;
+use self::workers::Workers;
 use crate::health::Health;
-use crate::metrics;
+use crate::settings::Given;
+use crate::{Broker, console};
+
+/// Longest that work under way is waited for when the broker stops. It reads and asks, and loses
+/// nothing.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What the handlers see.
-#[derive(Default)]
 pub(crate) struct View {
     pub(crate) health: Arc<Health>,
     /// Set once the log is recovered.
     pub(crate) broker: OnceLock<Arc<Broker>>,
+    /// Where HTTP is served.
+    address: SocketAddr,
+    /// None: records are in memory.
+    data_dir: Option<PathBuf>,
+    access: Access,
+    workers: Workers,
+    samples: Samples,
+    census: Census,
+    lags: Lags,
+    streams: Streams,
+}
+
+impl View {
+    /// What handlers at `address` see of a broker with these settings.
+    pub(crate) fn new(
+        address: SocketAddr,
+        data_dir: Option<PathBuf>,
+        given: &Given,
+        health: Arc<Health>,
+    ) -> View {
+        View {
+            health,
+            broker: OnceLock::new(),
+            address,
+            data_dir,
+            access: Access::new(address, given),
+            workers: Workers::new(),
+            samples: Samples::new(),
+            census: Census::default(),
+            lags: Lags::default(),
+            streams: Streams::new(),
+        }
+    }
 }
 
 /// The thread; it ends when this is dropped.
@@ -50,49 +112,44 @@ impl Http {
 
 /// Begins to serve.
 pub(crate) fn spawn(listener: TcpListener, view: Arc<View>) -> io::Result<Http> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(workers::COUNT)
+        .thread_name("chaski-http-work")
+        .build()?;
     listener.set_nonblocking(true)?;
+    view.access.warn();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new().name("chaski-http".to_owned());
     let thread = thread.spawn(move || {
         let served = runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
+            let sampler = tokio::spawn(sampler::run(view.clone()));
             // A scrape in progress may finish; idle keep-alive connections must not hold us.
-            tokio::select! {
+            let served = tokio::select! {
                 served = axum::serve(listener, router(view)).into_future() => served,
                 _ = stopped => Ok(()),
-            }
+            };
+            sampler.abort();
+            served
         });
         if let Err(error) = served {
             tracing::error!(%error, "http stopped");
         }
+        runtime.shutdown_timeout(GRACE);
     })?;
     Ok(Http { thread, stop })
 }
 
 fn router(view: Arc<View>) -> Router {
     Router::new()
-        .route("/metrics", get(metrics_text))
+        .route("/metrics", get(metrics::text))
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(health::ready))
+        .nest("/api", api::router(&view))
         .merge(console::router())
         .with_state(view)
-}
-
-async fn metrics_text(State(view): State<Arc<View>>) -> Response {
-    let Some(broker) = view.broker.get() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the log is being recovered\n").into_response();
-    };
-    let text = metrics::render(broker);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
-}
-
-async fn ready(State(view): State<Arc<View>>) -> impl IntoResponse {
-    match view.health.is_ready() {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-    }
 }
 
 #[cfg(test)]
@@ -105,7 +162,7 @@ mod tests {
     /// The status of an answer.
     fn status(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).expect("connected");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
@@ -116,11 +173,13 @@ mod tests {
     fn a_broker_that_recovers_is_alive_and_not_ready() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let view = Arc::new(View::default());
+        let view = Arc::new(View::new(address, None, &Given::new(), Arc::default()));
         let http = spawn(listener, view.clone()).expect("a thread");
         assert_eq!(status(address, "/healthz"), "200");
         assert_eq!(status(address, "/readyz"), "503");
         assert_eq!(status(address, "/metrics"), "503");
+        assert_eq!(status(address, "/api"), "200");
+        assert_eq!(status(address, "/api/overview"), "503");
         view.health.started();
         assert_eq!(status(address, "/readyz"), "200");
         view.health.stopping();

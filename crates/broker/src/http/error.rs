@@ -1,0 +1,174 @@
+//! What the API says when it does not do what it was asked.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::client::{ClientError, ErrorCode, ProduceError, ReadError};
+
+/// A kind that programs tell apart, what went wrong, and what to do next.
+#[derive(Debug, Clone)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    message: Cow<'static, str>,
+    hint: Option<Cow<'static, str>>,
+}
+
+/// The answer of a handler: JSON, or why not.
+pub(super) type Answer<T> = Result<Json<T>, ApiError>;
+
+impl ApiError {
+    pub(super) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> ApiError {
+        ApiError { status, kind, message: message.into(), hint: None }
+    }
+
+    /// The request makes no sense.
+    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid", message)
+    }
+
+    pub(super) fn not_found(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// Nobody is at hand to do it.
+    pub(super) fn busy(message: impl Into<Cow<'static, str>>) -> ApiError {
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
+        error.hint("try again in a moment")
+    }
+
+    /// It is our fault.
+    pub(super) fn internal(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", message)
+    }
+
+    pub(super) fn recovering() -> ApiError {
+        let message = "the log is being recovered";
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "recovering", message);
+        error.hint("wait; /readyz says when it is done")
+    }
+
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> ApiError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn did_you_mean(self, nearest: Option<&str>) -> ApiError {
+        match nearest {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            kind: &'a str,
+            message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            hint: Option<&'a str>,
+        }
+        let ApiError { status, kind, message, hint } = &self;
+        let told = Told { kind, message, hint: hint.as_deref() };
+        (*status, Json(serde_json::json!({ "error": told }))).into_response()
+    }
+}
+
+impl From<ClientError> for ApiError {
+    fn from(error: ClientError) -> ApiError {
+        let message = error.to_string();
+        match &error {
+            ClientError::UnknownTopic { nearest, .. } => {
+                ApiError::not_found(message).did_you_mean(nearest.as_deref())
+            }
+            ClientError::UnknownPartition { .. } | ClientError::UnknownGroup(_) => {
+                ApiError::not_found(message)
+            }
+            ClientError::Refused { code, .. } => refused(*code, message),
+            ClientError::Stopped => stopped(message),
+            ClientError::Busy => ApiError::busy(message),
+            ClientError::TimedOut(_) => {
+                ApiError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message)
+            }
+            _ => ApiError::internal(message),
+        }
+    }
+}
+
+impl From<ProduceError> for ApiError {
+    fn from(error: ProduceError) -> ApiError {
+        let message = error.to_string();
+        match &error {
+            ProduceError::Stopped => stopped(message),
+            ProduceError::Deleted(_) | ProduceError::UnknownPartition { .. } => {
+                ApiError::not_found(message)
+            }
+            ProduceError::Refused { code, .. } => refused(*code, message),
+            ProduceError::Full { .. } => too_large(message),
+            ProduceError::TimedOut(_) => {
+                ApiError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message)
+            }
+            _ => ApiError::internal(message),
+        }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> ApiError {
+        let message = error.to_string();
+        match &error {
+            ReadError::Stopped => stopped(message),
+            ReadError::Deleted(_) => ApiError::not_found(message),
+            _ => ApiError::internal(message),
+        }
+    }
+}
+
+/// What Kafka's codes are as a status.
+fn refused(code: ErrorCode, message: String) -> ApiError {
+    match code {
+        ErrorCode::TOPIC_ALREADY_EXISTS => {
+            ApiError::new(StatusCode::CONFLICT, "already_exists", message)
+        }
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::GROUP_ID_NOT_FOUND => {
+            ApiError::not_found(message)
+        }
+        ErrorCode::NON_EMPTY_GROUP
+        | ErrorCode::UNKNOWN_MEMBER_ID
+        | ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC => {
+            let error = ApiError::new(StatusCode::CONFLICT, "not_empty", message);
+            error.hint("stop the consumers of the group first; it must have no members")
+        }
+        ErrorCode::MESSAGE_TOO_LARGE => {
+            too_large(message).hint("raise `max.message.bytes` of the topic, or send less")
+        }
+        ErrorCode::UNKNOWN_SERVER_ERROR => ApiError::internal(message),
+        _ => ApiError::new(StatusCode::BAD_REQUEST, "refused", message),
+    }
+}
+
+fn too_large(message: String) -> ApiError {
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+}
+
+fn stopped(message: String) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", message)
+}
