@@ -213,4 +213,30 @@ mod tests {
         text.sample("m", &[("topic", "a\"b\\c")], 3);
         assert_eq!(text.0, "m{topic=\"a\\\"b\\\\c\"} 3\n");
     }
+
+    #[test]
+    fn every_sample_has_a_family_and_buckets_only_rise() {
+        let broker = Broker::for_tests();
+        for us in [3, 300, 30_000_000] {
+            broker.inside.flushes.record_shared(Duration::from_micros(us));
+        }
+        let text = render(&broker);
+        let mut families = Vec::new();
+        let mut buckets = Vec::new();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            if let ["#", "TYPE", family, _] = words[..] {
+                assert!(!families.contains(&family), "{family} twice");
+                families.push(family);
+            } else if !line.starts_with('#') {
+                assert!(families.last().is_some_and(|family| line.starts_with(family)), "{line}");
+            }
+            if line.starts_with("chaski_latency_seconds_bucket{path=\"inside\"") {
+                buckets.push(words[1].parse::<u64>().expect("a count"));
+            }
+        }
+        assert!(buckets.is_sorted() && buckets.contains(&1) && buckets.contains(&2));
+        assert_eq!(buckets.last(), Some(&3), "what is longer than all limits is in the last");
+        assert_eq!(buckets[buckets.len() - 2], 2);
+    }
 }
