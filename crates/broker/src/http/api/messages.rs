@@ -28,6 +28,12 @@ const LIST: Endpoint = Endpoint::get(
         "`earliest`; `latest`: the newest ones; an offset; `time:MS`, since the epoch; or what \
          `next` said: `PARTITION:OFFSET,..`, which names the partitions to read; `latest`.",
     ),
+    ("before", "`PARTITION:OFFSET,..`: only what is before these offsets; all."),
+    (
+        "before",
+        "Nothing from here on, as `PARTITION:OFFSET,..`, which names the partitions to read: the \
+         newest before what is known.",
+    ),
     ("limit", "Records at most; 50, up to 1000."),
     ("filter", "Only records with this text in key, value or headers, byte by byte."),
     ("key", "Only records with this key."),
@@ -55,6 +61,8 @@ struct Wish {
     partition: String,
     #[serde(default)]
     from: String,
+    #[serde(default)]
+    before: String,
     limit: Option<usize>,
     #[serde(default)]
     filter: String,
@@ -84,8 +92,12 @@ async fn list(
 
 fn read(client: &Client, topic: &str, wish: &Wish) -> Result<Messages, ApiError> {
     let from: From = wish.from.parse()?;
+    let before = match wish.before.as_str() {
+        "" => BTreeMap::new(),
+        given => offsets_by_partition("before", given)?,
+    };
     let partitions = partitions(client, topic, &wish.partition)?;
-    let mut stretches = stretches(client, topic, partitions, &from)?;
+    let mut stretches = stretches(client, topic, partitions, &from, &before)?;
     let limit = wish.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let matcher = Matcher::new(&wish.filter, &wish.key);
     let lens = Lens::new(wish.decode, wish.max_bytes);
@@ -151,25 +163,37 @@ impl std::str::FromStr for From {
         if !text.contains(':') {
             return number(text).map(From::Offset);
         }
-        let pair = |pair: &str| {
-            let (partition, offset) = pair.split_once(':').ok_or_else(error)?;
-            Ok((partition.parse().map_err(|_| error())?, number(offset)?))
-        };
-        text.split(',').map(pair).collect::<Result<_, _>>().map(From::Each)
+        offsets_by_partition("from", text).map(From::Each)
     }
 }
 
-/// What is to be looked through: of each partition from where was asked to where it ends now.
+/// `0:120,1:98`.
+fn offsets_by_partition(name: &str, text: &str) -> Result<BTreeMap<i32, i64>, ApiError> {
+    let error = || {
+        ApiError::invalid(format!("`{name}` is `{text}`"))
+            .hint("say `PARTITION:OFFSET`, with commas between several")
+    };
+    let pair = |pair: &str| {
+        let (partition, offset) = pair.split_once(':').ok_or_else(error)?;
+        Ok((partition.parse().map_err(|_| error())?, offset.parse().map_err(|_| error())?))
+    };
+    text.split(',').map(pair).collect()
+}
+
+/// What is to be looked through: of each partition from where was asked to where it ends now, or
+/// to where was asked.
 fn stretches(
     client: &Client,
     topic: &str,
     partitions: Range<i32>,
     from: &From,
+    before: &BTreeMap<i32, i64>,
 ) -> Result<Vec<Stretch>, ApiError> {
     let mut all = Vec::new();
     for partition in partitions {
         let offsets = client.offsets(topic, partition)?;
         let (start, end) = (offsets.log_start, offsets.high_watermark);
+        let end = before.get(&partition).map_or(end, |before| end.min(*before).max(start));
         let next = match from {
             // The newest are looked for from the end back to the start.
             From::Earliest | From::Latest => start,
