@@ -12,12 +12,13 @@ use clap::builder::PossibleValuesParser;
 
 use crate::process::{self, Failure};
 use crate::tally::Tally;
-use crate::{docs, proofs, tidy, venv};
+use crate::{browser, docs, proofs, tidy, venv};
 
 /// Run every check: format, lints, tidy, tests, loom, interop with real Kafka clients.
 ///
 /// Needs Rust and Python 3. The first run builds everything and installs the Kafka clients into
-/// target/interop-venv; later runs build what changed.
+/// target/interop-venv; later runs build what changed. The console is tested in a Chrome or
+/// Chromium that is there; root on Debian installs one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Run these steps and no others.
@@ -269,6 +270,9 @@ fn interop(args: &Args) -> StepResult {
     let mut pytest = process::program(venv::python()?);
     pytest.args(["-m", "pytest", "interop"]);
     pytest.env("CHASKI_BIN", &binary).env("PYTHONDONTWRITEBYTECODE", "1");
+    if let Some(browser) = browser::path() {
+        pytest.env(browser::VARIABLE, browser);
+    }
     if args.nightly {
         pytest.env("CHASKI_CRASH_SECONDS", "600");
     }
