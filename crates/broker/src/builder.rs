@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::gateway::GatewaySpec;
 use crate::server::{Plan, Server, StartError};
 use crate::settings::{BROKER, Given, SettingError};
 
@@ -36,7 +37,8 @@ impl Builder {
     /// As [`Server::start`](crate::Server::start) would: with both listeners, where the settings
     /// say.
     pub fn from_settings(settings: Given) -> Builder {
-        Builder { plan: Plan { settings, memory: false, kafka: true, http: true }, refused: None }
+        let plan = Plan { settings, kafka: true, http: true, ..Plan::default() };
+        Builder { plan, refused: None }
     }
 
     /// Keeps everything in memory: nothing outlives the broker, and `fsync` promises no more than
@@ -93,6 +95,13 @@ impl Builder {
                 self.refused.get_or_insert(error);
             }
         }
+        self
+    }
+
+    /// Adds a gateway between ZeroMQ and a topic.
+    #[must_use]
+    pub fn gateway(mut self, spec: GatewaySpec) -> Builder {
+        self.plan.gateways.push(spec);
         self
     }
 

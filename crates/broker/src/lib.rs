@@ -28,6 +28,7 @@ mod cluster;
 mod console;
 mod control;
 mod data;
+pub mod gateway;
 mod groups;
 mod health;
 mod http;
@@ -49,6 +50,7 @@ use chaski_log::store::{Durability, LogStore};
 
 pub use self::builder::Builder;
 pub use self::client::Client;
+pub use self::gateway::Gateways;
 use self::client::{Callers, InsideStats, Stopping};
 use self::cluster::Cluster;
 use self::control::ToControl;
@@ -89,6 +91,8 @@ pub(crate) struct Broker {
     pub(crate) stopping: Stopping,
     /// What producers and readers in this process count.
     pub(crate) inside: InsideStats,
+    /// Gateways, while they run.
+    pub(crate) gateways: gateway::Registry,
     pub(crate) shards: Vec<ShardView>,
     pub(crate) started: Instant,
     /// The data directory is ours as long as any thread may write to it: until the broker has
@@ -144,6 +148,7 @@ impl Broker {
             callers: Callers::default(),
             stopping: Stopping::default(),
             inside: InsideStats::default(),
+            gateways: gateway::Registry::default(),
             shards: Vec::new(),
             started: Instant::now(),
             lock: Mutex::new(None),

@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::client::{Callers, InsideStats, Stopping};
 use crate::control::{self, Control, ToControl};
 use crate::data::{self, Data};
+use crate::gateway::{self, GatewayError, GatewaySpec};
 use crate::health::{self, Health};
 use crate::http::{self, Http, View};
 use crate::metrics::ShardView;
@@ -46,6 +47,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Setting(#[from] SettingError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
 }
@@ -60,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) kafka: bool,
     /// Serves HTTP.
     pub(crate) http: bool,
+    /// Gateways to begin with.
+    pub(crate) gateways: Vec<GatewaySpec>,
 }
 
 /// A running broker. Dropping it stops it; [`Server::stop`] tells how that went.
@@ -113,7 +118,7 @@ impl Server {
     }
 
     pub(crate) fn launch(plan: Plan) -> Result<Server, StartError> {
-        let Plan { settings: given, memory, .. } = plan;
+        let Plan { settings: given, memory, gateways, .. } = plan;
         if plan.kafka || !memory {
             raise_descriptor_limit();
         }
@@ -165,10 +170,12 @@ impl Server {
             callers: Callers::default(),
             stopping: Stopping::default(),
             inside: InsideStats::default(),
+            gateways: gateway::Registry::default(),
             shards: reactors.iter().map(ShardView::of).collect(),
             started: Instant::now(),
             lock: Mutex::new(lock),
         });
+        let kept = gateway::kept(&*meta)?;
         let control = Control::new(broker.clone(), meta, handles.clone())?;
         let mut server = Server {
             kafka,
@@ -183,6 +190,7 @@ impl Server {
             closed: None,
         };
         server.spawn(control, from_all, reactors)?;
+        server.client().gateways().start_all(gateways, kept)?;
         if let Some(view) = view {
             let _first = view.broker.set(server.broker.clone());
         }
@@ -273,6 +281,8 @@ impl Server {
             return;
         }
         self.health.stopping();
+        // What has come already is stored.
+        self.broker.gateways.stop();
         self.broker.stopping.begin();
         for handle in &self.handles {
             handle.send(ToShard::Stop { grace: GRACE });

@@ -71,6 +71,7 @@ pub(crate) use self::signal::Stopping;
 pub use self::topics::{SettingValue, Topic};
 use crate::Broker;
 pub use crate::cluster::Source;
+use crate::gateway::Gateways;
 use crate::metrics::Histogram;
 pub use crate::metrics::{Latencies, Latency, Metrics, ShardMetrics, Traffic};
 
@@ -94,6 +95,15 @@ impl Client {
     /// Time since the broker began to take requests.
     pub fn uptime(&self) -> Duration {
         self.broker.started.elapsed()
+    }
+
+    /// The gateways between ZeroMQ and the topics.
+    pub fn gateways(&self) -> Gateways {
+        Gateways::new(self.clone())
+    }
+
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.broker
     }
 
     /// What the broker has counted.

@@ -43,6 +43,11 @@ pub(crate) enum ToControl {
     },
     /// A caller in this process has given up waiting.
     GaveUp(u64),
+    /// Facts of another part of the process, to be kept with ours.
+    Keep {
+        changes: Vec<Change>,
+        tell: mpsc::SyncSender<Result<(), StoreError>>,
+    },
     Stop,
 }
 
@@ -73,7 +78,10 @@ impl ToControl {
             ToControl::Request(Work { client_id, client_host, body, .. }) => {
                 size_of::<Work>() + client_id.len() + client_host.len() + body.len()
             }
-            ToControl::Gone { .. } | ToControl::GaveUp(_) | ToControl::Stop => 0,
+            ToControl::Gone { .. }
+            | ToControl::GaveUp(_)
+            | ToControl::Keep { .. }
+            | ToControl::Stop => 0,
         }
     }
 }
@@ -195,6 +203,10 @@ impl Control {
             ToControl::GaveUp(caller) => {
                 let gone = |asker: &Asker| matches!(asker, Asker::Caller(id) if *id == caller);
                 self.coordinator.abandon(Instant::now(), gone);
+            }
+            ToControl::Keep { changes, tell } => {
+                // Who has given up waiting need not be told.
+                let _ = tell.try_send(self.commit(changes));
             }
             ToControl::Stop => return true,
         }
