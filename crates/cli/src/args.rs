@@ -3,15 +3,21 @@
 //! One file a command. Every command ends its help with examples, and a test parses each of them.
 
 mod bench;
+mod bundle;
+mod dev;
+mod doctor;
+mod gateway;
+mod generate;
 mod group;
+mod http;
 mod inspect;
 mod keygen;
-mod pages;
 mod recv;
 mod security;
 mod send;
 mod serve;
 mod shm;
+mod top;
 mod topic;
 
 use clap::{Parser, Subcommand};
@@ -20,15 +26,21 @@ pub(crate) use bench::{
     Bench, BenchChannel, BenchPool, BenchShm, BenchZmq, ExtentArg, KindName, PartitionerName,
     ShmWaitName, Size, WaitName,
 };
+pub(crate) use bundle::Bundle;
+pub(crate) use dev::{Dev, Language};
+pub(crate) use doctor::Doctor;
+pub(crate) use gateway::{Gateway, GatewayAdd, GatewayRemove};
+pub(crate) use generate::{Generate, GenerateCompletions, GenerateMan, GenerateSystemd};
 pub(crate) use group::{Group, GroupDelete, GroupDescribe, GroupList, GroupReset};
-pub(crate) use inspect::{Inspect, InspectSegment};
+pub(crate) use http::HttpArg;
+pub(crate) use inspect::{Inspect, InspectIndex, InspectLimits, InspectSegment, InspectShm};
 pub(crate) use keygen::{Keygen, KeygenCurve, KeygenPublic};
-pub(crate) use pages::{Completions, Man};
 pub(crate) use recv::{Recv, RecvFormat};
 pub(crate) use security::SecurityArgs;
 pub(crate) use send::{Acks, CodecName, Send};
 pub(crate) use serve::Serve;
 pub(crate) use shm::{DirArg, Shm, ShmInspect, ShmLs, ShmTop};
+pub(crate) use top::Top;
 pub(crate) use topic::{Topic, TopicAlter, TopicCreate, TopicDelete, TopicDescribe, TopicList};
 
 use crate::address::Address;
@@ -38,6 +50,7 @@ use crate::output::Format;
 #[derive(Debug, Parser)]
 #[command(name = "chaski", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
+  chaski dev
   chaski serve
   echo hello | chaski send kafka://127.0.0.1:9092/greetings
   chaski recv kafka://127.0.0.1:9092/greetings --from earliest
@@ -61,10 +74,16 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Serve),
+    Dev(Dev),
+    Top(Top),
+    Doctor(Doctor),
+    Bundle(Bundle),
     #[command(subcommand)]
     Topic(Topic),
     #[command(subcommand)]
     Group(Group),
+    #[command(subcommand)]
+    Gateway(Gateway),
     Send(Send),
     Recv(Recv),
     #[command(subcommand)]
@@ -75,8 +94,8 @@ pub(crate) enum Command {
     Keygen(Keygen),
     #[command(subcommand)]
     Bench(Bench),
-    Completions(Completions),
-    Man(Man),
+    #[command(subcommand)]
+    Generate(Generate),
 }
 
 /// Which broker to talk to.

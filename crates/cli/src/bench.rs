@@ -32,6 +32,7 @@ mod zmq;
 #[path = "bench/zmq_elsewhere.rs"]
 mod zmq;
 
+pub(crate) use self::machine::{Facts, reading_the_clock};
 use crate::args::Bench;
 use crate::failure::Failure;
 

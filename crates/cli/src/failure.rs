@@ -66,6 +66,12 @@ impl Failure {
         self
     }
 
+    /// What went wrong and why, for where there is but one line.
+    pub(crate) fn in_a_line(&self) -> String {
+        let parts = std::iter::once(&self.what).chain(&self.causes);
+        parts.map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
     /// Prints it and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("error: {}", printable(&self.what));

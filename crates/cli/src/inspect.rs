@@ -1,19 +1,28 @@
 //! `chaski inspect`: the files of a log, offline.
 
 mod index;
-mod segment;
+mod limits;
+#[cfg(target_os = "linux")]
+mod meeting;
+#[cfg(not(target_os = "linux"))]
+#[path = "inspect/meeting_elsewhere.rs"]
+mod meeting;
+pub(crate) mod segment;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::args::{Inspect, InspectSegment};
-use crate::failure::Failure;
+use crate::args::{Inspect, InspectIndex, InspectSegment};
+use crate::failure::{CALLED_WRONGLY, Failure};
 
 pub(crate) fn run(args: &Inspect) -> Result<(), Failure> {
     match args {
         Inspect::Segment(args) => inspect(args),
+        Inspect::Index(args) => one_index(args),
+        Inspect::Shm(args) => meeting::run(args),
+        Inspect::Limits(args) => limits::run(args),
     }
 }
 
@@ -35,6 +44,20 @@ fn inspect(args: &InspectSegment) -> Result<(), Failure> {
             index::checkpoint(path, format)
         }
         _ => segment::run(&[path.to_path_buf()], args),
+    }
+}
+
+fn one_index(args: &InspectIndex) -> Result<(), Failure> {
+    let (path, format) = (args.path.as_path(), args.output.output);
+    match kind(path) {
+        Some("index") => index::offsets(path, format),
+        Some("timeindex") => index::times(path, format),
+        None if path.file_name() == Some(OsStr::new("checkpoint")) => {
+            index::checkpoint(path, format)
+        }
+        _ => Err(Failure::new(format!("{} is not named as an index is", path.display()))
+            .hint("segments, and directories of them, are for `chaski inspect segment`")
+            .code(CALLED_WRONGLY)),
     }
 }
 

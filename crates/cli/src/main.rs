@@ -8,15 +8,21 @@
 mod address;
 mod args;
 mod bench;
+mod bundle;
 mod client;
+mod complete;
+mod dev;
+mod doctor;
 mod failure;
+mod gateway;
+mod generate;
 mod group;
+mod http;
 mod inspect;
 mod interrupt;
 mod json_bytes;
 mod lines;
 mod output;
-mod pages;
 mod position;
 mod progress;
 mod question;
@@ -31,6 +37,7 @@ mod shm;
 mod shm;
 mod start;
 mod table;
+mod top;
 mod topic;
 #[cfg(target_os = "linux")]
 mod zmq;
@@ -45,9 +52,15 @@ use clap::Parser;
 use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
+    complete::answer_shell();
     let args = Args::parse();
     let done = match args.command {
         Command::Serve(args) => serve::run(&args),
+        Command::Dev(args) => dev::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Gateway(args) => gateway::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Bundle(args) => bundle::run(&args),
         Command::Topic(args) => topic::run(&args),
         Command::Group(args) => group::run(&args),
         Command::Send(args) => send::run(&args),
@@ -56,8 +69,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Keygen(args) => zmq::keygen::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Completions(args) => pages::completions(&args),
-        Command::Man(args) => pages::man(&args),
+        Command::Generate(args) => generate::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -121,6 +121,11 @@ pub(crate) fn table<R: Row>(rows: &[R]) -> String {
     text
 }
 
+/// Prints a text that is ready.
+pub(crate) fn printed_text(text: &str) -> Result<(), Failure> {
+    printed(io::stdout().lock().write_all(text.as_bytes()))
+}
+
 /// Says that something was done.
 pub(crate) fn say(line: &str) -> Result<(), Failure> {
     printed(writeln!(io::stdout().lock(), "{line}"))
@@ -134,6 +139,11 @@ pub(crate) fn printed(done: io::Result<()>) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether colours are not wanted, whoever sees them (no-color.org).
+pub(crate) fn colour_refused() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// A number that may not be known.

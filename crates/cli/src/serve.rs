@@ -5,12 +5,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use chaski_broker::gateway::GatewaySpec;
 use chaski_broker::settings::{BROKER, Given, SettingError};
-use chaski_broker::{Server, StartError};
+use chaski_broker::{Builder, Server, StartError};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Serve;
 use crate::failure::{CALLED_WRONGLY, Failure};
+use crate::output::colour_refused;
 
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     if args.settings {
@@ -18,37 +20,24 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
         return Ok(());
     }
     let began = Instant::now();
-    let filter = EnvFilter::try_new(&args.log)
-        .map_err(|e| Failure::because(format!("`--log {}` is not a filter", args.log), &e))?;
+    start_log(&args.log)?;
+    let given = settings(args)?;
+    let ending = Ending::expect()?;
+    let server = gateways(args)?.into_iter().fold(Builder::from_settings(given), Builder::gateway);
+    let server = server.start().map_err(explain)?;
+    greet(&server, began);
+    ending.wait_and_stop(server)
+}
+
+/// Logs to standard error what passes this filter.
+pub(crate) fn start_log(filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|e| Failure::because(format!("`--log {filter}` is not a filter"), &e))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(wants_colour())
         .with_writer(io::stderr)
         .init();
-    let given = settings(args)?;
-    // From here on a signal means a clean stop, even while the log is still being recovered.
-    let (end, ended) = mpsc::channel();
-    send_signals(end.clone())?;
-    let server = Server::start(given).map_err(explain)?;
-    server.when_failed(move |why| drop(end.send(End::Failed(why.to_owned()))));
-    greet(&server, began);
-    let failed = match ended.recv() {
-        Ok(End::Failed(why)) => Some(why),
-        Ok(End::Signal(signal)) => {
-            tracing::info!(signal, "stopping: answering what is under way, flushing the log");
-            None
-        }
-        // Whoever could send is gone: nothing is left to wait for.
-        Err(mpsc::RecvError) => None,
-    };
-    let closed = server.stop().map_err(|e| Failure::because("the log was not closed cleanly", &e));
-    if let Some(why) = failed {
-        return Err(Failure::new("the broker has failed").cause(why).hint(
-            "start it again: what was acknowledged is in the log; and report the panic above",
-        ));
-    }
-    closed?;
-    tracing::info!("stopped");
     Ok(())
 }
 
@@ -58,10 +47,48 @@ enum End {
     Failed(String),
 }
 
-/// Colour is for people: not for files, and not where NO_COLOR says so (no-color.org).
+/// Waits for what ends a broker.
+pub(crate) struct Ending {
+    sender: mpsc::Sender<End>,
+    ended: mpsc::Receiver<End>,
+}
+
+impl Ending {
+    /// From here on a signal means a clean stop, even while the log is still being recovered.
+    pub(crate) fn expect() -> Result<Ending, Failure> {
+        let (sender, ended) = mpsc::channel();
+        send_signals(sender.clone())?;
+        Ok(Ending { sender, ended })
+    }
+
+    /// Lets the broker run until it is to end, and stops it.
+    pub(crate) fn wait_and_stop(self, server: Server) -> Result<(), Failure> {
+        let sender = self.sender;
+        server.when_failed(move |why| drop(sender.send(End::Failed(why.to_owned()))));
+        let failed = match self.ended.recv() {
+            Ok(End::Failed(why)) => Some(why),
+            Ok(End::Signal(signal)) => {
+                tracing::info!(signal, "stopping: answering what is under way, flushing the log");
+                None
+            }
+            // Whoever could send is gone: nothing is left to wait for.
+            Err(mpsc::RecvError) => None,
+        };
+        let closed = server.stop();
+        if let Some(why) = failed {
+            return Err(Failure::new("the broker has failed").cause(why).hint(
+                "start it again: what was acknowledged is in the log; and report the panic above",
+            ));
+        }
+        closed.map_err(|e| Failure::because("the log was not closed cleanly", &e))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Colour is for people: not for files, and not for those who refuse it.
 fn wants_colour() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !refused
+    io::stderr().is_terminal() && !colour_refused()
 }
 
 /// Gathers settings from all sources, the stronger later.
@@ -104,13 +131,22 @@ fn settings(args: &Serve) -> Result<Given, Failure> {
     Ok(given)
 }
 
+/// The `[[gateway]]` tables of the configuration file.
+fn gateways(args: &Serve) -> Result<Vec<GatewaySpec>, Failure> {
+    let Some(path) = &args.config else { return Ok(Vec::new()) };
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::because(format!("cannot read {shown}"), &e))?;
+    GatewaySpec::read_toml(&text).map_err(|e| Failure::because(format!("in {shown}"), &e))
+}
+
 fn refuse(source: &str, error: &SettingError) -> Failure {
     Failure::because(format!("{source} was refused"), error)
         .hint("`chaski serve --settings` lists every setting")
         .code(CALLED_WRONGLY)
 }
 
-fn explain(error: StartError) -> Failure {
+pub(crate) fn explain(error: StartError) -> Failure {
     let hint = match &error {
         StartError::Listen { .. } => {
             "is another broker running? `--kafka ADDR` and `--http ADDR` choose other addresses"

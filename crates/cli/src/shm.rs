@@ -14,6 +14,8 @@ pub(crate) mod send;
 mod survey;
 mod top;
 
+pub(crate) use self::survey::user;
+pub(crate) use self::top::{ServiceRates, Watch};
 use crate::args::Shm;
 use crate::failure::Failure;
 

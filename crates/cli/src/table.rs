@@ -28,6 +28,12 @@ pub(crate) const fn number(title: &'static str) -> Column {
     Column { title, right: true }
 }
 
+impl Column {
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+}
+
 /// Rows under column titles.
 #[derive(Debug)]
 pub(crate) struct Table {

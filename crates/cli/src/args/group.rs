@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::{BrokerArg, OutputArg};
+use crate::complete;
 use crate::position::Position;
 
 /// List, describe, reset and delete consumer groups.
@@ -39,6 +40,7 @@ pub(crate) struct GroupList {
   chaski group describe billing -o json")]
 pub(crate) struct GroupDescribe {
     /// Name of the group
+    #[arg(add = complete::groups())]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) output: OutputArg,
@@ -57,9 +59,10 @@ pub(crate) struct GroupDescribe {
   chaski group reset billing --topic orders --to 4200 --partition 3 --execute")]
 pub(crate) struct GroupReset {
     /// Name of the group
+    #[arg(add = complete::groups())]
     pub(crate) name: String,
     /// The topic
-    #[arg(long, value_name = "TOPIC")]
+    #[arg(long, value_name = "TOPIC", add = complete::topics())]
     pub(crate) topic: String,
     /// earliest, latest, an offset, or a time: RFC 3339, or relative like -1h or -2d
     #[arg(long, value_name = "POSITION", allow_hyphen_values = true)]
@@ -86,7 +89,7 @@ pub(crate) struct GroupReset {
   chaski group delete billing reports --yes      do not ask")]
 pub(crate) struct GroupDelete {
     /// Names of the groups
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = complete::groups())]
     pub(crate) names: Vec<String>,
     /// Do not ask
     #[arg(long)]

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use super::SecurityArgs;
 use super::send::separator;
 use crate::address::Url;
+use crate::complete;
 use crate::position::Position;
 
 /// Print the records of a topic, or what other processes of this machine or sockets anywhere send
@@ -70,7 +71,7 @@ use crate::position::Position;
   chaski recv 'zmq+tcp://*:5555' --curve-key server.key --curve-allow 'PUBLIC KEY OF A CLIENT'")]
 pub(crate) struct Recv {
     /// Where from: kafka://HOST:PORT/TOPIC, shm://NAME, or zmq+tcp://HOST:PORT
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", add = complete::urls())]
     pub(crate) url: Url,
     /// earliest, latest, an offset, or a time: RFC 3339, or relative like -1h or -2d
     #[arg(long, value_name = "POSITION", allow_hyphen_values = true)]

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::{SecurityArgs, pair};
 use crate::address::Url;
+use crate::complete;
 
 /// Send lines: as records to a topic, or as messages to processes of this machine or to sockets
 ///
@@ -72,7 +73,7 @@ use crate::address::Url;
   chaski send zmq+tcp://HOST:5555 jobs.txt --curve-server-key 'PUBLIC KEY OF THE SERVER'")]
 pub(crate) struct Send {
     /// Where to: kafka://HOST:PORT/TOPIC, shm://NAME, or zmq+tcp://HOST:PORT
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", add = complete::urls())]
     pub(crate) url: Url,
     /// File to read; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]

@@ -106,7 +106,7 @@ pub(crate) struct DirArg {
     pub(crate) dir: Option<PathBuf>,
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "it is not a number")?;
     if !(0.05..=3600.0).contains(&seconds) {
         Err("it is not between 0.05 and 3600")?

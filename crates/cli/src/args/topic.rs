@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::{BrokerArg, OutputArg, pair};
+use crate::complete;
 
 /// Create, list, describe, alter and delete topics.
 #[derive(Debug, Subcommand)]
@@ -63,6 +64,7 @@ pub(crate) struct TopicList {
   chaski topic describe orders -o json")]
 pub(crate) struct TopicDescribe {
     /// Name of the topic
+    #[arg(add = complete::topics())]
     pub(crate) name: String,
     /// List every setting, with what it does
     #[arg(long)]
@@ -81,6 +83,7 @@ pub(crate) struct TopicDescribe {
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
 pub(crate) struct TopicAlter {
     /// Name of the topic
+    #[arg(add = complete::topics())]
     pub(crate) name: String,
     /// How many partitions there are to be, old ones included
     #[arg(long, value_name = "N", group = "change")]
@@ -103,7 +106,7 @@ pub(crate) struct TopicAlter {
   chaski topic delete orders payments --yes      do not ask")]
 pub(crate) struct TopicDelete {
     /// Names of the topics
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = complete::topics())]
     pub(crate) names: Vec<String>,
     /// Do not ask
     #[arg(long)]

@@ -13,7 +13,7 @@ const CLOCK_TRIES: u32 = 40;
 
 /// What a reader needs to know before comparing two reports.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     cpu: String,
     cpus: usize,
     cores: usize,
@@ -32,7 +32,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Looks at this machine from the calling thread, which is not pinned.
-    pub(super) fn gather() -> Facts {
+    pub(crate) fn gather() -> Facts {
         let topology = Topology::detect();
         Facts {
             cpu: cpu_model(),
@@ -133,7 +133,7 @@ fn read(path: &str) -> String {
 }
 
 /// The shortest of many tries: whatever disturbs makes them longer.
-fn reading_the_clock() -> Duration {
+pub(crate) fn reading_the_clock() -> Duration {
     let timed = |_| {
         let first = Instant::now();
         let mut last = first;

@@ -100,6 +100,13 @@ pub(super) fn run(segments: &[PathBuf], args: &InspectSegment) -> Result<(), Fai
     walk.found.verdict()
 }
 
+/// The first headers of a segment, and what stands where some should.
+pub(crate) fn headers(path: &Path, at_most: usize) -> io::Result<Vec<serde_json::Value>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let row = |stretch| Ok(serde_json::to_value(StretchRow::new(&name, stretch))?);
+    batches(path)?.take(at_most).map(|stretch| stretch.and_then(row)).collect()
+}
+
 #[derive(Debug)]
 enum WalkError {
     Read(io::Error),

@@ -31,7 +31,7 @@ pub(super) fn all(arg: &DirArg) -> Result<Vec<Service>, Failure> {
 }
 
 /// The user's name, or the number of one without.
-pub(super) fn user(uid: u32) -> String {
+pub(crate) fn user(uid: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let found = users.lines().find_map(|line| named(line, uid));
     found.map_or_else(|| uid.to_string(), str::to_owned)

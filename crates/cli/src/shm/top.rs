@@ -19,7 +19,8 @@ use crate::args::{DirArg, ShmTop};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, Listing, Row, printed};
-use rates::{PeerRates, ServiceRates};
+use rates::PeerRates;
+pub(crate) use rates::ServiceRates;
 use screen::Screen;
 
 /// The longest that Ctrl-C may have to wait.
@@ -30,6 +31,22 @@ struct Look {
     at: Instant,
     time: String,
     services: Vec<Service>,
+}
+
+/// Looks at all services, time and again, for a screen that shows more than them.
+#[derive(Default)]
+pub(crate) struct Watch {
+    before: Option<Look>,
+}
+
+impl Watch {
+    /// A row for each service; rates are those since the last time.
+    pub(crate) fn rows(&mut self, dir: &DirArg) -> Result<Vec<ServiceRates>, Failure> {
+        let now = look(dir, None)?;
+        let rows = ServiceRates::all(self.before.as_ref(), &now);
+        self.before = Some(now);
+        Ok(rows)
+    }
 }
 
 pub(super) fn run(args: &ShmTop) -> Result<(), Failure> {

@@ -31,7 +31,7 @@ struct PerSecond {
 
 /// A service and its rates.
 #[derive(Debug, Serialize)]
-pub(super) struct ServiceRates {
+pub(crate) struct ServiceRates {
     time: String,
     name: String,
     pattern: Option<String>,
