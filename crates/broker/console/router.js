@@ -35,23 +35,27 @@ export class Router extends EventTarget {
     this.routes = routes;
     this.elsewhere = elsewhere;
     this.leaving = new AbortController();
+    /** The address that is shown. */
+    this.shown = '';
   }
 
   start() {
-    window.addEventListener('popstate', () => this.show());
+    // To a place on the same page, as by the skip link, is no other page.
+    window.addEventListener('popstate', () => here() !== this.shown && this.show());
     document.addEventListener('click', (event) => this.clicked(event));
     this.show(false);
   }
 
   /** Goes to an address of the console. @param {string} href */
   go(href) {
-    if (href !== location.pathname + location.search) history.pushState(null, '', href);
+    if (href !== here()) history.pushState(null, '', href);
     this.show();
   }
 
   /** @param {boolean} [move] the focus to the heading: not where the document was just loaded */
   show(move = true) {
     const { page, params } = this.find(location.pathname);
+    this.shown = here();
     this.leave();
     const { signal } = this.leaving;
     this.root.replaceChildren();
@@ -65,7 +69,10 @@ export class Router extends EventTarget {
         document.title = `${title} \u00b7 Chaski`;
       },
       go: (href) => this.go(href),
-      remember,
+      remember: (query) => {
+        remember(query);
+        this.shown = here();
+      },
     });
     window.scrollTo(0, 0);
     if (move) this.root.querySelector('h1')?.focus({ preventScroll: true });
@@ -100,6 +107,10 @@ export class Router extends EventTarget {
     event.preventDefault();
     this.go(link.pathname + link.search);
   }
+}
+
+function here() {
+  return location.pathname + location.search;
 }
 
 /** @param {string} part */
