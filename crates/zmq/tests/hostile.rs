@@ -7,7 +7,8 @@ use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chaski_zmq::{Endpoint, Kind, Lost, Monitor, Push, Socket, Sub, What};
+use chaski_zmq::{Dish, Endpoint, Kind, Lost, Message, Monitor, Push, Socket, Sub, What};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How long anything may take before a test is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,17 +43,37 @@ impl Scene {
         Scene { socket, monitor, at, resident_before: resident(), _alone: alone }
     }
 
-    /// A peer that has shaken hands as a socket of that kind.
-    fn peer(&self, kind: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.at.as_str().trim_start_matches("tcp://")).unwrap();
+    /// The same with a socket of one's own.
+    fn of(socket: Socket) -> Self {
+        let mut scene = Scene::new(socket.kind());
+        scene.monitor = socket.monitor();
+        scene.at = socket.bind("tcp://127.0.0.1:*").unwrap();
+        scene.socket = socket;
+        scene
+    }
+
+    /// A peer that has said nothing.
+    fn stranger(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.at.as_str().trim_start_matches("tcp://")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// All that a peer says in its handshake.
+    fn handshake(kind: &str) -> Vec<u8> {
         let mut bytes = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
         bytes.resize(64, 0);
         let ready = [b"\x05READY\x0bSocket-Type\0\0\0", &[kind.len() as u8][..], kind.as_bytes()];
         let ready = ready.concat();
         bytes.extend_from_slice(&[4, ready.len() as u8]);
         bytes.extend_from_slice(&ready);
-        stream.write_all(&bytes).unwrap();
+        bytes
+    }
+
+    /// A peer that has shaken hands as a socket of that kind.
+    fn peer(&self, kind: &str) -> TcpStream {
+        let mut stream = self.stranger();
+        stream.write_all(&Scene::handshake(kind)).unwrap();
         let mut said = [0; 66];
         stream.read_exact(&mut said).unwrap();
         let mut ready = vec![0; usize::from(said[65])];
@@ -83,7 +104,8 @@ impl Scene {
         let push = Push::new();
         push.connect(&self.at).unwrap();
         push.send("honest").unwrap();
-        assert_eq!(self.socket.recv_timeout(PATIENCE).unwrap()[0], *"honest");
+        // What a hostile one sent that looks like a message is one.
+        while self.socket.recv_timeout(PATIENCE).unwrap()[0] != *"honest" {}
     }
 
     fn has_not_grown(&self) {
@@ -199,6 +221,146 @@ fn topics_without_end_are_ended_and_a_hundred_thousand_are_not() {
     loop {
         publisher.send("news: ok").unwrap();
         if sub.recv_timeout(Duration::from_millis(5)).is_ok() {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE);
+    }
+    let grown = resident().saturating_sub(scene.resident_before);
+    assert!(grown < 320 << 20, "by {} MiB", grown >> 20);
+}
+
+#[test]
+fn a_thousand_handshakes_that_stop_half_way_take_little_and_others_are_served() {
+    // Both ends of each are in this process.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let scene = Scene::new(Kind::Pull);
+    let handshake = Scene::handshake("PUSH");
+    // Some stop within the greeting, some behind it, some in the middle of a command, and some
+    // announce one of 64 KiB.
+    let mut stops: Vec<&[u8]> = [0, 5, 10, 12, 64, 66, 80].map(|at| &handshake[..at]).to_vec();
+    let long = [&handshake[..64], b"\x06\0\0\0\0\0\0\xff\xff"].concat();
+    stops.push(&long);
+    let half: Vec<TcpStream> = (0..1000)
+        .map(|n| {
+            let mut peer = scene.stranger();
+            peer.write_all(stops[n % stops.len()]).unwrap();
+            peer
+        })
+        .collect();
+    scene.serves();
+    scene.has_not_grown();
+    drop(half);
+    scene.serves();
+}
+
+#[test]
+fn a_greeting_byte_by_byte_gets_no_more_time_than_another() {
+    let ivl = Duration::from_millis(100);
+    let scene = Scene::of(Socket::builder(Kind::Pull).handshake_ivl(ivl).build().unwrap());
+    let mut slow = scene.stranger();
+    let greeting = Scene::handshake("PUSH");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // The last byte of the greeting never comes; the others, one after another, as long as
+            // they are taken.
+            for byte in &greeting[..63] {
+                if slow.write_all(&[*byte]).is_err() {
+                    break;
+                }
+                std::thread::sleep(ivl / 10);
+            }
+        });
+        scene.serves();
+    });
+    let late = |what: &What| {
+        matches!(what, What::HandshakeFailed(why)
+        if why.to_string().contains("handshake_ivl"))
+    };
+    while !late(&scene.monitor.recv_timeout(PATIENCE).expect("it is given up").what) {}
+}
+
+#[test]
+fn noise_behind_a_handshake_hurts_nobody_else() {
+    let scene = Scene::new(Kind::Pull);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    for _ in 0..100 {
+        let mut peer = scene.peer("PUSH");
+        let bytes: Vec<u8> = (0..2048).map(|_| noise()).collect();
+        // It may be cut off in the middle.
+        let _ = peer.write_all(&bytes);
+    }
+    // Each ends by what it said, or because it went.
+    for _ in 0..100 {
+        let ended = |what: &What| matches!(what, What::Disconnected(_));
+        while !ended(&scene.monitor.recv_timeout(PATIENCE).expect("it ended").what) {
+            while scene.socket.try_recv().is_ok() {}
+        }
+    }
+    scene.serves();
+    scene.has_not_grown();
+}
+
+#[test]
+fn commands_out_of_place_are_passed_over_unless_they_are_malformed() {
+    let scene = Scene::new(Kind::Pull);
+    let mut peer = scene.peer("PUSH");
+    let commands: [&[u8]; 7] = [
+        b"\x09SUBSCRIBEa",
+        b"\x06CANCELa",
+        b"\x04JOINgroup",
+        b"\x05LEAVEgroup",
+        b"\x05READY\x0bSocket-Type\0\0\0\x03SUB",
+        b"\x05HELLO\x01a\x01b",
+        b"\x04PONG",
+    ];
+    for command in commands {
+        peer.write_all(&[&[4, command.len() as u8], command].concat()).unwrap();
+    }
+    // They may come between the frames of a message, too.
+    peer.write_all(b"\x01\x01a\x04\x05\x04PONG\x00\x01b").unwrap();
+    let message = scene.socket.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(message, Message::from("a").with("b"));
+    peer.write_all(b"\x04\x06\x04PING\0").unwrap();
+    scene.serves();
+    assert!(scene.breach().contains("PING"));
+    // No command goes on in another frame.
+    let mut peer = scene.peer("PUSH");
+    peer.write_all(b"\x05\x05\x04PONG").unwrap();
+    scene.serves();
+    assert!(scene.breach().contains("flags 0x05"));
+}
+
+#[test]
+fn groups_without_end_are_ended() {
+    let scene = Scene::new(Kind::Radio);
+    let dish = Dish::new();
+    dish.join("news").unwrap();
+    dish.connect(&scene.at).unwrap();
+    let mut peer = scene.peer("DISH");
+    let mut joins = Vec::new();
+    let mut ended = false;
+    for n in 0..600_000_u32 {
+        joins.extend_from_slice(b"\x04\xcd\x04JOIN");
+        joins.extend_from_slice(format!("{n:0200}").as_bytes());
+        if joins.len() > 1 << 20 {
+            ended = ended || peer.write_all(&joins).is_err();
+            joins.clear();
+        }
+    }
+    assert!(ended, "114 MiB of groups were taken");
+    assert!(scene.breach().contains("groups"));
+    let news = || Message::from("news").with("is anybody there");
+    let start = Instant::now();
+    loop {
+        scene.socket.send(news()).unwrap();
+        if dish.recv_timeout(Duration::from_millis(5)).is_ok() {
             break;
         }
         assert!(start.elapsed() < PATIENCE);

@@ -7,6 +7,7 @@ mod fork;
 mod going;
 mod greeting;
 mod hunger;
+mod intruder;
 mod notices;
 mod panic;
 mod peer;

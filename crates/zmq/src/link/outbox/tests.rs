@@ -40,7 +40,7 @@ struct Reader {
 
 impl Reader {
     fn new(stream: UnixStream) -> Self {
-        let decoder = Decoder::new(Limits::default(), Version::V3_1, None, []);
+        let decoder = Decoder::new(Limits::default(), Version::V3_1, None);
         Reader { stream, decoder }
     }
 
