@@ -41,13 +41,15 @@ def free_port():
 def eventually(condition, what, patience=PATIENCE):
     """Calls `condition` until it returns something true, and returns that."""
     deadline = time.monotonic() + patience
+    pause = 0.002
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"never came to pass: {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
 
 
 class Broker:

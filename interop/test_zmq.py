@@ -163,13 +163,25 @@ def await_subscription(sender, receiver, kinds):
         receiver.subscribe(b"")
     if kinds[0] == "XPUB":
         # libzmq tells what it wants when its user next calls, whatever for.
-        while not (told := within(sender, 50)):
+        while not (told := within(sender, 10)):
             assert not within(receiver, 1)
         assert told == [b"\x01"]
         return
-    while not within(receiver, 50):
-        sender.send(b"are you there?")
-    while within(receiver, 100):
+    while not asked(sender, receiver):
+        pass
+    drain(sender, receiver)
+
+
+def asked(sender, receiver, *to):
+    """Whether what is sent now, to this group if there is one, comes through."""
+    sender.send(*to, b"are you there?")
+    return within(receiver, 10)
+
+
+def drain(sender, receiver, *to):
+    """Takes all that still comes: this is sent last."""
+    sender.send(*to, b"that was all")
+    while receiver.recv()[-1] != b"that was all":
         pass
 
 

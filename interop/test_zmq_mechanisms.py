@@ -238,8 +238,8 @@ def test_who_falls_silent_is_given_up_and_found_again(mechanism, silent, serves,
         server.admit(keys)
     elif mechanism != "NULL":
         server.admit(passwords={"ada": "x"}, keys=[keys.client_public])
-    asks_often = {"heartbeat_ivl": 100, "heartbeat_timeout": 600}
-    promises = {"heartbeat_ivl": 100, "heartbeat_timeout": 20_000, "heartbeat_ttl": 600}
+    asks_often = {"heartbeat_ivl": 50, "heartbeat_timeout": 300}
+    promises = {"heartbeat_ivl": 50, "heartbeat_timeout": 20_000, "heartbeat_ttl": 300}
     kinds = {True: "ROUTER", False: "DEALER"}
     quiet = silent_one.socket(
         kinds[serves == "silent"],
@@ -270,7 +270,7 @@ def test_who_falls_silent_is_given_up_and_found_again(mechanism, silent, serves,
 
 def is_given_up(silent_one, ends):
     """Whether one that stops is. It may not have promised anything yet: that takes a while."""
-    if ends.within(300):
+    if ends.within(120):
         return True
     silent_one.stop()
     given_up = ends.within(3000)

@@ -5,9 +5,9 @@ It shares no code with libzmq, and has the kinds of sockets that the usual build
 
 import pytest
 
-from agent import Agent, Refused
+from agent import Agent
 from broker import eventually
-from test_zmq import await_subscription
+from test_zmq import asked, await_subscription, drain
 from zeromq import SIZES, Keys, endpoint, options, talked
 
 
@@ -141,29 +141,11 @@ def test_one_way(chaski, peer, kinds, mechanism, transport, ours, binder, tmp_pa
     note(kinds, mechanism, transport, ours, binder)
 
 
-def nothing_is_left(socket):
-    """Takes all that still comes."""
-    while True:
-        try:
-            socket.recv(timeout=100)
-        except Refused:
-            return
-
-
 def await_join(radio, dish, group):
     """Joins, and waits until the sender knows: a message that comes shows it."""
     dish.join(group)
-    eventually(lambda: came(radio, dish, group), "the group is known")
-    nothing_is_left(dish)
-
-
-def came(sender, receiver, to):
-    """Whether a message to this group comes through."""
-    sender.send(to, b"are you there?")
-    try:
-        return receiver.recv(timeout=20)
-    except Refused:
-        return False
+    eventually(lambda: asked(radio, dish, group), "the group is known")
+    drain(radio, dish, group)
 
 
 @pytest.mark.parametrize("binder", [0, 1], ids=["chaski binds", "peer binds"])
