@@ -55,6 +55,8 @@ use crate::output::Format;
   echo hello | chaski send kafka://127.0.0.1:9092/greetings
   chaski recv kafka://127.0.0.1:9092/greetings --from earliest
   chaski topic list
+  chaski top
+  chaski doctor
   chaski recv shm://lines
   echo hello | chaski send shm://lines
   chaski shm ls
@@ -65,7 +67,8 @@ Exit codes:
   0  done
   1  failed; standard error says why and what to do
   2  called wrongly
-  3  the broker, or the other process, could not be reached or went away")]
+  3  the broker, or the other process, could not be reached or went away
+  130  ended at once by a second Ctrl-C")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -81,3 +81,63 @@ fn a_checkpoint_is_described_and_a_damaged_one_refused() {
     fs::write(&path, b"not a checkpoint").unwrap();
     chaski(&args).fails(1, &["cannot read", "builds it anew"]);
 }
+
+#[test]
+fn an_index_is_printed_and_other_files_are_not_taken_for_one() {
+    let (_dir, partition) = three_batches();
+    for name in ["00000000000000000000.index", "00000000000000000000.timeindex", "checkpoint"] {
+        let path = partition.join(name);
+        if path.exists() {
+            let path = path.to_str().unwrap();
+            chaski(&["inspect", "index", path, "-o", "json"]).ok().json();
+            assert!(!chaski(&["inspect", "index", path]).ok().stdout.is_empty());
+        }
+    }
+    let segment = partition.join("00000000000000000000.log");
+    let said = ["not named as an index", "inspect segment"];
+    chaski(&["inspect", "index", segment.to_str().unwrap()]).fails(2, &said);
+}
+
+#[test]
+fn limits_are_listed_with_their_bounds() {
+    let limits = chaski(&["inspect", "limits", "-o", "json"]).ok().json();
+    let limits = limits.as_array().unwrap();
+    let of = |name: &str| limits.iter().find(|limit| limit["limit"] == name).unwrap();
+    let connections = of("max.connections");
+    assert_eq!((&connections["value"], &connections["least"]), (&20_000.into(), &1.into()));
+    assert_eq!(of("batch.inflated.bytes")["setting"], false);
+    assert!(limits.iter().all(|limit| !limit["doc"].as_str().unwrap().is_empty()));
+    let lines = chaski(&["inspect", "limits", "-o", "jsonl"]).ok().jsonl();
+    assert_eq!(lines.len(), limits.len());
+    let table = chaski(&["inspect", "limits"]).ok().stdout;
+    assert!(table.starts_with("LIMIT "), "{table}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_dead_service_left_behind_is_seen_and_not_removed() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let services = dir.path().join("services");
+    fs::create_dir(&services).unwrap();
+    fs::set_permissions(&services, fs::Permissions::from_mode(0o700)).unwrap();
+    let shown = services.to_str().unwrap();
+    let mut process = common::command(&["recv", &format!("shm://x?dir={shown}")]).spawn().unwrap();
+    let state = || {
+        let listed = chaski(&["inspect", "shm", "--dir", shown, "-o", "json"]).ok().json();
+        let entries = listed.as_array().unwrap();
+        let found = entries.iter().find(|entry| entry["name"] == "x");
+        found.map(|entry| entry["state"].as_str().unwrap().to_owned())
+    };
+    while state().as_deref() != Some("listening") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(state().as_deref(), Some("left behind"));
+    let table = chaski(&["inspect", "shm", "--dir", shown]).ok().stdout;
+    assert!(table.contains("directory") && table.contains("left behind"), "{table}");
+    assert_eq!(state().as_deref(), Some("left behind"), "it was removed");
+    chaski(&["inspect", "shm", "--dir", "/no/such"]).fails(1, &["cannot read", "--dir"]);
+}

@@ -18,6 +18,8 @@ pub(crate) struct Broker {
     process: Child,
     /// Host and port for Kafka clients.
     pub(crate) address: String,
+    /// Host and port of its metrics and API.
+    pub(crate) http: String,
     dir: TempDir,
 }
 
@@ -31,30 +33,44 @@ pub(crate) struct Outcome {
 
 impl Broker {
     pub(crate) fn start() -> Broker {
+        Broker::start_with(&[])
+    }
+
+    /// With more arguments for `serve`.
+    pub(crate) fn start_with(more: &[&str]) -> Broker {
         let dir = tempfile::tempdir().unwrap();
         let log = File::create(dir.path().join("broker.log")).unwrap();
         let mut process = Command::new(CHASKI)
             .args(["serve", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
             .arg(dir.path().join("data"))
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .unwrap();
-        let address = BufReader::new(process.stdout.as_mut().unwrap())
-            .lines()
-            .map(Result::unwrap)
-            .find_map(|line| line.strip_prefix("  kafka ").map(|rest| rest.trim().to_owned()));
-        let Some(address) = address else {
+        let mut said = BufReader::new(process.stdout.as_mut().unwrap()).lines().map(Result::unwrap);
+        let address =
+            said.find_map(|line| line.strip_prefix("  kafka ").map(|rest| rest.trim().to_owned()));
+        let http = said.find_map(|line| {
+            let (_, rest) = line.split_once("http://")?;
+            Some(rest.split('/').next()?.trim().to_owned())
+        });
+        let (Some(address), Some(http)) = (address, http) else {
             process.wait().unwrap();
             let log = std::fs::read_to_string(dir.path().join("broker.log")).unwrap();
             panic!("the broker did not start:\n{log}");
         };
-        Broker { process, address, dir }
+        Broker { process, address, http, dir }
     }
 
     pub(crate) fn url(&self, topic: &str) -> String {
         format!("kafka://{}/{topic}", self.address)
+    }
+
+    /// Where it keeps everything.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     /// Directory of a partition.
@@ -74,7 +90,8 @@ impl Broker {
 
     /// Starts `chaski` with all three streams as pipes.
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {
-        command(args).env("CHASKI_BROKER", &self.address).spawn().unwrap()
+        let http = ("CHASKI_HTTP", &self.http);
+        command(args).env("CHASKI_BROKER", &self.address).env(http.0, http.1).spawn().unwrap()
     }
 
     /// Sends lines to a topic.
@@ -85,6 +102,19 @@ impl Broker {
     /// All values of a topic, a line each.
     pub(crate) fn read(&self, topic: &str) -> String {
         self.run(&["recv", &self.url(topic), "--exit-at-end"]).ok().stdout
+    }
+
+    /// What it answers over HTTP.
+    pub(crate) fn http_get(&self, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(&self.http).unwrap();
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http);
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        body.to_owned()
     }
 
     /// Ends it with SIGTERM. It must end well.
@@ -143,7 +173,9 @@ impl Outcome {
 
 /// Runs `chaski` without a broker.
 pub(crate) fn chaski(args: &[&str]) -> Outcome {
-    let mut process = command(args).env_remove("CHASKI_BROKER").spawn().unwrap();
+    let mut command = command(args);
+    let mut process =
+        command.env_remove("CHASKI_BROKER").env_remove("CHASKI_HTTP").spawn().unwrap();
     drop(process.stdin.take());
     finish(process)
 }
