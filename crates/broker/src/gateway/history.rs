@@ -27,12 +27,15 @@ use std::time::{Duration, Instant};
 use chaski_zmq::{Message, SocketOption};
 
 use super::gate::Gate;
-use super::limits::{HISTORIES_MAX, READ_BYTES_MAX};
+use super::limits::{HISTORIES_MAX, NAP, READ_BYTES_MAX};
 use super::outlet::{self, Shape};
 use crate::client::{ClientError, Position, ReadError, Reader};
 
 /// How long a subscriber may leave its answer unread.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How soon a subscriber whose queue is full is tried again.
+const CROWDED_NAP: Duration = Duration::from_millis(5);
 
 /// Subscriptions taken in one go.
 const WISHES_PER_TURN: usize = 64;
@@ -100,8 +103,8 @@ impl<'a> Histories<'a> {
         Histories { gate, active: VecDeque::new() }
     }
 
-    /// Takes wishes, and serves a piece of each answer. Whether any is under way.
-    pub(super) fn turn(&mut self, shape: &Shape<'_>) -> Result<bool, String> {
+    /// Takes wishes, and serves a piece of each answer. How soon there is more to do.
+    pub(super) fn turn(&mut self, shape: &Shape<'_>) -> Result<Duration, String> {
         for _ in 0..WISHES_PER_TURN {
             match self.gate.socket.try_recv() {
                 Ok(wish) => self.hear(&wish),
@@ -110,14 +113,16 @@ impl<'a> Histories<'a> {
             }
         }
         if self.active.is_empty() {
-            return Ok(false);
+            return Ok(NAP);
         }
+        let mut soon = CROWDED_NAP;
         self.refuse_to_drop(true)?;
         for _ in 0..self.active.len() {
             let Some(mut history) = self.active.pop_front() else { break };
             match self.serve(&mut history, shape) {
                 Ok(Piece::Done) => {}
                 Ok(Piece::More) => {
+                    soon = Duration::ZERO;
                     history.moved = Instant::now();
                     self.active.push_back(history);
                 }
@@ -132,7 +137,7 @@ impl<'a> Histories<'a> {
         }
         self.gate.socket.flush();
         self.refuse_to_drop(false)?;
-        Ok(!self.active.is_empty())
+        Ok(soon)
     }
 
     /// Takes a subscription, or the end of one.

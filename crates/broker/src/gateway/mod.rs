@@ -48,6 +48,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod drain;
 mod frames;
 mod gate;
 mod history;
@@ -57,7 +58,9 @@ mod limits;
 mod open;
 mod outlet;
 mod publish;
+mod push;
 mod registry;
+mod router;
 mod security;
 mod spec;
 mod stats;
@@ -150,12 +153,12 @@ impl Gateways {
 
     /// All of them, by name, as they are now.
     pub fn list(&self) -> Vec<GatewayStatus> {
-        self.registry().all().iter().map(|entry| entry.status(&self.client)).collect()
+        self.registry().statuses(self.client.broker())
     }
 
     /// One, as it is now.
     pub fn get(&self, name: &str) -> Option<GatewayStatus> {
-        self.registry().get(name).map(|entry| entry.status(&self.client))
+        self.registry().get(name).map(|entry| entry.status(self.client.broker()))
     }
 
     /// All of them without a look at their sockets: what is asked for once a second.
@@ -254,7 +257,22 @@ impl Gateways {
         if registry.all().len() >= GATEWAYS_MAX {
             return Err(GatewayError::TooMany);
         }
+        self.check_group(spec)?;
         self.check_loops(&Place { spec, bound: &spec.bind })
+    }
+
+    /// Two that commit for one group would each send everything, and overwrite the other's offsets.
+    fn check_group(&self, spec: &GatewaySpec) -> Result<(), GatewayError> {
+        let same = |other: &&Arc<Entry>| {
+            spec.group.is_some() && other.spec.group == spec.group && other.spec.topic == spec.topic
+        };
+        match self.registry().all().iter().find(same) {
+            Some(other) => Err(GatewayError::Spec(SpecError {
+                gateway: spec.name.clone(),
+                why: format!("gateway `{}` has its group and topic already", other.spec.name),
+            })),
+            None => Ok(()),
+        }
     }
 
     fn check_loops(&self, new: &Place<'_>) -> Result<(), GatewayError> {

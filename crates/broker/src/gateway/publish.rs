@@ -24,9 +24,6 @@ use crate::client::{Records, TopicReader};
 /// How often positions are committed, and drops looked for.
 const TEND_EVERY: Duration = Duration::from_secs(1);
 
-/// How soon a subscriber to history whose queue is full is tried again.
-const CROWDED_NAP: Duration = Duration::from_millis(5);
-
 /// Publishes until it is told to stop.
 pub(super) fn run(gate: &Gate<'_>) -> Result<(), String> {
     let reader = outlet::reader(gate)?;
@@ -70,9 +67,9 @@ impl Publisher<'_> {
                 false
             }
         };
-        let busy = match &mut self.histories {
+        let nap = match &mut self.histories {
             Some(histories) => histories.turn(&self.shape)?,
-            None => false,
+            None => NAP,
         };
         if Instant::now() >= self.tend_at {
             self.tend_at = Instant::now() + TEND_EVERY;
@@ -80,7 +77,7 @@ impl Publisher<'_> {
             self.gate.counters.look(self.gate.socket, self.gate.spec.hwm);
         }
         if idle {
-            self.wait(if busy { CROWDED_NAP } else { NAP });
+            self.wait(nap);
         }
         Ok(())
     }

@@ -24,7 +24,8 @@ use super::open::{self, Opened};
 use super::security::Doors;
 use super::spec::{Direction, GatewayKind, GatewaySpec};
 use super::stats::{Counters, GatewaySource, GatewayState, GatewayStatus};
-use super::{intake, publish};
+use super::{intake, publish, push, router};
+use crate::Broker;
 use crate::client::Client;
 
 /// How long a socket that is closed goes on sending what waits.
@@ -70,6 +71,11 @@ impl Registry {
 
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
         lock(&self.table).by_name.values().cloned().collect()
+    }
+
+    /// All of them as they are now, by name.
+    pub(crate) fn statuses(&self, broker: &Broker) -> Vec<GatewayStatus> {
+        self.all().iter().map(|entry| entry.status(broker)).collect()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<Entry>> {
@@ -136,7 +142,7 @@ impl Entry {
         if place.bound.is_empty() { self.spec.bind.clone() } else { place.bound.clone() }
     }
 
-    pub(super) fn status(&self, client: &Client) -> GatewayStatus {
+    pub(super) fn status(&self, broker: &Broker) -> GatewayStatus {
         let socket = lock(&self.place).socket.clone();
         let counters = &self.counters;
         let peers = socket.map(|socket| counters.look(&socket, self.spec.hwm)).unwrap_or_default();
@@ -157,10 +163,11 @@ impl Entry {
             },
             malformed: counters.malformed.get(),
             resent: counters.resent.get(),
+            unanswered: counters.unanswered.get(),
             errors: counters.errors.get(),
             lag: match direction {
                 Direction::In => i64::try_from(counters.held()).ok(),
-                Direction::Out => self.lag(client),
+                Direction::Out => self.lag(broker),
             },
             last_error: counters.last_error(),
             peers,
@@ -170,11 +177,13 @@ impl Entry {
     }
 
     /// Records between where it is and the end of its topic; None: not known.
-    fn lag(&self, client: &Client) -> Option<i64> {
+    fn lag(&self, broker: &Broker) -> Option<i64> {
         let positions = self.counters.positions();
         let topic = self.spec.topic.as_deref().filter(|_| !positions.is_empty())?;
+        let cluster = broker.cluster.load();
+        let topic = cluster.by_name.get(topic)?;
         let behind = |(partition, at): &(i32, i64)| {
-            let offsets = client.offsets(topic, *partition).ok()?;
+            let offsets = broker.store.offsets(topic.partition(*partition)?).ok()?;
             Some((offsets.high_watermark - at).max(0))
         };
         positions.iter().map(behind).sum()
@@ -267,9 +276,9 @@ impl Entry {
 fn run(gate: &Gate<'_>) -> Result<(), String> {
     match gate.spec.kind {
         GatewayKind::Pull | GatewayKind::Sub => intake::run(gate),
-        GatewayKind::Router => Err("not yet".to_owned()),
+        GatewayKind::Router => router::run(gate),
         GatewayKind::Pub => publish::run(gate),
-        GatewayKind::Push => Err("not yet".to_owned()),
+        GatewayKind::Push => push::run(gate),
     }
 }
 

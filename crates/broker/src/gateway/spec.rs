@@ -4,6 +4,7 @@
 use std::fmt;
 
 use chaski_zmq::Endpoint;
+use chaski_zmq::endpoint::Address;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
@@ -315,8 +316,11 @@ impl GatewaySpec {
         }
         for text in self.bind.iter().chain(&self.connect) {
             let endpoint: Endpoint = text.parse().map_err(|e| format!("{e}"))?;
-            if matches!(endpoint.address(), chaski_zmq::endpoint::Address::Inproc(_)) {
+            if matches!(endpoint.address(), Address::Inproc(_)) {
                 return Err(format!("nobody outside of this process can reach {text}"));
+            }
+            if self.kind == GatewayKind::Push && matches!(endpoint.address(), Address::Shm(_)) {
+                return Err("a push goes by tcp or ipc: what left by shm is not counted".to_owned());
             }
         }
         Ok(())

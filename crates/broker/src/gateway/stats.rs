@@ -82,6 +82,8 @@ pub struct GatewayStatus {
     pub malformed: u64,
     /// Messages that a PUSH has sent again because a worker was lost.
     pub resent: u64,
+    /// Answers of a ROUTER that nobody took: the client is gone, or does not read.
+    pub unanswered: u64,
     /// Failures, those included that were made up for by trying again.
     pub errors: u64,
     /// Out: records between what it has read, or for a PUSH is done with, and the end of the
@@ -164,6 +166,7 @@ pub(super) struct Counters {
     pub(super) drops: Counter,
     pub(super) malformed: Counter,
     pub(super) resent: Counter,
+    pub(super) unanswered: Counter,
     pub(super) errors: Counter,
     pub(super) latency: Histogram,
     /// Out: where each partition is.
