@@ -63,7 +63,8 @@ impl ApiError {
         self
     }
 
-    fn did_you_mean(self, nearest: Option<&str>) -> ApiError {
+    #[must_use]
+    pub(super) fn did_you_mean(self, nearest: Option<&str>) -> ApiError {
         match nearest {
             Some(name) => self.hint(format!("did you mean `{name}`?")),
             None => self,

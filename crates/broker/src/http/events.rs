@@ -109,10 +109,6 @@ impl Events {
         self.0.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Shows that there is somebody.
     pub(super) fn ping() -> Events {
         let mut events = Events::default();

@@ -8,6 +8,7 @@ use super::census::{Places, Totals};
 use super::extract::Live;
 use super::sampler::Sample;
 use crate::Broker;
+use crate::gateway::{GatewayState, Glance};
 use crate::settings::{BROKER, find};
 
 /// Of the disk's space, less than this is left: a warning, an error.
@@ -79,13 +80,19 @@ impl Disk {
 }
 
 /// All there is to say, the worst first.
-pub(super) fn of(live: &Live, sample: Option<&Sample>, disk: &Disk) -> Vec<Finding> {
+pub(super) fn of(
+    live: &Live,
+    sample: Option<&Sample>,
+    disk: &Disk,
+    gateways: &[Glance],
+) -> Vec<Finding> {
     let totals = live.view.census.totals().unwrap_or_default();
     let mut all = Vec::new();
     all.extend(full(live, disk));
     all.extend(broken(live, &totals));
     all.extend(behind(live));
     all.extend(sample.and_then(slow));
+    all.extend(gateways.iter().filter(|one| one.state == GatewayState::Failed).map(failed));
     all.extend(reachable(live));
     all.extend(tokens(live));
     all.extend(descriptors(live));
@@ -168,6 +175,16 @@ fn behind(live: &Live) -> Option<Finding> {
          them.",
         format!("chaski group describe {}", quoted(group)),
     ))
+}
+
+fn failed(gateway: &Glance) -> Finding {
+    let why = gateway.last_error.as_deref().unwrap_or("nobody knows why");
+    Finding::new(
+        Severity::Error,
+        format!("Gateway `{}` has failed: {why}", gateway.name),
+        "Nothing passes through it until it is opened again, which is tried now and then.",
+        format!("chaski gateway describe {}", quoted(&gateway.name)),
+    )
 }
 
 fn slow(sample: &Sample) -> Option<Finding> {

@@ -190,14 +190,19 @@ fn busy(then: &Metrics, now: &Metrics, seconds: f64) -> Vec<ShardRates> {
 struct Known {
     cluster: Arc<Cluster>,
     groups: Arc<Counts>,
+    gateways: Vec<String>,
 }
 
 impl Known {
     /// Whether it is not as it was.
     fn follow(&mut self, live: &Live) -> bool {
         let (cluster, groups) = (live.broker.cluster.load_full(), live.broker.groups.load_full());
-        let same = Arc::ptr_eq(&cluster, &self.cluster) && *groups == *self.groups;
-        (self.cluster, self.groups) = (cluster, groups);
+        let gateways: Vec<String> =
+            live.client.gateways().glance().into_iter().map(|one| one.name).collect();
+        let same = Arc::ptr_eq(&cluster, &self.cluster)
+            && *groups == *self.groups
+            && gateways == self.gateways;
+        (self.cluster, self.groups, self.gateways) = (cluster, groups, gateways);
         !same
     }
 }

@@ -28,11 +28,10 @@ const LIST: Endpoint = Endpoint::get(
         "`earliest`; `latest`: the newest ones; an offset; `time:MS`, since the epoch; or what \
          `next` said: `PARTITION:OFFSET,..`, which names the partitions to read; `latest`.",
     ),
-    ("before", "`PARTITION:OFFSET,..`: only what is before these offsets; all."),
     (
         "before",
-        "Nothing from here on, as `PARTITION:OFFSET,..`, which names the partitions to read: the \
-         newest before what is known.",
+        "`PARTITION:OFFSET,..`: only what is before these offsets: with `latest`, how one goes \
+         back; all.",
     ),
     ("limit", "Records at most; 50, up to 1000."),
     ("filter", "Only records with this text in key, value or headers, byte by byte."),

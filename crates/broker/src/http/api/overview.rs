@@ -6,6 +6,7 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Latency;
+use crate::gateway::Glance;
 use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::extract::{Live, Params};
 use crate::http::findings::{self, Disk, Finding};
@@ -61,7 +62,7 @@ pub(in crate::http) struct Overview {
 /// How long the broker takes on one path.
 #[derive(Serialize)]
 struct Path {
-    path: &'static str,
+    path: String,
     p50_us: Option<f64>,
     p99_us: Option<f64>,
     p999_us: Option<f64>,
@@ -69,11 +70,11 @@ struct Path {
 }
 
 impl Path {
-    fn new(path: &'static str, latency: &Latency) -> Path {
+    fn new(path: &str, latency: &Latency) -> Path {
         let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
         let at = |share| latency.percentile(share).map(micros);
         let (p50_us, p99_us, p999_us) = (at(0.5), at(0.99), at(0.999));
-        Path { path, p50_us, p99_us, p999_us, count: latency.count() }
+        Path { path: path.to_owned(), p50_us, p99_us, p999_us, count: latency.count() }
     }
 }
 
@@ -84,6 +85,8 @@ pub(in crate::http) fn of(live: &Live) -> Overview {
     let sample = view.samples.last();
     let metrics = sample.as_ref().map(|sample| sample.metrics.clone()).unwrap_or_default();
     let latency = &metrics.latency;
+    let gateways = client.gateways().glance();
+    let named = |one: &Glance| Path::new(&format!("gateway:{}", one.name), &one.latency);
     let paths = [
         Path::new("produce", &latency.produce),
         Path::new("fetch", &latency.fetch),
@@ -105,11 +108,15 @@ pub(in crate::http) fn of(live: &Live) -> Overview {
         partitions: metrics.partitions,
         groups: metrics.groups.iter().map(|(_, count)| count).sum(),
         connections: metrics.shards.iter().map(|shard| shard.connections).sum(),
-        gateways: 0,
+        gateways: gateways.len(),
         rates: sample.as_ref().map(|sample| sample.rates).unwrap_or_default(),
-        latency: paths.into_iter().filter(|path| path.count > 0).collect(),
+        latency: paths
+            .into_iter()
+            .chain(gateways.iter().map(named))
+            .filter(|path| path.count > 0)
+            .collect(),
         slow: view.lags.last().map(|seen| seen.worst.clone()).unwrap_or_default(),
-        findings: findings::of(live, sample.as_ref(), &disk),
+        findings: findings::of(live, sample.as_ref(), &disk, &gateways),
         disk,
     }
 }

@@ -1,15 +1,18 @@
-//! ZeroMQ sockets of the process, and rings in shared memory.
+//! ZeroMQ sockets of the broker, and rings in shared memory.
 
 use axum::Json;
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::gateway::{Direction, GatewayStatus, PeerStatus};
 use crate::http::endpoints::{Endpoint, Endpoints};
+use crate::http::error::{Answer, ApiError};
 use crate::http::extract::Live;
 
-const SOCKETS: Endpoint = Endpoint::get("/api/sockets", "ZeroMQ sockets, and who is connected.")
-    .answer(
-        "{sockets:[{name, kind, endpoints:[..], messages_in, messages_out, drops, peers:[{address, \
-         mechanism, user, sent, received, queued, hwm, dropped}]}]}",
+const SOCKETS: Endpoint =
+    Endpoint::get("/api/sockets", "ZeroMQ sockets of the broker, and who is connected.").answer(
+        "{sockets:[{name, kind, gateway, endpoints:[..], messages_in, messages_out, drops, \
+         peers:[{address, connected, mechanism, user, sent, received, queued, hwm, dropped}]}]}",
     );
 
 const RINGS: Endpoint =
@@ -23,8 +26,44 @@ pub(super) fn add(all: &mut Endpoints) {
     all.add(RINGS, rings);
 }
 
-async fn sockets(_: Live) -> Json<Value> {
-    Json(json!({ "sockets": [] }))
+#[derive(Serialize)]
+struct Sockets {
+    sockets: Vec<Socket>,
+}
+
+#[derive(Serialize)]
+struct Socket {
+    name: String,
+    kind: String,
+    gateway: String,
+    endpoints: Vec<String>,
+    messages_in: Option<u64>,
+    messages_out: Option<u64>,
+    drops: u64,
+    peers: Vec<PeerStatus>,
+}
+
+impl From<GatewayStatus> for Socket {
+    fn from(gateway: GatewayStatus) -> Socket {
+        let is_in = gateway.direction == Direction::In;
+        // What came in was stored, dropped, or is on its way.
+        let held = gateway.lag.and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0);
+        Socket {
+            name: gateway.name.clone(),
+            kind: gateway.kind.as_str().to_ascii_uppercase(),
+            gateway: gateway.name,
+            endpoints: gateway.endpoints,
+            messages_in: is_in.then_some(gateway.messages + gateway.drops + held),
+            messages_out: (!is_in).then_some(gateway.messages),
+            drops: gateway.drops,
+            peers: gateway.peers,
+        }
+    }
+}
+
+async fn sockets(live: Live) -> Answer<Sockets> {
+    let all = live.run(|client| Ok::<_, ApiError>(client.gateways().list())).await?;
+    Ok(Json(Sockets { sockets: all.into_iter().map(Socket::from).collect() }))
 }
 
 async fn rings(_: Live) -> Json<Value> {
