@@ -204,6 +204,9 @@ impl Entry {
         doors: &Arc<Doors>,
         first: Result<Opened, String>,
     ) -> io::Result<()> {
+        if let Ok(opened) = &first {
+            lock(&self.place).bound.clone_from(&opened.bound);
+        }
         let (entry, client, doors) = (self.clone(), client.clone(), doors.clone());
         let (end, ended) = mpsc::channel();
         let live = move || {
