@@ -8,6 +8,7 @@ use chaski_log::store::PartitionStats;
 use super::histogram::Latency;
 use super::values::{Latencies, Metrics, ShardMetrics, Traffic};
 use crate::Broker;
+use crate::gateway::{GatewayState, GatewayStatus};
 
 /// Writes families of samples in the Prometheus text format.
 struct Text(String);
@@ -46,6 +47,7 @@ pub(crate) fn render(broker: &Broker) -> String {
     render_latency(&mut text, &metrics.latency);
     render_partitions(&mut text, broker, &metrics);
     render_groups(&mut text, &metrics);
+    render_gateways(&mut text, &broker.gateways.statuses(broker));
     text.family("chaski_build_info", "gauge", "Always 1; the version is in the label.");
     text.sample("chaski_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     text.0
@@ -201,6 +203,55 @@ fn render_groups(text: &mut Text, metrics: &Metrics) {
     text.sample("chaski_group_members", &[], metrics.group_members);
     text.family("chaski_group_offsets", "gauge", "Partitions with an offset a group committed.");
     text.sample("chaski_group_offsets", &[], metrics.group_offsets);
+}
+
+type GatewaySample = (&'static str, &'static str, &'static str, fn(&GatewayStatus) -> i64);
+
+const GATEWAY_SAMPLES: &[GatewaySample] = &[
+    ("chaski_gateway_up", "gauge", "1: the gateway works; 0: it has failed.", |g| {
+        i64::from(g.state == GatewayState::Running)
+    }),
+    (
+        "chaski_gateway_messages_total",
+        "counter",
+        "Messages stored, or handed to the socket.",
+        |g| g.messages as i64,
+    ),
+    ("chaski_gateway_bytes_total", "counter", "Bytes of their frames.", |g| g.bytes as i64),
+    (
+        "chaski_gateway_drops_total",
+        "counter",
+        "Messages that did not get where they should.",
+        |g| g.drops as i64,
+    ),
+    ("chaski_gateway_malformed_total", "counter", "Messages that were none.", |g| {
+        g.malformed as i64
+    }),
+    ("chaski_gateway_resent_total", "counter", "Messages sent again for a lost worker.", |g| {
+        g.resent as i64
+    }),
+    ("chaski_gateway_unanswered_total", "counter", "Answers that nobody took.", |g| {
+        g.unanswered as i64
+    }),
+    ("chaski_gateway_errors_total", "counter", "Failures, made up for or not.", |g| {
+        g.errors as i64
+    }),
+    ("chaski_gateway_lag", "gauge", "Messages not stored yet, or records not sent yet.", |g| {
+        g.lag.unwrap_or(0)
+    }),
+    ("chaski_gateway_peers", "gauge", "Peers that messages can flow to or from.", |g| {
+        g.peers.iter().filter(|peer| peer.connected).count() as i64
+    }),
+];
+
+fn render_gateways(text: &mut Text, gateways: &[GatewayStatus]) {
+    for (name, kind, help, read) in GATEWAY_SAMPLES {
+        text.family(name, kind, help);
+        for gateway in gateways {
+            let labels = [("gateway", &*gateway.name), ("kind", gateway.kind.as_str())];
+            text.sample(name, &labels, read(gateway));
+        }
+    }
 }
 
 #[cfg(test)]
