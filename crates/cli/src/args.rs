@@ -78,9 +78,6 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Serve(Serve),
     Dev(Dev),
-    Top(Top),
-    Doctor(Doctor),
-    Bundle(Bundle),
     #[command(subcommand)]
     Topic(Topic),
     #[command(subcommand)]
@@ -91,8 +88,11 @@ pub(crate) enum Command {
     Recv(Recv),
     #[command(subcommand)]
     Shm(Shm),
+    Top(Top),
     #[command(subcommand)]
     Inspect(Inspect),
+    Doctor(Doctor),
+    Bundle(Bundle),
     #[command(subcommand)]
     Keygen(Keygen),
     #[command(subcommand)]

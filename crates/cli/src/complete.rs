@@ -16,6 +16,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use crate::address::Address;
 use crate::args::Args;
 use crate::client::Client;
+use crate::gateway;
 
 /// How long a person who pressed Tab is made to wait for names.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -58,11 +59,22 @@ pub(crate) fn urls() -> ArgValueCompleter {
             });
         }
         if text.starts_with("shm://") {
-            return beginning(typed, services());
+            let urls = in_time(bound).into_iter().map(|name| format!("shm://{name}"));
+            return beginning(typed, urls.collect());
         }
         let broker = broker().map_or_else(String::new, |address| format!("{KAFKA}{address}/"));
         beginning(typed, vec![broker, "shm://".to_owned(), "zmq+tcp://".to_owned()])
     })
+}
+
+/// Names of gateways.
+pub(crate) fn gateways() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| beginning(typed, in_time(gateway::names)))
+}
+
+/// Names of services in shared memory.
+pub(crate) fn services() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| beginning(typed, in_time(bound)))
 }
 
 /// What a broker names, if it answers in time.
@@ -72,13 +84,15 @@ fn named(
     names: impl FnOnce(&mut Client) -> Vec<String> + Send + 'static,
 ) -> Vec<CompletionCandidate> {
     let Some(address) = broker else { return Vec::new() };
+    let ask = move || Client::connect(&address).map(|mut client| names(&mut client));
+    beginning(typed, in_time(|| ask().unwrap_or_default()))
+}
+
+/// The names, or none if it takes too long: who asks is left behind, since the process ends soon.
+fn in_time(names: impl FnOnce() -> Vec<String> + Send + 'static) -> Vec<String> {
     let (told, names_told) = mpsc::channel();
-    // Left behind when it takes too long: the process ends soon.
-    thread::spawn(move || {
-        let found = Client::connect(&address).map(|mut client| names(&mut client));
-        let _ = told.send(found.unwrap_or_default());
-    });
-    beginning(typed, names_told.recv_timeout(PATIENCE).unwrap_or_default())
+    thread::spawn(move || drop(told.send(names())));
+    names_told.recv_timeout(PATIENCE).unwrap_or_default()
 }
 
 /// The names that go on from what was typed.
@@ -90,22 +104,27 @@ fn beginning(typed: &OsStr, names: Vec<String>) -> Vec<CompletionCandidate> {
 
 /// The broker that the words typed so far name, else the one that is asked without.
 fn broker() -> Option<Address> {
-    let words: Vec<String> = std::env::args().collect();
-    let typed = words.iter().enumerate().find_map(|(at, word)| match word.as_str() {
-        "--broker" => words.get(at + 1).cloned(),
-        word => word.strip_prefix("--broker=").map(str::to_owned),
-    });
-    let typed = typed.or_else(|| std::env::var("CHASKI_BROKER").ok());
+    let typed = option("--broker").or_else(|| std::env::var("CHASKI_BROKER").ok());
     typed.unwrap_or_else(|| "127.0.0.1".to_owned()).parse().ok()
 }
 
+/// The value of an option among the words typed so far.
+pub(crate) fn option(name: &str) -> Option<String> {
+    let words: Vec<String> = std::env::args().collect();
+    words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix(name)? {
+        "" => words.get(at + 1).cloned(),
+        rest => rest.strip_prefix('=').map(str::to_owned),
+    })
+}
+
+/// Services that somebody is bound to.
 #[cfg(target_os = "linux")]
-fn services() -> Vec<String> {
+fn bound() -> Vec<String> {
     let found = chaski_shm::survey::list_in(&chaski_shm::directory()).unwrap_or_default();
-    found.into_iter().map(|service| format!("shm://{}", service.name)).collect()
+    found.into_iter().map(|service| service.name).collect()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn services() -> Vec<String> {
+fn bound() -> Vec<String> {
     Vec::new()
 }

@@ -38,6 +38,12 @@ fn all(http: &HttpArg) -> Result<Vec<Shown>, Failure> {
     Ok(gateways)
 }
 
+/// Names of all gateways, for whoever completes one; none if the broker does not answer.
+pub(crate) fn names() -> Vec<String> {
+    let gateways = HttpArg::typed().and_then(|http| all(&http).ok());
+    gateways.into_iter().flatten().map(|gateway| gateway.name).collect()
+}
+
 /// One gateway, which must be there.
 fn one(http: &HttpArg, name: &str) -> Result<Shown, Failure> {
     let mut gateways = all(http)?;

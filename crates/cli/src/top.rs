@@ -8,6 +8,7 @@ mod api;
 mod look;
 mod metrics;
 mod rings;
+mod rows;
 mod screen;
 
 use std::io::{self, IsTerminal as _};
@@ -74,16 +75,23 @@ fn watch(
     interrupt: &Interrupt,
 ) -> io::Result<()> {
     let mut screen = Screen::new();
+    let mut stale = true;
     while !interrupt.came() && !screen.is_over() {
-        terminal.draw(|frame| screen.draw(frame))?;
+        if std::mem::take(&mut stale) {
+            terminal.draw(|frame| screen.draw(frame))?;
+        }
         if event::poll(HEARS_WITHIN)? {
-            match event::read()? {
-                Event::Key(key) => screen.press(key),
-                _ => continue,
+            if let Event::Key(key) = event::read()? {
+                screen.press(key);
             }
+            // Another size of the terminal, too, is a reason to draw.
+            stale = true;
         }
         match looks.try_recv() {
-            Ok(look) => screen.show(&look),
+            Ok(look) => {
+                screen.show(&look);
+                stale = true;
+            }
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => break,
         }

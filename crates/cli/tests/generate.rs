@@ -87,6 +87,8 @@ fn completed(broker: Option<&Broker>, words: &[&str]) -> Vec<String> {
         Some(broker) => asking.env("CHASKI_BROKER", &broker.address),
         None => asking.env("CHASKI_BROKER", "127.0.0.1:1"),
     };
+    let http = broker.map_or("127.0.0.1:1", |broker| &broker.http);
+    asking.env("CHASKI_HTTP", http);
     let mut process = asking.spawn().unwrap();
     drop(process.stdin.take());
     let Outcome { stdout, .. } = finish(process).ok();
@@ -105,6 +107,9 @@ fn names_that_are_there_now_are_completed() {
     let url = broker.url("");
     assert_eq!(complete(&["recv", &format!("{url}au")]), [format!("{url}audit")]);
     assert_eq!(complete(&["send", "kaf"]), [url]);
+    let add = ["gateway", "add", "intake", "--kind", "pull", "--bind", "tcp://127.0.0.1:*"];
+    broker.run(&[&add[..], &["--topic", "orders"]].concat()).ok();
+    assert_eq!(complete(&["gateway", "remove", "in"]), ["intake"]);
     assert_eq!(completed(None, &["topic", "--broker", &broker.address]).len(), 0);
     let named = ["topic", "describe", "--broker", &broker.address, "au"];
     assert_eq!(completed(None, &named), ["audit"]);

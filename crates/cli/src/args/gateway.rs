@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 use super::{HttpArg, OutputArg};
+use crate::complete;
 
 /// Join topics and ZeroMQ sockets: list, describe, add and remove gateways of a broker.
 ///
@@ -21,7 +22,7 @@ use super::{HttpArg, OutputArg};
 pub(crate) enum Gateway {
     List(GatewayList),
     Describe(GatewayDescribe),
-    Add(GatewayAdd),
+    Add(Box<GatewayAdd>),
     Remove(GatewayRemove),
 }
 
@@ -47,6 +48,7 @@ pub(crate) struct GatewayList {
   chaski gateway describe intake -o json")]
 pub(crate) struct GatewayDescribe {
     /// Name of the gateway
+    #[arg(add = complete::gateways())]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) http: HttpArg,
@@ -79,13 +81,13 @@ pub(crate) struct GatewayAdd {
     #[arg(long, value_name = "ENDPOINT")]
     pub(crate) connect: Vec<String>,
     /// The topic
-    #[arg(long, add = crate::complete::topics())]
+    #[arg(long, add = complete::topics())]
     pub(crate) topic: Option<String>,
     /// How frames map to a record: value, key,value, topic,key,value or json
     #[arg(long, value_name = "MAPPING")]
     pub(crate) frames: Option<String>,
     /// Consumer group whose offsets are committed (push, pub)
-    #[arg(long, add = crate::complete::groups())]
+    #[arg(long, add = complete::groups())]
     pub(crate) group: Option<String>,
     /// Prefix to subscribe to (sub); may be given several times [default: everything]
     #[arg(long, value_name = "PREFIX")]
@@ -119,7 +121,7 @@ pub(crate) struct GatewayAdd {
   chaski gateway remove intake feed")]
 pub(crate) struct GatewayRemove {
     /// Names of the gateways
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = complete::gateways())]
     pub(crate) names: Vec<String>,
     #[command(flatten)]
     pub(crate) http: HttpArg,

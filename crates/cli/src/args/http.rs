@@ -1,6 +1,7 @@
 //! Which broker to ask over HTTP.
 
 use crate::address::{Address, AddressError};
+use crate::complete;
 
 /// Where a broker serves its console unless told otherwise.
 const PORT: u16 = 8080;
@@ -15,6 +16,17 @@ pub(crate) struct HttpArg {
     /// Token, if the broker asks for one
     #[arg(long, env = "CHASKI_HTTP_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+}
+
+impl HttpArg {
+    /// As the words typed so far have it, where they are not parsed yet.
+    pub(crate) fn typed() -> Option<HttpArg> {
+        let given =
+            |option, variable| complete::option(option).or_else(|| std::env::var(variable).ok());
+        let http = given("--http", "CHASKI_HTTP").unwrap_or_else(|| "127.0.0.1".to_owned());
+        let token = given("--token", "CHASKI_HTTP_TOKEN");
+        Some(HttpArg { http: address(&http).ok()?, token })
+    }
 }
 
 /// An address, or the URL that the console has there. Without a port it is the console's own.

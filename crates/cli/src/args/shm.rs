@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::OutputArg;
+use crate::complete;
 
 /// Look at the services of this machine: who is bound, who is connected, what their rings hold.
 ///
@@ -65,6 +66,7 @@ pub(crate) struct ShmLs {
   chaski shm inspect greeter -o json | jq '.connections[] | {pid, drops}'")]
 pub(crate) struct ShmInspect {
     /// Name of the service
+    #[arg(add = complete::services())]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) dir: DirArg,
@@ -85,6 +87,7 @@ pub(crate) struct ShmInspect {
   chaski shm top -o jsonl | jq 'select(.fill_percent > 80)'")]
 pub(crate) struct ShmTop {
     /// Only this service, with its connections
+    #[arg(add = complete::services())]
     pub(crate) name: Option<String>,
     /// Stop after so many looks
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -231,7 +231,7 @@ const SHARDS: &[Panel] = &[
     },
     Panel {
         title: "Turns",
-        about: "Of a shard's event loop: many with little traffic are wake-ups for single requests.",
+        about: "Of a shard's event loop. Many, with little traffic: it wakes up for single requests.",
         unit: "cps",
         lines: &[line(
             "rate(chaski_shard_turns_total@[$__rate_interval])",

@@ -4,7 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::KeyEvent;
 
-use super::super::look::{BrokerRow, GroupRow, LatencyRow, ShardRow, TopicRow};
+use super::super::rows::{BrokerRow, GroupRow, LatencyRow, ShardRow, TopicRow};
 use super::*;
 
 fn look() -> Look {
