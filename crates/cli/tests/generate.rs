@@ -29,6 +29,8 @@ fn busy_broker() -> Broker {
     let broker = Broker::start();
     broker.send("orders", "a\nb\n");
     broker.run(&["recv", &broker.url("orders"), "--exit-at-end"]).ok();
+    let add = ["gateway", "add", "intake", "--kind", "pull", "--bind", "tcp://127.0.0.1:*"];
+    broker.run(&[&add[..], &["--topic", "orders"]].concat()).ok();
     broker
 }
 

@@ -36,6 +36,7 @@ pub(super) const ROWS: &[Row] = &[
     Row { title: "Latency and requests", panels: REQUESTS },
     Row { title: "Topics", panels: TOPICS },
     Row { title: "Groups", panels: GROUPS },
+    Row { title: "Gateways", panels: GATEWAYS },
     Row { title: "Shards", panels: SHARDS },
 ];
 
@@ -198,6 +199,75 @@ const GROUPS: &[Panel] = &[
             line("sum(chaski_group_members@)", "members"),
             line("sum(chaski_group_offsets@)", "offsets"),
         ],
+    },
+];
+
+const GATEWAYS: &[Panel] = &[
+    Panel {
+        title: "Messages through gateways",
+        about: "Stored, or handed to the socket.",
+        unit: "cps",
+        lines: &[line(
+            "sum by (gateway) (rate(chaski_gateway_messages_total@[$__rate_interval]))",
+            "{{gateway}}",
+        )],
+    },
+    Panel {
+        title: "Bytes through gateways",
+        about: "Of their frames.",
+        unit: "Bps",
+        lines: &[line(
+            "sum by (gateway) (rate(chaski_gateway_bytes_total@[$__rate_interval]))",
+            "{{gateway}}",
+        )],
+    },
+    Panel {
+        title: "Lag of gateways",
+        about: "Messages not stored yet, or records not sent yet.",
+        unit: "short",
+        lines: &[line("sum by (gateway) (chaski_gateway_lag@)", "{{gateway}}")],
+    },
+    Panel {
+        title: "Lost or strange",
+        about: "Drops did not get where they should; malformed ones were no message. \
+                `chaski gateway describe` has the last error.",
+        unit: "cps",
+        lines: &[
+            line(
+                "sum by (gateway) (rate(chaski_gateway_drops_total@[$__rate_interval]))",
+                "{{gateway}}: dropped",
+            ),
+            line(
+                "sum by (gateway) (rate(chaski_gateway_malformed_total@[$__rate_interval]))",
+                "{{gateway}}: malformed",
+            ),
+            line(
+                "sum by (gateway) (rate(chaski_gateway_unanswered_total@[$__rate_interval]))",
+                "{{gateway}}: answer not taken",
+            ),
+        ],
+    },
+    Panel {
+        title: "Trouble",
+        about: "Failures, made up for or not; messages sent again; gateways that do not work.",
+        unit: "short",
+        lines: &[
+            line(
+                "sum by (gateway) (increase(chaski_gateway_errors_total@[$__rate_interval]))",
+                "{{gateway}}: failures",
+            ),
+            line(
+                "sum by (gateway) (increase(chaski_gateway_resent_total@[$__rate_interval]))",
+                "{{gateway}}: sent again",
+            ),
+            line("1 - min by (gateway) (chaski_gateway_up@)", "{{gateway}}: down"),
+        ],
+    },
+    Panel {
+        title: "Peers",
+        about: "That messages can flow to or from.",
+        unit: "short",
+        lines: &[line("sum by (gateway) (chaski_gateway_peers@)", "{{gateway}}")],
     },
 ];
 

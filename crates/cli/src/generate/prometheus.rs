@@ -51,6 +51,22 @@ const RULES: &[Rule] = &[
         command: "chaski top; the log of the broker says why",
     },
     Rule {
+        name: "ChaskiGatewayDown",
+        when: "chaski_gateway_up == 0",
+        lasting: "1m",
+        severity: "critical",
+        what: "gateway {{ $labels.gateway }} of {{ $labels.instance }} does not work",
+        command: "chaski gateway describe {{ $labels.gateway }}",
+    },
+    Rule {
+        name: "ChaskiGatewayDrops",
+        when: "rate(chaski_gateway_drops_total[5m]) > 0",
+        lasting: "5m",
+        severity: "warning",
+        what: "messages do not get through gateway {{ $labels.gateway }}",
+        command: "chaski gateway describe {{ $labels.gateway }}",
+    },
+    Rule {
         name: "ChaskiShardBusy",
         when: "rate(chaski_shard_busy_seconds_total[5m]) > 0.9",
         lasting: "10m",
