@@ -103,12 +103,25 @@ pub(crate) fn message(frames: &[String], routing_id: u32) -> Option<Message> {
 
 /// The bytes that a text in hexadecimal stands for.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    digits.map(|two| u8::from_str_radix(str::from_utf8(two).ok()?, 16).ok()).collect()
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = |two: &[u8]| match two {
+        [high, low] => u8::try_from(digit(*high)? << 4 | digit(*low)?).ok(),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 /// The frames of a message in hexadecimal.
 pub(crate) fn hex(message: &Message) -> Vec<String> {
-    let frame = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |digit: u8| char::from(DIGITS[usize::from(digit)]);
+    let frame = |bytes: &[u8]| {
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte & 15));
+        }
+        text
+    };
     message.iter().map(|bytes| frame(bytes)).collect()
 }

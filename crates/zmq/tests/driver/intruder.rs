@@ -46,7 +46,7 @@ impl Scene {
     }
 
     /// The connection ends, and this is said of it.
-    fn is_caught(self, by: CipherError) {
+    fn catches(self, by: CipherError) {
         let what = What::Disconnected(Lost::Protocol(Breach::Decode(DecodeError::Cipher(by))));
         // What was read already is looked at when somebody receives.
         let forged = self.pull.recv_timeout(Duration::from_millis(50));
@@ -104,7 +104,7 @@ fn traffic_is_understood_wherever_the_wire_splits() {
     let splits = |server: &mut TcpStream, n: usize, frame: Vec<u8>| {
         let (first, second) = frame.split_at((n + 1).min(frame.len()));
         for part in [first, second] {
-            let step = if n % 16 == 0 { 1 } else { part.len().max(1) };
+            let step = if n.is_multiple_of(16) { 1 } else { part.len().max(1) };
             for piece in part.chunks(step) {
                 server.write_all(piece).unwrap();
                 thread::yield_now();
@@ -113,7 +113,7 @@ fn traffic_is_understood_wherever_the_wire_splits() {
     };
     let scene = Scene::new(Box::new(splits));
     for n in 0..BODY + 40 {
-        let body = vec![n as u8; if n % 3 == 0 { 3 * BODY } else { BODY }];
+        let body = vec![n as u8; if n.is_multiple_of(3) { 3 * BODY } else { BODY }];
         scene.push.send(&body[..]).unwrap();
         assert_eq!(scene.pull.recv_timeout(PATIENCE).unwrap()[0], body);
     }
@@ -127,7 +127,7 @@ fn a_box_that_comes_twice_is_a_replay() {
     }));
     scene.push.send("once").unwrap();
     assert_eq!(scene.pull.recv_timeout(PATIENCE).unwrap()[0], "once");
-    scene.is_caught(CipherError::Replay);
+    scene.catches(CipherError::Replay);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_box_that_is_cut_short_is_found_out() {
     for (left, by) in [(whole - 1, CipherError::Forged), (20, CipherError::Short(20))] {
         let scene = Scene::new(Box::new(cut(left)));
         scene.push.send("four").unwrap();
-        scene.is_caught(by);
+        scene.catches(by);
     }
 }
 
@@ -156,7 +156,7 @@ fn a_box_that_was_changed_anywhere_is_forged() {
             let _ = server.write_all(&frame);
         }));
         scene.push.send("changed").unwrap();
-        scene.is_caught(CipherError::Forged);
+        scene.catches(CipherError::Forged);
     }
 }
 
@@ -166,7 +166,7 @@ fn a_frame_in_the_clear_is_no_traffic_of_theirs() {
         let _ = server.write_all(b"\x00\x28a message that was never sealed by them!");
     }));
     scene.push.send("sealed").unwrap();
-    scene.is_caught(CipherError::Clear);
+    scene.catches(CipherError::Clear);
 }
 
 #[test]
