@@ -50,10 +50,10 @@ use chaski_log::store::{Durability, LogStore};
 
 pub use self::builder::Builder;
 pub use self::client::Client;
-pub use self::gateway::Gateways;
 use self::client::{Callers, InsideStats, Stopping};
 use self::cluster::Cluster;
 use self::control::ToControl;
+pub use self::gateway::Gateways;
 use self::metrics::ShardView;
 pub use self::nearest::nearest;
 pub use self::server::{Server, StartError};
