@@ -24,6 +24,14 @@ pub(crate) struct Address {
     pub(crate) port: u16,
 }
 
+impl Address {
+    /// Whether it is on this machine, by its name.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let ip = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
 /// Where messages go to or come from.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Url {

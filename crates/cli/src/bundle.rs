@@ -82,30 +82,42 @@ impl Gathered {
             let what = "the configuration, without secrets";
             self.json("config.json", what, secrets::config(path))?;
         }
+        let data = self.broker(args)?;
         self.step.show("measuring flushes ..");
-        let findings = serde_json::to_value(doctor::examine(&args.data, &[]));
+        let findings = serde_json::to_value(doctor::examine(&data, &[]));
         let findings = findings.map_err(|e| e.to_string());
         self.json("doctor.json", "what `chaski doctor` finds", findings)?;
+        self.step.show("reading headers of the log ..");
+        let listing = log::listing(&data);
+        self.part("log/files.jsonl", "names and sizes of the log's files", listing)?;
+        let headers = log::headers(&data);
+        let what = "headers of the newest batches, no records";
+        self.part("log/batches.jsonl", what, headers)?;
+        self.step.clear();
+        Ok(())
+    }
+
+    /// What the broker says of itself. Where its data is.
+    fn broker(&mut self, args: &Bundle) -> Result<PathBuf, Failure> {
         self.step.show("asking the broker ..");
         let http = Http::new(&args.http).patient_for(PATIENCE);
         let metrics = http.text("/metrics").map_err(|e| e.to_string());
         self.part("metrics.txt", "the broker's metrics", metrics.map(String::into_bytes))?;
+        let overview = http.get::<Value>("/api/overview").map_err(|e| e.to_string());
+        // Elsewhere the same path is somebody else's.
+        let ours = overview.as_ref().ok().filter(|_| http.address().is_loopback());
+        let told = ours.and_then(|it| it["data_dir"].as_str().map(PathBuf::from));
+        let data = args.data.clone().or(told).unwrap_or_else(|| PathBuf::from("./chaski-data"));
+        let overview = overview.map(secrets::removed);
+        self.json("overview.json", "the broker's overview", overview)?;
         for (name, path, what) in [
-            ("overview.json", "/api/overview", "the broker's overview"),
             ("settings.json", "/api/config", "the broker's settings, without secrets"),
             ("gateways.json", "/api/gateways", "gateways and their peers"),
         ] {
             let answer = http.get::<Value>(path).map(secrets::removed).map_err(|e| e.to_string());
             self.json(name, what, answer)?;
         }
-        self.step.show("reading headers of the log ..");
-        let listing = log::listing(&args.data);
-        self.part("log/files.jsonl", "names and sizes of the log's files", listing)?;
-        let headers = log::headers(&args.data);
-        let what = "headers of the newest batches, no records";
-        self.part("log/batches.jsonl", what, headers)?;
-        self.step.clear();
-        Ok(())
+        Ok(data)
     }
 
     fn json(

@@ -35,9 +35,10 @@ fn all_there_is_goes_in_without_secrets_and_records() {
     let config = dir.path().join("chaski.toml");
     std::fs::write(&config, "num.partitions = 3\n[http]\ntoken = \"t0ps3cret\"\n").unwrap();
     let file = dir.path().join("b.tar.gz");
-    let (data, file, config) = (broker.data(), file.as_path(), config.as_path());
-    let paths = [file, data.as_path(), config].map(|path| path.to_str().unwrap());
-    let args = ["bundle", "--file", paths[0], "--data", paths[1], "--config", paths[2]];
+    let (file, config) = (file.as_path(), config.as_path());
+    let paths = [file, config].map(|path| path.to_str().unwrap());
+    // The broker says itself where its data is.
+    let args = ["bundle", "--file", paths[0], "--config", paths[1]];
     let mut process = command(&[&args[..], &["-o", "json"]].concat())
         .env("CHASKI_HTTP", &broker.http)
         .env("CHASKI_HTTP_TOKEN", "t0ps3cret")

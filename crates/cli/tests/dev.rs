@@ -68,6 +68,20 @@ fn it_serves_its_topics_and_leaves_nothing_behind() {
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_sent_to_its_intake_is_in_the_topic() {
+    let dev = Dev::start(&["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    let intake = dev.place("intake");
+    let (endpoint, _) = intake.split_once(',').unwrap();
+    let sending = command(&["send", &format!("zmq+{endpoint}"), "-q"]).spawn().unwrap();
+    common::feed(sending, b"hello\n").ok();
+    let url = format!("kafka://{}/greetings", dev.place("kafka"));
+    let received = chaski(&["recv", &url, "--from", "earliest", "--count", "1"]).ok();
+    assert_eq!(received.stdout, "hello\n");
+    dev.interrupt().0.ok();
+}
+
 #[test]
 fn a_directory_that_is_kept_can_be_served_again() {
     let dev = Dev::start(&["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--keep"]);

@@ -19,9 +19,9 @@ pub(crate) struct Bundle {
     /// File to write [default: chaski-bundle-TIME.tar.gz]
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Directory that holds the log
-    #[arg(long, value_name = "DIR", default_value = "./chaski-data")]
-    pub(crate) data: PathBuf,
+    /// Directory that holds the log [default: that of the broker, else ./chaski-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// Configuration file of the broker (TOML)
     #[arg(long, value_name = "FILE", env = "CHASKI_CONFIG")]
     pub(crate) config: Option<PathBuf>,

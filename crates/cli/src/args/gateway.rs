@@ -28,8 +28,8 @@ pub(crate) enum Gateway {
 
 /// List all gateways with what passed through them.
 ///
-/// PEERS are connected now; DROPS are messages that found no room or made no record; LAG is of a
-/// gateway that reads a topic.
+/// PEERS are connected now; DROPS are messages that found no room or made no record; LAG is what is
+/// still to be sent, or stored.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   chaski gateway list

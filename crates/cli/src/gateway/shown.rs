@@ -21,8 +21,14 @@ pub(super) struct Shown {
     messages: Option<u64>,
     bytes: Option<u64>,
     drops: Option<u64>,
+    /// Of the drops, what was no message.
+    malformed: Option<u64>,
+    /// Sent again because a worker was lost.
+    resent: Option<u64>,
+    /// Answers that nobody took.
+    unanswered: Option<u64>,
     errors: Option<u64>,
-    /// Of one that reads; None: not known.
+    /// Records not sent yet, or messages not stored yet; None: not known.
     lag: Option<i64>,
     last_error: Option<String>,
     peers: Vec<Peer>,
@@ -34,6 +40,7 @@ pub(super) struct Shown {
 #[serde(default)]
 struct Peer {
     address: Option<String>,
+    connected: bool,
     mechanism: Option<String>,
     user: Option<String>,
     sent: Option<u64>,
@@ -41,6 +48,13 @@ struct Peer {
     queued: Option<u64>,
     hwm: Option<u64>,
     dropped: Option<u64>,
+}
+
+impl Shown {
+    /// Peers that messages can flow to or from.
+    fn connected(&self) -> usize {
+        self.peers.iter().filter(|peer| peer.connected).count()
+    }
 }
 
 impl Row for Shown {
@@ -63,7 +77,7 @@ impl Row for Shown {
             self.kind.clone(),
             or_dash(self.topic.as_ref()),
             self.state.clone(),
-            self.peers.len().to_string(),
+            self.connected().to_string(),
             or_dash(self.messages),
             or_dash(self.bytes.map(show_bytes)),
             or_dash(self.drops),
@@ -76,6 +90,7 @@ impl Row for Shown {
 impl Row for Peer {
     const COLUMNS: &'static [Column] = &[
         text("PEER"),
+        text("STATE"),
         text("MECHANISM"),
         text("USER"),
         number("SENT"),
@@ -88,6 +103,7 @@ impl Row for Peer {
     fn cells(&self) -> Vec<String> {
         vec![
             or_dash(self.address.as_ref()),
+            if self.connected { "connected" } else { "away" }.to_owned(),
             or_dash(self.mechanism.as_ref()),
             or_dash(self.user.as_ref()),
             or_dash(self.sent),
@@ -112,6 +128,9 @@ impl Described for Shown {
             ("messages", or_dash(self.messages)),
             ("bytes", or_dash(self.bytes.map(show_bytes))),
             ("drops", or_dash(self.drops)),
+            ("malformed", or_dash(self.malformed)),
+            ("resent", or_dash(self.resent)),
+            ("unanswered", or_dash(self.unanswered)),
             ("errors", or_dash(self.errors)),
             ("lag", or_dash(self.lag)),
             ("last error", or_dash(self.last_error.as_ref())),

@@ -68,11 +68,6 @@ impl Broker {
         format!("kafka://{}/{topic}", self.address)
     }
 
-    /// Where it keeps everything.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
     /// Directory of a partition.
     pub(crate) fn partition_dir(&self, partition: &str) -> PathBuf {
         self.dir.path().join("data/log").join(partition)

@@ -106,6 +106,16 @@ fn keys_choose_sort_scroll_and_hold() {
 }
 
 #[test]
+fn who_refuses_colours_gets_none() {
+    let mut screen = screen();
+    screen.coloured = false;
+    let mut terminal = Terminal::new(TestBackend::new(100, 40)).unwrap();
+    terminal.draw(|frame| screen.draw(frame)).unwrap();
+    let cells = &terminal.backend().buffer().content;
+    assert!(cells.iter().all(|cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset)));
+}
+
+#[test]
 fn a_terminal_of_any_size_is_drawn_on() {
     for (columns, lines) in [(1, 1), (5, 3), (20, 8), (80, 24), (300, 100)] {
         let mut screen = screen();
