@@ -3,6 +3,8 @@ set anew, what is hostile kept as text, and who sees or hears little able to use
 
 import json
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from playwright.sync_api import expect
 
 import browser as browsers
-from broker import PATIENCE, eventually
+from broker import PATIENCE, Broker, binary, eventually
 from browser import NARROW, WIDE, Console, task_milliseconds
 from clients import BEGINNING, CONFLUENT, Message, Record
 
@@ -55,8 +57,6 @@ def browser():
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A broker with topics, records of all kinds, and a group that has committed."""
-    from broker import Broker
-
     broker = Broker(tmp_path_factory.mktemp("console")).start()
     admin = AdminClient({"bootstrap.servers": broker.kafka})
     topics = [NewTopic("orders", 3, 1), NewTopic("nasty", 1, 1), NewTopic("events", 6, 1)]
@@ -301,7 +301,8 @@ def test_a_gateway_is_added_and_removed(console, filled):
     page.fill("dialog [name=bind]", "tcp://127.0.0.1:*")
     page.click("dialog button.primary")
     page.wait_for_selector("article h2 >> text=intake")
-    endpoint = page.wait_for_selector("article .endpoint").inner_text()
+    expect(page.locator("article .endpoint")).to_have_text(re.compile(r":\d+$"))
+    endpoint = page.locator("article .endpoint").inner_text()
     with zmq.Context() as context, context.socket(zmq.PUSH) as push:
         push.linger = 0
         push.connect(endpoint)
@@ -426,5 +427,26 @@ def test_a_command_that_was_copied_does_what_the_page_did(console, filled):
     page.click(".actions .copy")
     page.wait_for_selector(".actions >> text=Copied")
     command = page.evaluate("navigator.clipboard.readText()")
-    url = f"kafka://{filled.kafka}/orders"
-    assert command == f"chaski recv {url} --partition 2 --from 7 --count 50 -o json"
+    offsets = [record["offset"] for record in run_lines(command)]
+    assert offsets == list(range(7, 57))
+    page.keyboard.press("n")
+    page.fill("dialog [name=key]", "it's $HOME")
+    page.fill("dialog [name=value]", "a\nb")
+    page.fill("dialog [name=headers]", "a: 1\nb: two")
+    page.fill("dialog [name=partition]", "0")
+    page.click("dialog .copy")
+    page.wait_for_selector("dialog >> text=Copied")
+    with CONFLUENT.reader(filled) as reader:
+        end = reader.bounds("orders")[1]
+        run_lines(page.evaluate("navigator.clipboard.readText()"))
+        record = reader.start("orders", end).read(1)[0]
+    assert (record.key, record.value) == (b"it's $HOME", b"a\nb")
+    assert record.headers == (("a", b"1"), ("b", b"two"))
+
+
+def run_lines(command):
+    """Runs what was copied as a shell does, and returns the JSON it prints."""
+    words = command.replace("chaski ", f"{binary()} ")
+    done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

@@ -181,12 +181,14 @@ impl Site {
     }
 }
 
+/// After the style, without which nothing is painted.
+const PRELOAD: &str = "<link rel=\"modulepreload\" fetchpriority=\"low\"";
+
 /// The page naming its files. Modules import each other, so the browser would find them one after
 /// the other; told of all at once it asks for all at once.
 fn page_text(version: &str) -> String {
     let module = |path: &str| {
-        path.ends_with(".js")
-            .then(|| format!("<link rel=\"modulepreload\" href=\"/assets/{version}/{path}\">\n"))
+        path.ends_with(".js").then(|| format!("{PRELOAD} href=\"/assets/{version}/{path}\">\n"))
     };
     let known = ["app.js", "theme.js"];
     let modules = FILES.iter().filter(|(path, _)| !known.contains(path));

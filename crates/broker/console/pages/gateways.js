@@ -52,10 +52,10 @@ function card(first, changed) {
       writeButton('Remove', () => remove(first.name, changed), { class: 'quiet',
         'aria-label': `Remove ${first.name}` })),
     route, wrong, numbers, peers.element);
-  fill(route, ...way(first));
   return {
     element,
     show(/** @type {any} */ now) {
+      showWay(route, now);
       say(state, now.state);
       state.className = `badge ${now.state === 'running' ? 'well' : 'error'}`;
       say(wrong, now.last_error ?? '');
@@ -72,6 +72,14 @@ function card(first, changed) {
       peers.show(now.peers);
     },
   };
+}
+
+/** Drawn again when a socket has found its port. @param {HTMLElement} place @param {any} now */
+function showWay(place, now) {
+  const memo = JSON.stringify([now.endpoints, now.topic, now.group]);
+  if (place.dataset.memo === memo) return;
+  place.dataset.memo = memo;
+  fill(place, ...way(now));
 }
 
 /** Which way messages go, in the order in which they go. @param {any} gateway */

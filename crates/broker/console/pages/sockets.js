@@ -33,12 +33,14 @@ function card(first) {
   const sent = h('span', { class: 'num' });
   const dropped = h('span', { class: 'num' });
   const ends = h('p', { class: 'route' });
-  fill(ends, endpointList(first.endpoints));
   return {
     element: h('article', { class: 'card' },
       h('header', {}, title, h('span', { class: 'kind' }, first.kind)), ends,
       facts([['Received', received], ['Sent', sent], ['Dropped', dropped]]), peers.element),
     show(/** @type {any} */ now) {
+      const memo = now.endpoints.join();
+      if (ends.dataset.memo !== memo) fill(ends, endpointList(now.endpoints));
+      ends.dataset.memo = memo;
       say(received, count(now.messages_in));
       say(sent, count(now.messages_out));
       say(dropped, count(now.drops));
