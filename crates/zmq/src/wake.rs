@@ -5,9 +5,9 @@
 //! a message put into a pipe is put there under the rules of the socket that sends it, and wakes
 //! who receives from another.
 //!
-//! So a thread counts the locks that it holds, of those under which anybody can be woken ([`hold`]).
-//! While it holds any, wakers are put by ([`wake`]), and called when it gives the last one back. A
-//! thread that is to be woken by unparking it needs none of this.
+//! So a thread counts the locks that it holds, of those under which anybody can be woken
+//! ([`hold`]). While it holds any, wakers are put by ([`wake`]), and called when it gives the last
+//! one back. A thread that is to be woken by unparking it needs none of this.
 
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};

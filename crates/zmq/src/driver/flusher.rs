@@ -127,7 +127,8 @@ impl Shared {
     }
 }
 
-/// Ticks a link. A panic, as of a task's waker that is called for it, costs only that link its tick.
+/// Ticks a link. A panic, as of a task's waker that is called for it, costs that link alone its
+/// tick.
 fn ticked(link: &Arc<Link>, retire: bool) -> Tick {
     catch_unwind(AssertUnwindSafe(|| link.tick(retire))).unwrap_or_else(|_| {
         link.outbox.ends_ticking();

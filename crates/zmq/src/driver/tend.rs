@@ -8,10 +8,10 @@
 //! It must not be woken for each segment of a busy connection, though. So it watches a connection
 //! until something comes, then stops watching, and after a while ([`LOOK_MIN`]) calls `service`,
 //! which reads what is there within the bounds of RCVHWM, and watches again. While there is always
-//! something, the while grows to [`LOOK_MAX`]. If the user has read it in the meantime it is left to
-//! him: the driver would take the locks of who receives, and fill his memory with what he is about
-//! to read. Sockets that only write (PUB, PUSH) have nobody else to read them: they are served at
-//! once.
+//! something, the while grows to [`LOOK_MAX`]. If the user has read it in the meantime it is left
+//! to him: the driver would take the locks of who receives, and fill his memory with what he is
+//! about to read. Sockets that only write (PUB, PUSH) have nobody else to read them: they are
+//! served at once.
 //!
 //! # Heartbeats
 //!

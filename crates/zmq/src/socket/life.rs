@@ -151,8 +151,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Introduces a peer to the pattern, and queues what the pattern wants said to it. `connect` may
-    /// say some of that itself.
+    /// Introduces a peer to the pattern, and queues what the pattern wants said to it. `connect`
+    /// may say some of that itself.
     fn greet(
         self: &Arc<Self>,
         peer: Peer,

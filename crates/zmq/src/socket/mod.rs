@@ -177,8 +177,9 @@ impl Socket {
         self.dial(endpoint.into_endpoint()?).map(drop)
     }
 
-    /// Connects, and says by which [`Message::routing_id`] the peer is known from now on (PEER,
-    /// SERVER; RFC 51): who is to be sent to before it has sent anything. 0 for every other kind.
+    /// Connects, and says by which [`routing_id`](chaski_zmtp::Message::routing_id) the peer is
+    /// known from now on (PEER, SERVER; RFC 51): who is to be sent to before it has sent anything.
+    /// 0 for every other kind.
     ///
     /// # Errors
     ///

@@ -59,8 +59,8 @@ fn children_use_what_a_thread_has_locked() {
                     setting.set(SocketOption::Rcvhwm(7)).unwrap();
                 }
             });
-            // SAFETY: the child uses a copy of the socket's handle, which asks first whose it is and
-            // takes no lock of the parent's, and exits.
+            // SAFETY: the child uses a copy of the socket's handle, which asks first whose it is
+            // and takes no lock of the parent's, and exits.
             match unsafe { fork() }.unwrap() {
                 ForkResult::Child => {
                     // SAFETY: the other thread, which borrows it, does not exist here.
