@@ -127,6 +127,8 @@ class Messages {
       'option', { value: one.partition }, one.partition)));
     this.partition.value = this.partitions.some((one) => String(one.partition) === wanted)
       ? wanted : 'all';
+    // Whether there are older records is known only now, if the read was quicker.
+    if (this.answer && !this.following) fill(this.more, this.moreButton());
   }
 
   /** Ends what is under way and begins something else. */
