@@ -192,6 +192,7 @@ impl Server {
         server.spawn(control, from_all, reactors)?;
         server.client().gateways().start_all(gateways, kept)?;
         if let Some(view) = view {
+            let _first = view.shards.set(server.handles.clone());
             let _first = view.broker.set(server.broker.clone());
         }
         server.health.started();

@@ -64,7 +64,11 @@ impl Places {
 }
 
 #[derive(Default)]
-pub(super) struct Census(Mutex<State>);
+pub(super) struct Census {
+    state: Mutex<State>,
+    /// One looks at all at a time; the others wait for what it sees.
+    counting: Mutex<()>,
+}
 
 #[derive(Default)]
 struct State {
@@ -98,9 +102,21 @@ impl Census {
 
     /// Looks at all topics, if that is due.
     pub(super) fn count(&self, broker: &Broker, age: Duration, rest: u32) {
-        if !self.is_due(age, rest) {
-            return;
+        let _counting = lock(&self.counting);
+        if self.is_due(age, rest) {
+            self.count_now(broker);
         }
+    }
+
+    /// The same, unless somebody does so already.
+    pub(super) fn keep(&self, broker: &Broker, age: Duration, rest: u32) {
+        let Ok(_counting) = self.counting.try_lock() else { return };
+        if self.is_due(age, rest) {
+            self.count_now(broker);
+        }
+    }
+
+    fn count_now(&self, broker: &Broker) {
         let began = Instant::now();
         let cluster = broker.cluster.load_full();
         let mut totals = Totals::default();
@@ -136,8 +152,12 @@ impl Census {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn see(broker: &Broker, topic: &Topic, mut totals: Option<&mut Totals>) -> Look {

@@ -1,18 +1,26 @@
 //! Connections, as many as there may be: those beyond wait in the kernel's queue.
+//!
+//! One that has not been answered for long is closed: it is idle, or sends its request byte by
+//! byte, or does not take the answer. Whoever wants to occupy all of them has to go on asking.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Connections at most: a browser opens six.
 const CONNECTIONS_MAX: usize = 512;
+
+/// Longest from one piece of an answer to the next. Streams say something every 10 seconds.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// A listener that stops accepting while there are too many.
 pub(super) struct Bounded {
@@ -35,7 +43,8 @@ impl Listener for Bounded {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Answers are small and are waited for.
         let _ = stream.set_nodelay(true);
-        (Counted { stream, _place: place }, address)
+        let silence = Box::pin(sleep(SILENCE_MAX));
+        (Counted { stream, silence, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -46,7 +55,34 @@ impl Listener for Bounded {
 /// A connection that makes room when it ends.
 pub(super) struct Counted {
     stream: TcpStream,
+    /// Over when nothing has been written for too long.
+    silence: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Counted {
+    /// What waits, waits no longer than the silence may last.
+    fn bounded<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_pending() && self.silence.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
+    }
+
+    fn written(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if matches!(polled, Poll::Ready(Ok(len)) if len > 0) {
+            self.silence.as_mut().reset(Instant::now() + SILENCE_MAX);
+        }
+        self.bounded(context, polled)
+    }
 }
 
 impl AsyncRead for Counted {
@@ -55,7 +91,8 @@ impl AsyncRead for Counted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.bounded(context, polled)
     }
 }
 
@@ -65,7 +102,8 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(context, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -81,7 +119,8 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.written(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {

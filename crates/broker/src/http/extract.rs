@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode, header};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::View;
@@ -36,6 +37,24 @@ impl Live {
         self.view.workers.run(move || work(&client).map_err(Into::into)).await
     }
 }
+
+impl Live {
+    /// The same, and its JSON as well: that of a long list takes a while.
+    pub(super) async fn tell<T: Serialize, E: Into<ApiError>>(
+        &self,
+        work: impl FnOnce(&Client) -> Result<T, E> + Send + 'static,
+    ) -> Told {
+        let text = move |client: &Client| {
+            let told = work(client).map_err(Into::into)?;
+            serde_json::to_vec(&told).map_err(|error| ApiError::internal(error.to_string()))
+        };
+        let text = self.run(text).await?;
+        Ok(([(header::CONTENT_TYPE, "application/json")], text))
+    }
+}
+
+/// JSON that is made already, or why not.
+pub(super) type Told = Result<([(HeaderName, &'static str); 1], Vec<u8>), ApiError>;
 
 impl FromRequestParts<Arc<View>> for Live {
     type Rejection = ApiError;

@@ -59,17 +59,7 @@ impl Lags {
 
     /// What has been seen of late, or is now.
     pub(super) async fn fresh(&self, live: &Live) -> Result<Arc<Seen>, ApiError> {
-        self.within(live, AGE_MIN, REST).await
-    }
-
-    /// The same, no younger than need be.
-    pub(super) async fn within(
-        &self,
-        live: &Live,
-        age: Duration,
-        rest: u32,
-    ) -> Result<Arc<Seen>, ApiError> {
-        let young = |seen: &Arc<Seen>| seen.at.elapsed() < age.max(seen.took * rest);
+        let young = |seen: &Arc<Seen>| seen.is_young(AGE_MIN, REST);
         if let Some(seen) = self.last().filter(young) {
             return Ok(seen);
         }
@@ -77,6 +67,19 @@ impl Lags {
         if let Some(seen) = self.last().filter(young) {
             return Ok(seen);
         }
+        self.look(live).await
+    }
+
+    /// Looks if that is due, and nobody does already.
+    pub(super) async fn keep(&self, live: &Live, age: Duration, rest: u32) -> Result<(), ApiError> {
+        let Ok(_looking) = self.looking.try_lock() else { return Ok(()) };
+        if self.last().is_none_or(|seen| !seen.is_young(age, rest)) {
+            self.look(live).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&self, live: &Live) -> Result<Arc<Seen>, ApiError> {
         let look = |client: &crate::Client| {
             let began = Instant::now();
             let groups = client.describe_all_groups()?;
@@ -94,6 +97,10 @@ impl Lags {
 }
 
 impl Seen {
+    fn is_young(&self, age: Duration, rest: u32) -> bool {
+        self.at.elapsed() < age.max(self.took * rest)
+    }
+
     fn of(groups: Vec<GroupDescription>, began: Instant) -> Seen {
         let mut by_topic: HashMap<String, i64> = HashMap::new();
         let mut worst = Vec::new();

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use chaski_reactor::Handle;
 use tokio::sync::oneshot;
 
 use self::auth::Access;
@@ -50,6 +51,7 @@ use self::sampler::Samples;
 use self::workers::Workers;
 use crate::health::Health;
 use crate::settings::Given;
+use crate::shard::ToShard;
 use crate::{Broker, console};
 
 /// Longest that work under way is waited for when the broker stops. It reads and asks, and loses
@@ -61,6 +63,8 @@ pub(crate) struct View {
     pub(crate) health: Arc<Health>,
     /// Set once the log is recovered.
     pub(crate) broker: OnceLock<Arc<Broker>>,
+    /// Set before the broker is.
+    pub(crate) shards: OnceLock<Vec<Handle<ToShard>>>,
     /// Where HTTP is served.
     address: SocketAddr,
     /// None: records are in memory.
@@ -84,6 +88,7 @@ impl View {
         View {
             health,
             broker: OnceLock::new(),
+            shards: OnceLock::new(),
             address,
             data_dir,
             access: Access::new(address, given),

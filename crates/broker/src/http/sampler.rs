@@ -129,7 +129,7 @@ impl Samples {
             }
             None => (Rates::default(), vec![ShardRates::default(); metrics.shards.len()]),
         };
-        if state.count % JUDGED == 0 {
+        if state.count.is_multiple_of(JUDGED) {
             state.earlier.swap(0, 1);
             state.earlier[1] = metrics.latency.produce.clone();
         }
@@ -238,8 +238,7 @@ pub(super) async fn run(view: Arc<View>) {
 async fn look(live: &Live) {
     let lags = live.clone();
     tokio::spawn(async move {
-        let seen = lags.view.lags.within(&lags, LOOK_AGE, LOOK_REST).await;
-        if let Err(error) = seen {
+        if let Err(error) = lags.view.lags.keep(&lags, LOOK_AGE, LOOK_REST).await {
             tracing::debug!(%error, "cannot look at the groups");
         }
     });
@@ -250,7 +249,7 @@ async fn look(live: &Live) {
             let count = {
                 let view = view.clone();
                 move || {
-                    view.census.count(&broker, LOOK_AGE, LOOK_REST);
+                    view.census.keep(&broker, LOOK_AGE, LOOK_REST);
                     Ok(())
                 }
             };
@@ -267,9 +266,7 @@ mod tests {
     #[test]
     fn rates_are_of_the_time_between() {
         let mut then = Metrics::default();
-        let mut shard = ShardMetrics::default();
-        shard.busy = Duration::from_secs(1);
-        then.shards.push(shard);
+        then.shards.push(ShardMetrics { busy: Duration::from_secs(1), ..Default::default() });
         let mut now = then.clone();
         now.clients.produced_records = 30;
         now.inside.produced_records = 10;

@@ -5,10 +5,12 @@
 //! earlier ones have gone out.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use chaski_reactor::Output;
 
 use super::session::FetchSession;
+use super::visitor::Visitor;
 
 /// What goes back for one request.
 #[derive(Debug)]
@@ -46,8 +48,7 @@ enum Slot {
 /// The state of one client connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// The peer's address, without port, as group members are listed.
-    pub(crate) host: String,
+    pub(super) visitor: Visitor,
     /// The incremental fetch session, if the client has begun one (KIP-227).
     pub(crate) session: Option<FetchSession>,
     /// Reading is paused because too many requests are unanswered.
@@ -60,8 +61,20 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(host: String) -> Connection {
-        Connection { host, session: None, paused: false, front: 0, slots: VecDeque::new(), held: 0 }
+    pub(crate) fn new(peer: SocketAddr) -> Connection {
+        Connection {
+            visitor: Visitor::new(peer),
+            session: None,
+            paused: false,
+            front: 0,
+            slots: VecDeque::new(),
+            held: 0,
+        }
+    }
+
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.front + self.slots.len() as u64
     }
 
     /// Takes the next sequence number for a request that has just come.
@@ -125,7 +138,7 @@ mod tests {
 
     #[test]
     fn answers_leave_in_the_order_of_requests() {
-        let mut connection = Connection::new("h".to_owned());
+        let mut connection = Connection::new(([127, 0, 0, 1], 1).into());
         let tickets: Vec<u64> = (0..4).map(|_| connection.begin()).collect();
         connection.finish(tickets[2], Answer::Frame(vec![2]));
         connection.finish(tickets[1], Answer::None);
@@ -139,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_request_long_answered_is_ignored() {
-        let mut connection = Connection::new("h".to_owned());
+        let mut connection = Connection::new(([127, 0, 0, 1], 1).into());
         let ticket = connection.begin();
         connection.finish(ticket, Answer::None);
         assert!(ready(&mut connection).is_empty());

@@ -11,10 +11,11 @@ mod connection;
 mod fetch;
 mod produce;
 mod session;
+mod visitor;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use chaski_kafka::{ApiKey, RequestHeader};
@@ -31,6 +32,7 @@ use crate::metrics::ShardStats;
 
 pub(crate) use self::cold::LEADER_EPOCH;
 pub(crate) use self::produce::now_ms;
+pub(crate) use self::visitor::ConnectionView;
 
 /// What other threads tell a shard.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(crate) enum ToShard {
     Advanced { key: u64 },
     /// The control thread answers; None: the request was malformed.
     Reply { ticket: Ticket, body: Option<Vec<u8>> },
+    /// Somebody wants to know who is connected.
+    Describe(mpsc::Sender<Vec<ConnectionView>>),
     /// Answer what waits, then leave.
     Stop { grace: Duration },
 }
@@ -157,6 +161,9 @@ impl Shard {
             }
         }
         self.flush_appends(io, input);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.visitor.took(at);
+        }
         Progress { consumed: at, need }
     }
 
@@ -220,6 +227,7 @@ impl Shard {
         let client_id = header.client_id.unwrap_or("").to_owned();
         self.flush_appends(io, input);
         let Some(connection) = self.connections.get_mut(&id) else { return Taken::Done };
+        connection.visitor.heard(api, version, &client_id, &input[start + header_len..end]);
         let ticket = Ticket {
             shard: self.index,
             conn: id,
@@ -257,13 +265,13 @@ impl Shard {
             tracing::warn!(api = ticket.api.name(), bytes = body.len(), "control thread is behind");
             return io.close(ticket.conn);
         }
-        let host = self.connections.get(&ticket.conn).map(|c| c.host.clone()).unwrap_or_default();
+        let host = self.connections.get(&ticket.conn).map(|c| c.visitor.host());
         self.broker.tell_control(ToControl::Request(Work {
             asker: Asker::Connection(ticket),
             api: ticket.api,
             version: ticket.version,
             client_id: client_id.to_owned(),
-            client_host: host,
+            client_host: host.unwrap_or_default(),
             body: body.to_vec(),
         }));
     }
@@ -275,9 +283,14 @@ impl Shard {
         while let Some(answer) = connection.next_ready() {
             match answer {
                 Answer::None => {}
-                Answer::Frame(frame) => io.send(id, Output::Bytes(frame)),
+                Answer::Frame(frame) => {
+                    let frame = Output::Bytes(frame);
+                    connection.visitor.gave(&frame);
+                    io.send(id, frame);
+                }
                 Answer::Pieces(pieces) => {
                     for piece in pieces {
+                        connection.visitor.gave(&piece);
                         io.send(id, piece);
                     }
                 }
@@ -314,7 +327,7 @@ impl Service for Shard {
     type Message = ToShard;
 
     fn opened(&mut self, _io: &mut Io<'_>, id: ConnId, peer: SocketAddr) -> bool {
-        self.connections.insert(id, Connection::new(peer.ip().to_string()));
+        self.connections.insert(id, Connection::new(peer));
         self.stopping.is_none()
     }
 
@@ -351,6 +364,7 @@ impl Service for Shard {
                 }
                 None => io.close(ticket.conn),
             },
+            ToShard::Describe(tell) => self.describe(&tell),
             ToShard::Stop { grace } => {
                 self.stopping = Some(grace);
                 io.timer(io.now() + grace, STOP_TIMER);

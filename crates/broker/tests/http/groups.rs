@@ -51,7 +51,12 @@ fn groups_are_told_with_their_lag() {
 fn a_reset_is_looked_at_before_it_is_done() {
     let broker = broker();
     let reset = |body: Value| broker.change("POST", "/api/groups/readers/reset", body).expect(200);
-    let change = |partition, from: Value, to| json!({ "topic": "t", "partition": partition, "from": from, "to": to });
+    let change = |partition: i32, from: Value, to: i64| {
+        let place = json!({ "topic": "t", "partition": partition });
+        let mut change = place.as_object().expect("an object").clone();
+        change.extend([("from".to_owned(), from), ("to".to_owned(), to.into())]);
+        Value::Object(change)
+    };
     let told = reset(json!({ "topic": "t", "to": "latest" }));
     assert_eq!(told["changes"], json!([change(0, 3.into(), 10), change(1, Value::Null, 10)]));
     assert_eq!(told["applied"], false, "unless it is said otherwise");

@@ -42,7 +42,10 @@ fn what_is_produced_is_read() {
         json!({
             "partition": 2, "offset": 0, "timestamp_ms": 1_700_000_000_000_i64,
             "key": { "text": "k" }, "value": { "json": "{\"a\": 1}" },
-            "headers": [{ "name": "h", "value": { "text": "v" } }, { "name": "none", "value": null }],
+            "headers": [
+                { "name": "h", "value": { "text": "v" } },
+                { "name": "none", "value": null },
+            ],
             "size": 15,
         })
     );

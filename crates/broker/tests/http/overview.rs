@@ -1,5 +1,6 @@
 //! What the broker tells of itself.
 
+use chaski_kafka::{api_versions, frame_request};
 use serde_json::Value;
 
 use crate::browser::Broker;
@@ -123,4 +124,28 @@ fn shards_and_settings_are_told() {
     assert_eq!(find("node.id")["source"], "default");
     assert_eq!(find("http.token")["value"], "(hidden)");
     assert!(!config.to_string().contains("a-token"), "never");
+}
+
+#[test]
+fn connections_are_told_with_who_is_there() {
+    use std::io::{Read, Write};
+    let broker = Broker::start(&[("kafka.listen", "127.0.0.1:0"), ("shards", "2")]);
+    assert_eq!(broker.get("/api/connections")["connections"], Value::Array(Vec::new()));
+    let address = broker.server().kafka_addr().expect("it listens");
+    let mut stream = std::net::TcpStream::connect(address).expect("connected");
+    let request =
+        api_versions::Request { client_software_name: "tool", client_software_version: "7" };
+    let frame = frame_request(3, 1, Some("someone"), &request).into_bytes();
+    stream.write_all(&frame).expect("sent");
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).expect("an answer");
+    let told = broker.get("/api/connections")["connections"].clone();
+    assert_eq!(told.as_array().map(Vec::len), Some(1));
+    let one = &told[0];
+    assert_eq!(one["address"], stream.local_addr().expect("an address").to_string());
+    assert_eq!((&one["client_id"], &one["software"]), (&"someone".into(), &"tool 7".into()));
+    assert_eq!((&one["requests"], &one["unanswered"]), (&1.into(), &0.into()));
+    assert_eq!(one["bytes_in"], frame.len());
+    let answered = 4 + i32::from_be_bytes(length);
+    assert_eq!(one["bytes_out"], answered);
 }

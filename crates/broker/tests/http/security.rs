@@ -17,7 +17,7 @@ fn bearer(token: &str) -> String {
 }
 
 /// Headers of a change, with the token.
-fn change<'a>(bearer: &'a str) -> Vec<(&'a str, &'a str)> {
+fn change(bearer: &str) -> Vec<(&str, &str)> {
     vec![("Authorization", bearer), ("Content-Type", "application/json"), ("X-Chaski", "1")]
 }
 

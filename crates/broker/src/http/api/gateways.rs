@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::gateway::{GatewayError, GatewaySpec, GatewayStatus};
 use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::error::{Answer, ApiError};
-use crate::http::extract::{Body, Live};
+use crate::http::extract::{Body, Live, Told};
 
 const LIST: Endpoint = Endpoint::get("/api/gateways", "Gateways, and what passes through them.")
     .answer(
@@ -46,9 +46,8 @@ struct List {
     gateways: Vec<GatewayStatus>,
 }
 
-async fn list(live: Live) -> Answer<List> {
-    let gateways = live.run(|client| Ok::<_, ApiError>(client.gateways().list())).await?;
-    Ok(Json(List { gateways }))
+async fn list(live: Live) -> Told {
+    live.tell(|client| Ok::<_, ApiError>(List { gateways: client.gateways().list() })).await
 }
 
 async fn begin(live: Live, Body(spec): Body<GatewaySpec>) -> Answer<GatewayStatus> {

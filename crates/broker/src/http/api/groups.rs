@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::{GroupDescription, GroupMember, GroupOffset, OffsetChange, ResetTo};
 use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::error::{Answer, ApiError};
-use crate::http::extract::{Body, Live};
+use crate::http::extract::{Body, Live, Told};
 use crate::nearest;
 
 const LIST: Endpoint = Endpoint::get("/api/groups", "Consumer groups, as of a second ago.").answer(
@@ -95,10 +95,13 @@ fn problems(group: &GroupDescription, lag: Option<i64>) -> Vec<String> {
     far.into_iter().chain(gone).collect()
 }
 
-async fn list(live: Live) -> Answer<List> {
+async fn list(live: Live) -> Told {
     let seen = live.view.lags.fresh(&live).await?;
-    let groups = seen.groups.iter().take(GROUPS_MAX).map(Row::of).collect();
-    Ok(Json(List { total: seen.groups.len(), groups }))
+    live.tell(move |_| {
+        let groups = seen.groups.iter().take(GROUPS_MAX).map(Row::of).collect();
+        Ok::<_, ApiError>(List { total: seen.groups.len(), groups })
+    })
+    .await
 }
 
 #[derive(Serialize)]

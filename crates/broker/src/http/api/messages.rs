@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use axum::Json;
 use axum::extract::Path;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +12,8 @@ use super::scan::{Budget, Scan, Stretch};
 use crate::Client;
 use crate::client::OffsetQuery;
 use crate::http::endpoints::{Endpoint, Endpoints};
-use crate::http::error::{Answer, ApiError};
-use crate::http::extract::{Live, Params};
+use crate::http::error::ApiError;
+use crate::http::extract::{Live, Params, Told};
 
 const LIST: Endpoint = Endpoint::get(
     "/api/topics/{topic}/messages",
@@ -81,12 +80,8 @@ struct Messages {
     problems: Vec<Problem>,
 }
 
-async fn list(
-    live: Live,
-    Path(topic): Path<String>,
-    Params(wish): Params<Wish>,
-) -> Answer<Messages> {
-    live.run(move |client| read(client, &topic, &wish)).await.map(Json)
+async fn list(live: Live, Path(topic): Path<String>, Params(wish): Params<Wish>) -> Told {
+    live.tell(move |client| read(client, &topic, &wish)).await
 }
 
 fn read(client: &Client, topic: &str, wish: &Wish) -> Result<Messages, ApiError> {

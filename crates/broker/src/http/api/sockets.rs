@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Direction, GatewayStatus, PeerStatus};
 use crate::http::endpoints::{Endpoint, Endpoints};
-use crate::http::error::{Answer, ApiError};
-use crate::http::extract::Live;
+use crate::http::error::ApiError;
+use crate::http::extract::{Live, Told};
 
 const SOCKETS: Endpoint =
     Endpoint::get("/api/sockets", "ZeroMQ sockets of the broker, and who is connected.").answer(
@@ -61,9 +61,12 @@ impl From<GatewayStatus> for Socket {
     }
 }
 
-async fn sockets(live: Live) -> Answer<Sockets> {
-    let all = live.run(|client| Ok::<_, ApiError>(client.gateways().list())).await?;
-    Ok(Json(Sockets { sockets: all.into_iter().map(Socket::from).collect() }))
+async fn sockets(live: Live) -> Told {
+    live.tell(|client| {
+        let all = client.gateways().list().into_iter();
+        Ok::<_, ApiError>(Sockets { sockets: all.map(Socket::from).collect() })
+    })
+    .await
 }
 
 async fn rings(_: Live) -> Json<Value> {

@@ -15,7 +15,7 @@ use crate::http::View;
 use crate::http::census::Look;
 use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::error::{Answer, ApiError};
-use crate::http::extract::{Body, Live, Params};
+use crate::http::extract::{Body, Live, Params, Told};
 use crate::http::lags::Seen;
 
 const LIST: Endpoint = Endpoint::get("/api/topics", "Topics, a page of them.")
@@ -96,13 +96,11 @@ struct Row {
     problems: Vec<String>,
 }
 
-async fn list(live: Live, Params(wish): Params<Wish>) -> Answer<Page> {
+async fn list(live: Live, Params(wish): Params<Wish>) -> Told {
     // Without it the topics are still there.
     let seen = live.view.lags.fresh(&live).await.ok();
     let (view, broker) = (live.view.clone(), live.broker.clone());
-    live.run(move |_| Ok::<_, ApiError>(page(&view, &broker, seen.as_deref(), &wish)))
-        .await
-        .map(Json)
+    live.tell(move |_| Ok::<_, ApiError>(page(&view, &broker, seen.as_deref(), &wish))).await
 }
 
 fn page(view: &View, broker: &Broker, seen: Option<&Seen>, wish: &Wish) -> Page {
