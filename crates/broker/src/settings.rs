@@ -500,8 +500,8 @@ impl Given {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// Takes every key of a TOML text; `a.b = 1` and `[a] b = 1` are the same setting. `[[gateway]]`
-    /// tables are no settings: [`GatewaySpec::read_toml`](crate::gateway::GatewaySpec::read_toml).
+    /// Takes every key of a TOML text; `a.b = 1` and `[a] b = 1` are the same setting. Gateways are
+    /// none: [`GatewaySpec::read_toml`](crate::gateway::GatewaySpec::read_toml).
     pub fn read_toml(
         &mut self,
         table: &'static [Setting],

@@ -8,10 +8,11 @@
 //!   ---- mark ------------- drained --------------------------- settled: committed
 //! ```
 //! A mark is a position together with the count at which each queue will have given away all that
-//! was in it. Queues are in order, so when each has come to its count, all before the mark has left.
-//! A peer that goes takes its queue and what it had not worked on along: then all marks are off, and
-//! what is not settled is sent again.
+//! was in it. Queues are in order, so when each has come to its count, all before the mark has
+//! left. A peer that goes takes its queue and what it had not worked on along: then all marks are
+//! off, and what is not settled is sent again.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -84,7 +85,12 @@ impl Drain {
                 || before.connected && after.connections != before.connections
                 || before.connected && !after.connected
         };
-        let lost = queues.len() < self.queues.len() || self.queues.iter().zip(&queues).any(is_lost);
+        // Where one has come, the order may be another, and only the monitor tells who goes.
+        let lost = match queues.len().cmp(&self.queues.len()) {
+            Ordering::Less => true,
+            Ordering::Equal => self.queues.iter().zip(&queues).any(is_lost),
+            Ordering::Greater => false,
+        };
         if queues.len() > self.queues.len() {
             // Who is new may stand anywhere in the order: the old counts are of nobody. What they
             // were for is marked again, a little later.

@@ -120,13 +120,16 @@ impl<'de> Deserialize<'de> for Frames {
     }
 }
 
+/// The name and the value of a header.
+pub(super) type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
+
 /// A message that came, as a record.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parsed<'a> {
     pub(super) topic: Option<Cow<'a, str>>,
     pub(super) key: Option<Cow<'a, [u8]>>,
     pub(super) value: Option<Cow<'a, [u8]>>,
-    pub(super) headers: Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>,
+    pub(super) headers: Vec<Header<'a>>,
 }
 
 /// A record on its way out.

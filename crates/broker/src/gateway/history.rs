@@ -4,7 +4,7 @@
 //! it, between live messages of other names:
 //!
 //! ```text
-//!   subscribe   PREFIX@FROM            or  PREFIX@FROM#NAME     NAME: anything, to be alone with it
+//!   subscribe   PREFIX@FROM           or  PREFIX@FROM#NAME    NAME: anything, to be alone with it
 //!                      FROM: earliest | -N (the last N of each partition) | time:MS | P:O,P:O,..
 //!
 //!   +---------------+-----------+-------------+--------------------+

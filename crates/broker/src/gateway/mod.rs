@@ -12,12 +12,14 @@
 //!
 //! What is promised, and how it can fail:
 //!
-//! | kind | promise | what is lost, and how it shows |
-//! |---|---|---|
-//! | PULL, SUB | what was taken is stored, in order a peer and partition | what was on the wire or in a queue when the broker or the sender died: ZeroMQ tells neither of them |
-//! | ROUTER | at least once: a client asks again until it is told an offset | nothing; an answer that nobody takes is a drop |
-//! | PUB | at most once, in order of the log; a subscriber can tell a gap by `position`, and ask for history | what a subscriber's full queue refused: drops, a peer |
-//! | PUSH | at least once: an offset is committed when the message has left and its worker has stayed for `settle_ms` | what sat longer than that in a worker that died |
+//! - PULL, SUB: what was taken is stored, in the order of each peer and partition. What was on the
+//!   wire or in a queue when the broker or the sender died is lost: ZeroMQ tells neither of them.
+//! - ROUTER: at least once, for a client that asks again until it is told an offset. An answer that
+//!   nobody takes is counted.
+//! - PUB: at most once, in the order of the log. What a subscriber's full queue refuses is counted
+//!   as its drops; it can tell a gap by `position`, and ask for history.
+//! - PUSH: at least once: an offset is committed when the message has left and no worker was lost
+//!   for `settle_ms`. What sat longer than that in a worker that dies is lost with it.
 //!
 //! - A message that makes no sense, or that the topic's settings forbid, is dropped and counted;
 //!   the reason is the gateway's last error. What the log cannot take at present is tried again,

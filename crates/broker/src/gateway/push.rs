@@ -8,8 +8,8 @@
 //!
 //! What can be lost: what has been in a worker's queues (its RCVHWM, the kernel's buffers) for
 //! longer than `settle_ms` when the worker dies, for nothing tells a worker's queue from its work.
-//! So `settle_ms` has to be longer than a message may wait there; workers with long work set a small
-//! RCVHWM.
+//! So `settle_ms` has to be longer than a message may wait there; workers with long work set a
+//! small RCVHWM.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -108,8 +108,8 @@ impl Router<'_> {
         };
         let body =
             envelope(message).ok_or("no empty frame before the record").map_err(malformed)?;
-        let frames = self.writer.frames.clone();
-        let parsed = frames.parse(&message.as_slice()[body..]).map_err(malformed)?;
+        let record = &message.as_slice()[body..];
+        let parsed = self.writer.frames.parse(record).map_err(malformed)?;
         self.writer.put(&parsed)
     }
 
