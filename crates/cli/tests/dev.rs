@@ -94,11 +94,13 @@ fn a_directory_that_is_kept_can_be_served_again() {
 
 #[test]
 fn a_port_that_is_taken_is_avoided_unless_it_was_asked_for() {
-    // Perhaps somebody has them already: that is as good.
-    let _taken = ["127.0.0.1:9092", "127.0.0.1:8080"].map(TcpListener::bind);
+    // Where somebody else has them there is nothing to be said: he may let go of them.
+    let held = ["127.0.0.1:9092", "127.0.0.1:8080"].map(TcpListener::bind);
+    let taken = held.each_ref().map(Result::is_ok);
     let dev = Dev::start(&[]);
-    assert_ne!(dev.place("kafka"), "127.0.0.1:9092");
-    assert_ne!(dev.place("console"), "http://127.0.0.1:8080/");
+    let places = [dev.place("kafka"), dev.place("console")];
+    assert!(!taken[0] || !places[0].ends_with(":9092"), "{places:?}");
+    assert!(!taken[1] || !places[1].ends_with(":8080/"), "{places:?}");
     dev.interrupt().0.ok();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -41,6 +41,15 @@ fn a_gateway_is_added_used_listed_described_and_removed() {
 }
 
 #[test]
+fn a_broker_that_asks_for_a_token_is_given_one() {
+    let broker = Broker::start_with(&["--set", "http.token=0123456789abcdef"]);
+    let list = ["gateway", "list", "-o", "json"];
+    broker.run(&list).fails(1, &["error: ", "hint: "]);
+    let with = [&list[..], &["--token", "0123456789abcdef"]].concat();
+    assert_eq!(broker.run(&with).ok().stdout, "[]\n");
+}
+
+#[test]
 fn what_is_wrong_is_told_in_the_words_of_the_broker() {
     let broker = Broker::start();
     let add = |name: &str, more: &[&str]| {

@@ -14,7 +14,7 @@ pub(crate) struct HttpArg {
     #[arg(value_parser = address)]
     pub(crate) http: Address,
     /// Token, if the broker asks for one
-    #[arg(long, env = "CHASKI_HTTP_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "CHASKI_HTTP_TOKEN", hide_env_values = true, value_parser = token)]
     pub(crate) token: Option<String>,
 }
 
@@ -39,9 +39,25 @@ fn address(text: &str) -> Result<Address, AddressError> {
     }
 }
 
+/// What may stand in a line of a request. Refused, it is not repeated: it is a secret.
+fn token(text: &str) -> Result<String, String> {
+    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text.to_owned()),
+        false => Err("a token is one word of ASCII letters, digits and marks".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_cannot_add_lines_to_a_request() {
+        assert!(token("a-B_9+/=").is_ok());
+        for wrong in ["", "two words", "a\r\nHost: b", "\u{fc}"] {
+            assert!(token(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_address_may_be_typed_as_a_browser_has_it() {
