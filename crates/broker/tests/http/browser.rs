@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_broker::client::{ProducerOptions, Record};
 use chaski_broker::{Builder, Client, Server};
@@ -73,6 +73,19 @@ impl Broker {
     /// An answer that must be 200.
     pub(crate) fn get(&self, path: &str) -> Value {
         self.send("GET", path, &[], "").expect(200)
+    }
+
+    /// The same, once it is as wanted: what is told of groups may be a second old.
+    pub(crate) fn until(&self, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let told = self.get(path);
+            if is_wanted(&told) {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "still {told}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// A change.

@@ -13,21 +13,13 @@ fn a_gateway_is_added_shown_and_removed() {
     assert_eq!((&made["name"], &made["direction"]), (&"in".into(), &"in".into()));
     broker.change("POST", "/api/gateways", spec).refused(409, "already_exists");
 
-    let endpoint = loop {
-        let told = broker.get("/api/gateways")["gateways"][0].clone();
-        if told["state"] == "running" {
-            break told["endpoints"][0].as_str().expect("an endpoint").to_owned();
-        }
-    };
+    let told = broker.until("/api/gateways", |told| told["gateways"][0]["state"] == "running");
+    let endpoint = told["gateways"][0]["endpoints"][0].as_str().expect("an endpoint");
     let push = chaski_zmq::Push::new();
-    push.connect(&endpoint).expect("a connection");
+    push.connect(endpoint).expect("a connection");
     push.send("an order").expect("sent");
-    let told = loop {
-        let told = broker.get("/api/gateways")["gateways"][0].clone();
-        if told["messages"] == 1 {
-            break told;
-        }
-    };
+    let told = broker.until("/api/gateways", |told| told["gateways"][0]["messages"] == 1);
+    let told = &told["gateways"][0];
     assert_eq!((&told["state"], &told["source"]), (&"running".into(), &"runtime".into()));
     for field in ["bytes", "drops", "errors"] {
         assert!(told[field].is_number(), "{field}");

@@ -20,8 +20,7 @@ fn broker() -> Broker {
 fn groups_are_told_with_their_lag() {
     let broker = broker();
     broker.client().commit("idle", &[("t", 1, 10)]).expect("committed");
-    let told = broker.get("/api/groups");
-    assert_eq!(told["total"], 2);
+    let told = broker.until("/api/groups", |told| told["total"] == 2);
     let groups = told["groups"].as_array().expect("a list");
     let lags: Vec<_> = groups.iter().map(|group| (&group["group"], &group["lag"])).collect();
     assert_eq!(lags, [(&"idle".into(), &0.into()), (&"readers".into(), &7.into())]);
@@ -78,12 +77,13 @@ fn a_reset_is_looked_at_before_it_is_done() {
         (&true.into(), &json!([change(0, 3.into(), 5)]))
     );
     assert_eq!(committed(), 5);
-    assert_eq!(broker.get("/api/groups")["groups"][0]["lag"], 5, "at once");
+    broker.until("/api/groups", |told| told["groups"][0]["lag"] == 5);
 }
 
 #[test]
 fn what_cannot_be_done_is_told() {
     let broker = broker();
+    broker.until("/api/groups", |told| told["total"] == 1);
     let (message, hint) =
         broker.send("GET", "/api/groups/reader", &[], "").refused(404, "not_found");
     assert_eq!(message, "no group `reader`");
@@ -96,7 +96,7 @@ fn what_cannot_be_done_is_told() {
     reset(json!({ "topic": "t" })).refused(400, "invalid");
     broker.change("DELETE", "/api/groups/readers", json!({})).expect(200);
     broker.send("GET", "/api/groups/readers", &[], "").refused(404, "not_found");
-    assert_eq!(broker.get("/api/groups")["groups"], json!([]));
+    broker.until("/api/groups", |told| told["groups"] == json!([]));
 }
 
 #[test]
