@@ -50,7 +50,9 @@ function markPlace() {
   }
 }
 
-const STATES = { connecting: 'connecting', open: 'live', lost: 'no answer', refused: 'not logged in' };
+const STATES = {
+  connecting: 'connecting', open: 'live', lost: 'no answer', refused: 'not logged in',
+};
 
 /** Tells whether what is on the screen is still true. */
 function showState() {

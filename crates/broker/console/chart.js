@@ -20,6 +20,9 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
 
 const HEIGHT = 132;
 
+/** What is shown at least: of a broker that has just begun, some empty time before it. */
+const SHORTEST_S = 300;
+
 /** Bytes are round where kibibytes are. */
 const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
@@ -70,7 +73,10 @@ export function chart({ title, series, format, signal, mark = format, top = 1 })
       legend: { show: false },
       cursor: { sync: { key: 'hour', setSeries: false }, drag: { x: false, y: false },
         y: false, points: { size: 6 } },
-      scales: { y: { range: (_, __, most) => [0, Math.max(top, (most ?? 0) * 1.08)] } },
+      scales: {
+        x: { range: (_, from, to) => [Math.min(from, to - SHORTEST_S), to] },
+        y: { range: (_, __, most) => [0, Math.max(top, (most ?? 0) * 1.08)] },
+      },
       axes: [
         { ...axis, grid: { show: false }, size: 22, space: 64,
           values: (_, times) => times.map((t) => clock(new Date(t * 1000)).slice(0, 5)) },

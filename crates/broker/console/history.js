@@ -1,5 +1,7 @@
 // The hour that the broker remembers, kept up to date by asking only for what is new.
 
+import { get } from './api.js';
+
 /** Points of an hour, one every five seconds. */
 const POINTS_MAX = 720;
 
@@ -42,6 +44,11 @@ export class History {
   /** @param {string} name @returns {(number | null)[]} */
   column(name) {
     return this.columns.get(name) ?? this.times.map(() => null);
+  }
+
+  /** Asks for what is not known yet. @param {AbortSignal} signal */
+  ask(signal) {
+    return get('/api/history', signal, { since_ms: this.since || null });
   }
 
   /** How many shards there are. */

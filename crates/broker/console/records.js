@@ -13,8 +13,8 @@ import { name } from './visible.js';
  *   headers: {name: string, value: Bytes}[], size: number}} Message
  */
 
-const HEADS = [['Open', 'open'], ['Time', 'time'], ['Part.', 'num wide part'], ['Offset', 'num off'],
-  ['Key', 'wide keyed'], ['Value', ''], ['Size', 'num wide size']];
+const HEADS = [['Open', 'open'], ['Time', 'time'], ['Part.', 'num wide part'],
+  ['Offset', 'num off'], ['Key', 'wide keyed'], ['Value', ''], ['Size', 'num wide size']];
 
 /** @param {string} topic */
 export function recordList(topic) {

@@ -154,7 +154,8 @@ function blank(/** @type {HTMLElement} */ cell) {
 }
 
 /**
- * @param {import('./table.js').Column<any>} column @param {((sort: string) => void) | undefined} onsort
+ * @param {import('./table.js').Column<any>} column
+ * @param {((sort: string) => void) | undefined} onsort
  */
 function head(column, onsort) {
   const { sort, label } = column;

@@ -79,7 +79,8 @@ function offsetTable() {
       { label: 'High watermark', class: 'num wide', text: (row) => count(row.high_watermark) },
       { label: 'Lag', class: 'num', text: (row) => count(row.lag) },
       { label: 'Member', class: 'wide', memo: (row) => row.member ?? '',
-        node: (row) => (row.member ? name(row.member) : h('span', { class: 'unknown' }, 'nobody')) },
+        node: (row) => (row.member ? name(row.member)
+          : h('span', { class: 'unknown' }, 'nobody')) },
     ],
     empty: nothing('The group has committed nothing and reads nothing.',
       'Its consumers commit once they have read something.'),

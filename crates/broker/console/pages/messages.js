@@ -83,7 +83,8 @@ class Messages {
       autocomplete: 'off' },
     field('Partition', this.partition),
     field('From', kind), words,
-    field('Key is', h('input', { name: 'key', value: query.get('key') ?? '', spellcheck: 'false' })),
+    field('Key is', h('input', { name: 'key', value: query.get('key') ?? '',
+      spellcheck: 'false' })),
     field('Contains', h('input', { name: 'filter', value: query.get('filter') ?? '',
       spellcheck: 'false', 'data-search': true, 'aria-keyshortcuts': '/' })),
     field('Show as', select({ name: 'decode', value: query.get('decode') ?? 'auto' }, [

@@ -59,7 +59,7 @@ export function open(view) {
     if (!view.signal.aborted && !live.latest) fill(wrong, failureNote(error));
   });
   const past = new History();
-  feed(view.signal, 5_000, (signal) => get('/api/history', signal, { since_ms: past.since || null }),
+  feed(view.signal, 5_000, (signal) => past.ask(signal),
     (answer) => {
       past.take(answer);
       charts.show(past);

@@ -35,7 +35,7 @@ export function open(view) {
       if (error.status === 404) each.remove();
       else connections.fail(error);
     });
-  feed(view.signal, 5_000, (signal) => get('/api/history', signal, { since_ms: past.since || null }),
+  feed(view.signal, 5_000, (signal) => past.ask(signal),
     (answer) => {
       past.take(answer);
       while (charts.length < past.shards) {

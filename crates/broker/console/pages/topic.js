@@ -25,7 +25,8 @@ export function open(view) {
   const groups = groupTable();
   /** @type {any} */
   let latest = null;
-  const settings = settingRows('Settings of the topic', (setting) => edit(topic, setting, fed.again));
+  const settings = settingRows('Settings of the topic',
+    (setting) => edit(topic, setting, fed.again));
 
   view.root.classList.add('loading');
   view.root.append(
@@ -124,8 +125,8 @@ function grow(topic, latest, done) {
   dialog('Add partitions', (close) => [form({
     submit: 'Add',
     fields: [
-      h('p', {}, `The topic has ${some(least - 1, 'partition')}. They can become more, never fewer; `
-        + 'a key may go to another partition than before.'),
+      h('p', {}, `The topic has ${some(least - 1, 'partition')}. They can become more, never `
+        + 'fewer; a key may go to another partition than before.'),
       field('Partitions', h('input', { name: 'partitions', type: 'number', min: least, value: least,
         required: true, inputmode: 'numeric' })),
     ],
