@@ -39,7 +39,7 @@ fn address(text: &str) -> Result<Address, AddressError> {
     }
 }
 
-/// What may stand in a line of a request. Refused, it is not repeated: it is a secret.
+/// What may stand in a line of a request, and end none.
 fn token(text: &str) -> Result<String, String> {
     match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(text.to_owned()),

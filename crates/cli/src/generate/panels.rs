@@ -301,7 +301,7 @@ const SHARDS: &[Panel] = &[
     },
     Panel {
         title: "Turns",
-        about: "Of a shard's event loop. Many, with little traffic: it wakes up for single requests.",
+        about: "Of a shard's event loop. Many with little traffic: it wakes for single requests.",
         unit: "cps",
         lines: &[line(
             "rate(chaski_shard_turns_total@[$__rate_interval])",
