@@ -147,7 +147,11 @@ impl Stage {
     /// Clients with a server, and nothing under way, hold what they held the first time.
     fn count(&mut self, occasion: &str) {
         let callers = &mut self.callers;
-        let mut hear = || callers.iter_mut().for_each(|caller| drop(caller.hear(Duration::ZERO)));
+        let mut hear = || {
+            for caller in &mut *callers {
+                caller.hear(Duration::ZERO);
+            }
+        };
         let (census, _) =
             self.quiet.get_or_insert_with(|| (Census::at_rest_with(&mut hear), private_bytes()));
         census.come_back(occasion, CALLERS, hear);
