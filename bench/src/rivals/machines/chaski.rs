@@ -1,7 +1,7 @@
 //! `chaski-zmq`: the product's own sockets with their defaults. By their blocking calls, as they
 //! are ([`Chaski`]) or sleeping at once where they have to wait ([`Sleeping`]); by the call that
-//! takes all that is there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]), which may look for
-//! a message first ([`SpinningAsync`]).
+//! takes all that is there ([`Many`]); and as futures on tokio ([`ChaskiAsync`]), which may look
+//! for a message first ([`SpinningAsync`]).
 
 use std::marker::PhantomData;
 use std::time::Duration;
