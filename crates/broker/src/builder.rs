@@ -69,7 +69,8 @@ impl Builder {
         self
     }
 
-    /// Serves metrics and health over HTTP at `address`; port 0 is one that is free.
+    /// Serves the console, its API, metrics and health over HTTP at `address`; port 0 is one that
+    /// is free.
     #[must_use]
     pub fn http(self, address: &str) -> Builder {
         self.set("http.listen", address)

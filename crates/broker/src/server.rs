@@ -239,7 +239,7 @@ impl Server {
         self.kafka
     }
 
-    /// Where metrics and health are; None: nowhere.
+    /// Where the console, its API, metrics and health are; None: nowhere.
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http_addr
     }
