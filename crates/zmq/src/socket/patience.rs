@@ -17,6 +17,8 @@ use super::waiting::Attempt;
 
 /// How long the moment is. Most of what dense traffic has to gain is gained in half of it.
 const MOMENT: Duration = Duration::from_micros(10);
+/// How long a thread looks into the poll before it offers its core to others between two looks.
+const ALONE: Duration = Duration::from_micros(20);
 /// How often it has to bring nothing before it is thought to be of no use.
 const LUCK_MAX: u32 = 16;
 /// What one that brought something is worth: it saves two or three times what the other costs.
@@ -120,10 +122,14 @@ impl Shared {
             if look() {
                 break true;
             }
-            if start.elapsed() >= spin {
+            let waited = start.elapsed();
+            if waited >= spin {
                 break false;
             }
-            std::hint::spin_loop();
+            if waited > ALONE {
+                // Somebody may wait for this core who has something to do.
+                thread::yield_now();
+            }
         };
         luck.paid(found);
         found
