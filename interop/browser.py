@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -98,8 +99,11 @@ def task_milliseconds(page, act):
     session.send("Tracing.start", {"traceConfig": config, "transferMode": "ReportEvents"})
     act()
     session.send("Tracing.end")
+    deadline = time.monotonic() + PATIENCE
     while not over:
+        assert time.monotonic() < deadline, "the browser never told of its tasks"
         page.wait_for_timeout(50)
+    session.detach()
     named = [event for event in events if event["name"] == "thread_name"]
     mains = {
         (event["pid"], event["tid"])

@@ -335,6 +335,7 @@ def many_topics(route):
     route.fulfill(json={"total": 10_000, "topics": topics})
 
 
+@pytest.mark.timeout(400)
 def test_ten_thousand_topics_are_scrolled_without_a_long_task(console):
     console.page.route("**/api/topics?*", many_topics)
     page = console.open("/topics", "table.virtual a")
@@ -349,9 +350,9 @@ def test_ten_thousand_topics_are_scrolled_without_a_long_task(console):
     }"""
     assert page.evaluate(scroll) < 100, "only what is in sight is in the document"
     page.wait_for_selector("text=topic-09999")
-    # What else runs on this machine costs caches; the best of a few runs is what the page costs.
-    longest = min(task_milliseconds(page, lambda: page.evaluate(scroll))[0] for _ in range(3))
-    assert longest < 50, f"{longest:.1f} ms"
+    # What else runs on this machine costs caches: one quiet run of a few shows what the page costs.
+    runs = (task_milliseconds(page, lambda: page.evaluate(scroll))[0] for _ in range(3))
+    assert any(longest < 50 for longest in runs)
 
 
 def test_all_is_reached_by_keys(console):

@@ -26,11 +26,11 @@ const SECOND_MS = 1_500;
  * @param {() => void} theme
  */
 export function startKeys(go, theme) {
-  let since = 0;
+  let since = -Infinity;
   document.addEventListener('keydown', (event) => {
     if (!meant(event)) return;
     const second = performance.now() - since < SECOND_MS;
-    since = 0;
+    since = -Infinity;
     const place = second && PLACES.find(([key]) => key === event.key);
     if (place) go(place[2]);
     else if (event.key === 'g') since = performance.now();
