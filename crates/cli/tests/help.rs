@@ -3,8 +3,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::time::Duration;
 
 use common::{Broker, Outcome, chaski, command, finish, signal};
 use rustix::process::Signal;
@@ -138,17 +138,23 @@ fn every_exit_code_that_is_documented_occurs() {
     assert_eq!(BTreeSet::from(occur), documented());
 }
 
-/// A reader that is told to end a second time before it has come to its end.
+/// A reader that is told to end, and cannot, for nobody takes what it prints; and is told again.
 fn interrupted_twice() -> Outcome {
     let broker = Broker::start();
-    broker.send("t", "a\n");
+    // More than a pipe holds.
+    broker.send("t", &"x\n".repeat(100_000));
     let mut reader = broker.spawn(&["recv", &broker.url("t")]);
-    let mut first = String::new();
-    BufReader::new(reader.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-    assert_eq!(first, "a\n");
-    // Both are there when it goes on, so that nothing lies between them.
-    for sent in [Signal::STOP, Signal::INT, Signal::TERM, Signal::CONT] {
-        signal(&reader, sent);
+    let printed = reader.stdout.as_ref().unwrap();
+    let mut waiting = 0;
+    // As long as it grows, the reader may yet see that it is to end.
+    while waiting < 32 * 1024 || rustix::io::ioctl_fionread(printed).unwrap() != waiting {
+        waiting = rustix::io::ioctl_fionread(printed).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal(&reader, Signal::INT);
+    while reader.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+        signal(&reader, Signal::TERM);
     }
     finish(reader)
 }
