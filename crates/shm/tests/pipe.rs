@@ -245,7 +245,7 @@ fn a_sender_may_wait_for_the_peer_to_take_something() {
     bell.close();
     // The thread in the background tells the peer.
     while !receiver.is_ready() {
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     assert!(!sender.arm_until(|_| false));
 }
