@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chaski_batch::Header;
 use chaski_log::conformance::{Probe, sequenced, spec};
 use chaski_log::inspect::{self, Kind};
 use chaski_log::store::Durability::PageCache;
 use chaski_log::store::{LogConfig, LogStore as _, OffsetQuery, PartitionId, ReadError};
-use support::{copy, files, local, scratch};
+use support::{FaultyDisk, copy, files, local, on, scratch};
 use tempfile::TempDir;
 
 /// A log of three segments with two batches each, and the copy that is damaged.
@@ -228,6 +230,37 @@ fn a_missing_segment_is_a_gap() {
             bench.examine(&lost, &format!("segment {i} is missing"));
         }
     }
+}
+
+/// The power fails when the names of the segments behind the checkpoint are on disk in part.
+#[test]
+fn a_gap_right_behind_the_checkpoint_is_damage() {
+    let bench = Bench::new();
+    let early = scratch();
+    let probe = local(early.path());
+    let p = probe.store.open(&spec("t", 0, config())).unwrap();
+    for i in 0..2 {
+        probe.append(p, &sequenced(5, 0, i * 2, 2), PageCache).unwrap();
+    }
+    probe.store.close().unwrap();
+
+    let logs = files(bench.good.path(), "log");
+    bench.damage(&logs[0], false, |_| {});
+    let log = bench.work.path().join("log");
+    fs::copy(early.path().join("log/t-0/checkpoint"), log.join("t-0/checkpoint")).unwrap();
+    fs::remove_file(log.join("t-0").join(name(&logs[1]))).unwrap();
+    // While nothing is synced, the segment before the gap is served as recovery found it.
+    let disk = Arc::new(FaultyDisk::default());
+    disk.hold_syncs.store(true, Ordering::Release);
+    let probe = on(disk.clone(), bench.work.path());
+    let p = probe.store.open(&spec("t", 0, config())).unwrap();
+    let reads: Vec<_> = (4..8).map(|offset| probe.read(p, offset, 1)).collect();
+    disk.hold_syncs.store(false, Ordering::Release);
+    for read in reads {
+        assert!(matches!(read, Err(ReadError::Corrupt { resumes: Some(8), .. })), "{read:?}");
+    }
+    drop(probe);
+    bench.examine(&(4..8), "the segment behind the checkpoint is missing");
 }
 
 #[test]

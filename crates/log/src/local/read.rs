@@ -99,7 +99,9 @@ fn locate(
     let mark = segment.floor_offset(offset, files).map_err(storage)?;
     let base_offset = segment.base + i64::from(mark.offset);
     let position = u64::from(mark.position);
-    if segment.is_live() && base_offset == offset && position > 0 {
+    // An index that recovery began at the end of a segment has a mark there and no batch behind it.
+    let batch_at_mark = base_offset == offset && position > 0 && position < visible;
+    if segment.is_live() && batch_at_mark {
         return Ok(Found { position, base_offset });
     }
     let mut walk = Walk::new(segment, file, position, base_offset, visible);
