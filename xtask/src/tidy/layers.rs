@@ -5,8 +5,8 @@ use super::source::{Source, without_comment};
 
 /// The crates from the ground up. A crate depends only on those before it.
 const ORDER: &[&str] = &[
-    "batch", "ring", "reactor", "pool", "shm", "zmtp", "zmq", "log", "kafka", "broker", "chaski",
-    "cli",
+    "batch", "ring", "reactor", "pool", "shm", "zmtp", "zmq", "log", "local", "kafka", "broker",
+    "chaski", "cli",
 ];
 
 /// Crates that may hold `unsafe`; every other one forbids it.

@@ -1,0 +1,1 @@
+//! Records into topics of a broker on this machine.
