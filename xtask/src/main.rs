@@ -9,6 +9,7 @@ mod browser;
 mod docs;
 mod process;
 mod proofs;
+mod silence;
 mod tally;
 mod test;
 mod tidy;

@@ -2,10 +2,11 @@
 
 use std::env;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use crate::silence;
 use crate::tally::Tally;
 
 /// Why a task ended early, and what to do about it.
@@ -85,7 +86,8 @@ pub(crate) fn works(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Runs a program, passes its standard output on as it comes, and counts the tests in it.
+/// Runs a program, passes its standard output on as it comes, and counts the tests in it. What
+/// says nothing for long is killed.
 pub(crate) fn run_counted(
     command: &mut Command,
     count: fn(&str) -> Tally,
@@ -99,30 +101,12 @@ fn run_counted_to(
     count: fn(&str) -> Tally,
 ) -> Result<Tally, Failure> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| not_started(command, &e))?;
-    let output = match child.stdout.take() {
-        Some(stdout) => tee(stdout, to),
-        None => Ok(String::new()),
-    };
+    let output = silence::tee(&mut child, to, silence::LIMIT);
     let status = child.wait().map_err(|e| not_started(command, &e))?;
     let tally = count(&output.map_err(|e| not_started(command, &e))?);
     match succeeded(command, status) {
         Ok(()) => Ok(tally),
         Err(failure) => Err(Failure { tally, ..failure }),
-    }
-}
-
-/// Copies `from` to `to` as it comes, and returns what it said.
-fn tee(mut from: impl Read, to: &mut impl Write) -> io::Result<String> {
-    let mut seen = Vec::new();
-    let mut buffer = [0; 8192];
-    loop {
-        let len = from.read(&mut buffer)?;
-        if len == 0 {
-            return Ok(String::from_utf8_lossy(&seen).into_owned());
-        }
-        seen.extend_from_slice(&buffer[..len]);
-        to.write_all(&buffer[..len])?;
-        to.flush()?;
     }
 }
 

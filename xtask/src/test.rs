@@ -5,6 +5,7 @@
 //! pytest counted. A step that fails without counting anything is one failure; a step that cannot
 //! run on this machine is one skipped.
 
+use std::env;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     /// Leave these steps out.
     #[arg(long, value_name = "STEP", num_args = 1.., value_parser = step_names())]
     skip: Vec<String>,
-    /// Longer crash loops: ten minutes of kill -9 instead of one, and the step shm-kill.
+    /// Ten minutes of kill -9 instead of one, new cases for proptest, and the step shm-kill.
     #[arg(long)]
     nightly: bool,
     /// Show the steps and end.
@@ -65,6 +66,8 @@ struct Step {
     hint: &'static str,
     run: fn(&Args) -> StepResult,
 }
+
+const PROPTEST_SEED: &str = "PROPTEST_RNG_SEED";
 
 /// The step that runs only when named: its cold build takes longer than everything else here.
 const TSAN: &str = "tsan";
@@ -104,9 +107,7 @@ const STEPS: &[Step] = &[
         name: "unit",
         about: "unit, integration and doc tests of the workspace",
         hint: "run the failing test alone: cargo test -p CRATE NAME",
-        run: |_| {
-            counted(process::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]))
-        },
+        run: unit,
     },
     Step {
         name: "loom",
@@ -241,6 +242,20 @@ fn clippy() -> Command {
     let mut command = process::cargo(["clippy", "--workspace", "--all-targets", "--all-features"]);
     command.args(["--", "-D", "warnings"]);
     command
+}
+
+/// Proptest draws the same cases in each of these runs, so that a red one is about the change it
+/// tests; new ones are looked for by `cargo test` and by `--nightly`.
+fn unit(args: &Args) -> StepResult {
+    let test = || process::cargo(["test", "--workspace", "--all-features"]);
+    // Apart, for a compiler may well be silent for long.
+    process::run(test().arg("--no-run"))?;
+    let mut command = test();
+    command.arg("--no-fail-fast");
+    if !args.nightly && env::var_os(PROPTEST_SEED).is_none() {
+        command.env(PROPTEST_SEED, "1");
+    }
+    counted(command)
 }
 
 /// Rivals that need C libraries are default features of `bench`; without them it builds anywhere.
