@@ -170,6 +170,7 @@ impl fmt::Display for TopicUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::Side;
 
     fn address(text: &str) -> Result<(String, u16), AddressError> {
         text.parse::<Address>().map(|a| (a.host, a.port))
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn a_url_may_name_a_service() {
         let Ok(Url::Service(url)) = "shm://orders?bind".parse() else { panic!("a service") };
-        assert_eq!((url.name.as_str(), url.side), ("orders", Some(service::Side::Bind)));
+        assert_eq!((url.name.as_str(), url.side), ("orders", Some(Side::Bind)));
         let error = "shm://".parse::<Url>().unwrap_err();
         assert_eq!(error, AddressError::Service(ServiceError::NoName));
     }

@@ -25,6 +25,7 @@ mod lines;
 mod output;
 mod position;
 mod progress;
+mod query;
 mod question;
 mod recv;
 mod send;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::query::{Side, parameters};
+
 pub(crate) const SCHEME: &str = "shm://";
 
 /// A name in shared memory, and what to be there.
@@ -48,15 +50,6 @@ pub(crate) enum Policy {
     Drop,
     /// It is cut off.
     Disconnect,
-}
-
-/// Who has the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// This process: it takes the name, and others come.
-    Bind,
-    /// Another.
-    Connect,
 }
 
 /// Why a text is no such URL.
@@ -155,21 +148,6 @@ impl fmt::Display for Role {
     }
 }
 
-impl Side {
-    fn as_str(self) -> &'static str {
-        match self {
-            Side::Bind => "bind",
-            Side::Connect => "connect",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl ServiceUrl {
     /// The side of somebody in this role.
     pub(crate) fn side(&self, role: Role) -> Side {
@@ -258,11 +236,8 @@ impl FromStr for ServiceUrl {
             return Err(ServiceError::NoName);
         }
         let mut url = ServiceUrl { name: name.to_owned(), ..ServiceUrl::default() };
-        for part in query.split('&').filter(|part| !part.is_empty()) {
-            match part.split_once('=') {
-                Some((name, value)) => url.set(name, Some(value))?,
-                None => url.set(part, None)?,
-            }
+        for (name, value) in parameters(query) {
+            url.set(name, value)?;
         }
         url.check()?;
         Ok(url)

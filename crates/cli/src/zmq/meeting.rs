@@ -12,9 +12,10 @@ use chaski_zmq::{
 };
 
 use super::security;
-use super::url::{Role, Side, ZmqUrl};
+use super::url::{Role, ZmqUrl};
 use crate::args::SecurityArgs;
 use crate::failure::{CALLED_WRONGLY, Failure, PEER_LOST};
+use crate::query::Side;
 
 /// How long nobody is told that nobody is there.
 const QUIET: Duration = Duration::from_secs(1);

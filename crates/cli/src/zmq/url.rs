@@ -9,6 +9,8 @@ use chaski_broker::nearest;
 use chaski_zmq::{Endpoint, EndpointError, Kind, OptionError, Options, SocketOption};
 use thiserror::Error;
 
+use crate::query::{Side, parameters};
+
 /// What stands before the transport.
 pub(crate) const SCHEME: &str = "zmq+";
 /// The most subscriptions that can be waited for.
@@ -45,15 +47,6 @@ pub(crate) enum Role {
     Dealer,
     Router,
     Pair,
-}
-
-/// Who has the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// This process: others come to it.
-    Bind,
-    /// Another.
-    Connect,
 }
 
 /// Why a text is no such URL.
@@ -231,15 +224,6 @@ impl ZmqUrl {
     }
 }
 
-impl Side {
-    fn as_str(self) -> &'static str {
-        match self {
-            Side::Bind => "bind",
-            Side::Connect => "connect",
-        }
-    }
-}
-
 /// An option of the socket. Values are only shown where they are no secrets.
 fn option(name: &str, value: Option<&str>) -> Result<SocketOption, ZmqError> {
     if SECRETS.contains(&name) {
@@ -287,11 +271,8 @@ impl FromStr for ZmqUrl {
             wait: None,
             options: Vec::new(),
         };
-        for part in query.split('&').filter(|part| !part.is_empty()) {
-            match part.split_once('=') {
-                Some((name, value)) => url.set(name, Some(value))?,
-                None => url.set(part, None)?,
-            }
+        for (name, value) in parameters(query) {
+            url.set(name, value)?;
         }
         url.check()?;
         Ok(url)

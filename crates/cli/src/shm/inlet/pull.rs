@@ -6,7 +6,8 @@ use chaski_shm::{Error, Pull};
 
 use super::{Awaiting, Came, Inlet, Origin};
 use crate::failure::Failure;
-use crate::service::{Role, ServiceUrl, Side};
+use crate::query::Side;
+use crate::service::{Role, ServiceUrl};
 use crate::shm::explain;
 
 pub(super) struct Pulling {

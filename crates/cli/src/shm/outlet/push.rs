@@ -7,8 +7,9 @@ use chaski_shm::{Error, Push};
 use super::unheard_of;
 use crate::failure::Failure;
 use crate::output::count;
+use crate::query::Side;
 use crate::send::outlet::Outlet;
-use crate::service::{Role, ServiceUrl, Side};
+use crate::service::{Role, ServiceUrl};
 use crate::shm::explain;
 
 pub(super) struct Pushing {
