@@ -7,8 +7,9 @@ import pytest
 
 import clients
 import zeromq
+from agent import Agent
 from broker import Broker
-from zeromq import MECHANISMS, Sides
+from zeromq import MECHANISMS, Libzmq, Sides
 
 _serial = itertools.count()
 
@@ -46,6 +47,22 @@ def make_broker(tmp_path):
         broker.close()
     for broker in made:
         broker.assert_no_panic()
+
+
+@pytest.fixture
+def chaski():
+    """A program with Chaski's sockets."""
+    agent = Agent()
+    yield agent
+    agent.kill()
+
+
+@pytest.fixture
+def libzmq():
+    """Libzmq's sockets, by pyzmq."""
+    peer = Libzmq()
+    yield peer
+    peer.close()
 
 
 @pytest.fixture

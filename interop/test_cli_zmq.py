@@ -9,16 +9,9 @@ import zmq
 import zmq.auth
 
 from broker import PATIENCE, binary, eventually, free_port
-from zeromq import Answering, Keyring, Keys, Libzmq, authenticator
+from zeromq import Answering, Keyring, Keys, authenticator
 
 LINES = [b"one", b"", b"two words", b"\xc3\xa9"]
-
-
-@pytest.fixture
-def libzmq():
-    peer = Libzmq()
-    yield peer
-    peer.close()
 
 
 class Chaski:

@@ -2,22 +2,8 @@
 
 import pytest
 
-from agent import Agent, Refused
+from agent import Refused
 from zeromq import SIZES, Keyring, Keys, Libzmq, authenticator, endpoint, options, talked
-
-
-@pytest.fixture
-def chaski():
-    agent = Agent()
-    yield agent
-    agent.kill()
-
-
-@pytest.fixture
-def libzmq():
-    peer = Libzmq()
-    yield peer
-    peer.close()
 
 
 TRANSPORTS = ["tcp", "tcp6", "ipc", "ipc-abstract"]

@@ -13,26 +13,11 @@ from zeromq import (
     Answering,
     Keyring,
     Keys,
-    Libzmq,
     authenticator,
     bind_again,
     nothing_comes,
     options,
 )
-
-
-@pytest.fixture
-def chaski():
-    agent = Agent()
-    yield agent
-    agent.kill()
-
-
-@pytest.fixture
-def libzmq():
-    peer = Libzmq()
-    yield peer
-    peer.close()
 
 
 # Who comes back.

@@ -8,25 +8,11 @@ import pytest
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from agent import Agent, Refused
+from agent import Refused
 from broker import eventually, free_port
-from zeromq import MECHANISMS, NOT_NOW, Keys, Libzmq, options
+from zeromq import MECHANISMS, NOT_NOW, Keys, options
 
 LOCAL = "tcp://127.0.0.1:0"
-
-
-@pytest.fixture
-def chaski():
-    agent = Agent()
-    yield agent
-    agent.kill()
-
-
-@pytest.fixture
-def libzmq():
-    peer = Libzmq()
-    yield peer
-    peer.close()
 
 
 def port_of(endpoint):
