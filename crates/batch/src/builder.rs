@@ -139,15 +139,60 @@ impl Builder {
     /// # Errors
     /// [`BatchError::Count`] without a record; [`BatchError::TooLarge`] for about 2 GiB of them.
     pub fn build(self) -> Result<Vec<u8>, BatchError> {
+        self.check()?;
+        let mut header = self.header();
+        let records = compress(self.codec, self.records);
+        header.batch_length = (HEADER_LEN - 12 + records.len()) as i32;
+        let mut batch = Vec::with_capacity(header.total_len());
+        batch.extend_from_slice(&header.encode());
+        batch.extend_from_slice(&records);
+        set_checksum(&mut batch);
+        Ok(batch)
+    }
+
+    /// Writes the batch where it is to be, and no further copy of it is made: `out` has as many
+    /// bytes as [`Builder::bytes`] says. The builder is as it was; [`Builder::clear`] begins anew.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    ///
+    /// # Panics
+    /// If `out` is of another size, or the batch is to be compressed: then its size is not known
+    /// before.
+    pub fn write(&self, out: &mut [u8]) -> Result<(), BatchError> {
+        self.check()?;
+        assert_eq!(self.codec, Codec::None, "its size is known");
+        assert_eq!(out.len(), self.bytes(), "room for the batch and no more");
+        let (header, records) = out.split_at_mut(HEADER_LEN);
+        header.copy_from_slice(&self.header().encode());
+        records.copy_from_slice(&self.records);
+        set_checksum(out);
+        Ok(())
+    }
+
+    /// Forgets its records, and keeps the memory they were in for others.
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.base_timestamp = NONE.into();
+        self.max_timestamp = NONE.into();
+        self.records.clear();
+    }
+
+    fn check(&self) -> Result<(), BatchError> {
         if self.count == 0 {
             return Err(BatchError::Count { count: 0, delta: -1 });
         }
         if self.records.len() > RECORDS_BYTES_MAX {
             return Err(BatchError::TooLarge(RECORDS_BYTES_MAX));
         }
-        let mut header = Header {
+        Ok(())
+    }
+
+    /// The header of the batch as it would be without compression, but for the checksum.
+    fn header(&self) -> Header {
+        Header {
             base_offset: self.base_offset,
-            batch_length: 0,
+            batch_length: (HEADER_LEN - 12 + self.records.len()) as i32,
             leader_epoch: NONE.into(),
             crc: 0,
             attributes: self.attributes,
@@ -158,14 +203,7 @@ impl Builder {
             producer_epoch: self.producer_epoch,
             base_sequence: self.base_sequence,
             record_count: self.count as i32,
-        };
-        let records = compress(self.codec, self.records);
-        header.batch_length = (HEADER_LEN - 12 + records.len()) as i32;
-        let mut batch = Vec::with_capacity(header.total_len());
-        batch.extend_from_slice(&header.encode());
-        batch.extend_from_slice(&records);
-        set_checksum(&mut batch);
-        Ok(batch)
+        }
     }
 }
 
@@ -223,6 +261,22 @@ mod tests {
         assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (9, 2, 5));
         assert_eq!((header.base_offset, header.last_offset()), (70, 71));
         assert_eq!((header.base_timestamp, header.max_timestamp), (3, 3));
+    }
+
+    #[test]
+    fn a_batch_written_in_place_is_the_one_that_is_built() {
+        let mut builder = Builder::new(Codec::None).producer(9, 2, 5);
+        for round in 0..2 {
+            builder.push(7 + round, Some(b"key"), Some(b"value"), &[("h", Some(b"x"))]);
+            builder.push(5, None, None, &[]);
+            let mut written = vec![0xee; builder.bytes()];
+            builder.write(&mut written).unwrap();
+            assert_eq!(Ok(written), builder.clone().build());
+            builder.clear();
+            assert!(builder.is_empty());
+        }
+        let count = BatchError::Count { count: 0, delta: -1 };
+        assert_eq!(builder.write(&mut [0; HEADER_LEN]), Err(count));
     }
 
     #[test]

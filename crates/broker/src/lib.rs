@@ -33,6 +33,7 @@ mod groups;
 mod health;
 mod http;
 mod limits;
+mod local;
 mod metadata;
 mod metrics;
 mod nearest;
@@ -91,6 +92,8 @@ pub(crate) struct Broker {
     pub(crate) stopping: Stopping,
     /// What producers and readers in this process count.
     pub(crate) inside: InsideStats,
+    /// What other processes of this machine have produced.
+    pub(crate) local: local::LocalStats,
     /// Gateways, while they run.
     pub(crate) gateways: gateway::Registry,
     pub(crate) shards: Vec<ShardView>,
@@ -148,6 +151,7 @@ impl Broker {
             callers: Callers::default(),
             stopping: Stopping::default(),
             inside: InsideStats::default(),
+            local: local::LocalStats::default(),
             gateways: gateway::Registry::default(),
             shards: Vec::new(),
             started: Instant::now(),

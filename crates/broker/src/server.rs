@@ -19,6 +19,7 @@ use crate::data::{self, Data};
 use crate::gateway::{self, GatewayError, GatewaySpec};
 use crate::health::{self, Health};
 use crate::http::{self, Http, View};
+use crate::local::{Local, LocalStats};
 use crate::metrics::ShardView;
 use crate::settings::{self, BROKER, Given, SettingError};
 use crate::shard::{Reports, Shard, ToShard};
@@ -49,6 +50,8 @@ pub enum StartError {
     Setting(#[from] SettingError),
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    #[error("cannot serve processes of this machine as `{name}`: {source}")]
+    Shm { name: String, source: chaski_shm::BindError },
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
 }
@@ -78,6 +81,7 @@ pub struct Server {
     shards: Vec<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
     http: Option<Http>,
+    local: Option<Local>,
     /// What closing the log came to; None: it is open.
     closed: Option<Result<(), StoreError>>,
 }
@@ -170,6 +174,7 @@ impl Server {
             callers: Callers::default(),
             stopping: Stopping::default(),
             inside: InsideStats::default(),
+            local: LocalStats::default(),
             gateways: gateway::Registry::default(),
             shards: reactors.iter().map(ShardView::of).collect(),
             started: Instant::now(),
@@ -187,9 +192,11 @@ impl Server {
             shards: Vec::new(),
             control: None,
             http,
+            local: None,
             closed: None,
         };
         server.spawn(control, from_all, reactors)?;
+        server.start_local()?;
         server.client().gateways().start_all(gateways, kept)?;
         if let Some(view) = view {
             let _first = view.shards.set(server.handles.clone());
@@ -225,6 +232,15 @@ impl Server {
             };
             let name = format!("chaski-shard-{index}");
             self.shards.push(health::spawn(&self.health, &name, run)?);
+        }
+        Ok(())
+    }
+
+    /// Serves the processes of this machine, if that was asked for.
+    fn start_local(&mut self) -> Result<(), StartError> {
+        let name = value(&self.broker.settings, "shm.listen");
+        if !name.is_empty() {
+            self.local = Some(Local::start(name, &self.broker, &self.health)?);
         }
         Ok(())
     }
@@ -284,6 +300,9 @@ impl Server {
         self.health.stopping();
         // What has come already is stored.
         self.broker.gateways.stop();
+        if let Some(local) = self.local.take() {
+            local.stop();
+        }
         self.broker.stopping.begin();
         for handle in &self.handles {
             handle.send(ToShard::Stop { grace: GRACE });

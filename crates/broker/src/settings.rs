@@ -112,6 +112,13 @@ pub const BROKER: &[Setting] = &[
         "",
         "Token that opens them for reading only; needs `http.token`.",
     ),
+    broker(
+        "shm.listen",
+        Kind::Text,
+        "",
+        "Name under which processes of this machine reach the log; empty: they do not.",
+    ),
+    broker("shm.directory", Kind::Text, "", "Directory of its sockets; empty: that of this user."),
     broker("node.id", int(0, I32), "1", "This broker's id in the Kafka protocol."),
     broker("shards", int(0, 1024), "0", "Event loops that serve clients; 0: one per core."),
     broker("shards.pin", Kind::Bool, "false", "Pin each event loop to a core of its own."),

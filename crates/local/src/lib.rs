@@ -1,7 +1,17 @@
-//! The log for the processes of its machine, through shared memory: no socket, no copy by the
-//! kernel, no broker's thread between a message and its page.
+//! The log for the processes of its machine, through shared memory.
+//!
+//! - [`LocalProducer`] puts records into a topic of a broker of this machine: batches go through
+//!   memory that the two share, and offsets come back the same way.
+//!
+//! [`Record`] and [`Partitioner`] are those of every producer, in the process of the broker too.
 //!
 //! On Linux.
 #![forbid(unsafe_code)]
 
+mod partitioner;
 pub mod producer;
+mod record;
+
+pub use partitioner::{Chooser, Partitioner};
+pub use producer::{LocalProducer, LocalProducerBuilder, OpenError, ProduceError};
+pub use record::Record;

@@ -96,7 +96,7 @@ pub mod wire;
 
 pub use admit::{Admit, Peer};
 pub use call::{
-    Client, ClientBuilder, Departure, Loan, Reply, Request, RequestId, Response, Server,
+    Alarm, Client, ClientBuilder, Departure, Loan, Reply, Request, RequestId, Response, Server,
     ServerBuilder, Ticket,
 };
 pub use door::{BadDirectory, BindError, ConnectError};

@@ -41,7 +41,6 @@ mod cursor;
 mod error;
 mod flight;
 mod groups;
-mod partitioner;
 mod producer;
 mod reader;
 mod record;
@@ -55,6 +54,7 @@ use std::time::Duration;
 
 pub use chaski_batch::{BatchError, Codec};
 pub use chaski_kafka::{ApiKey, ErrorCode};
+pub use chaski_local::{Partitioner, Record};
 pub use chaski_log::store::{Durability, OffsetFound, OffsetQuery, Offsets, PartitionStats};
 
 pub(crate) use self::ask::Callers;
@@ -62,10 +62,9 @@ pub use self::commits::{OffsetChange, ResetTo};
 pub use self::error::{ClientError, ProduceError, ReadError};
 pub use self::flight::{Acked, BatchFailed, FlushError, Flushed};
 pub use self::groups::{GroupDescription, GroupMember, GroupOffset, GroupSummary};
-pub use self::partitioner::Partitioner;
 pub use self::producer::{Producer, ProducerOptions};
 pub use self::reader::{Interrupter, Position, Reader, TopicReader};
-pub use self::record::{Placed, Record};
+pub use self::record::Placed;
 pub use self::records::{Batch, Records};
 pub(crate) use self::signal::Stopping;
 pub use self::topics::{SettingValue, Topic};

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaski_batch::Codec;
+use chaski_local::Chooser;
 use chaski_log::store::{Append, AppendSink, Durability};
 
 use super::batches::{Batches, Open, Ready};
 use super::flight::{Airspace, Done, Flight, Load, Slot};
-use super::partitioner::Chooser;
 use super::{Client, ClientError, Flushed, Partitioner, Placed, ProduceError, Record};
 use crate::Broker;
 use crate::admission;

@@ -165,8 +165,12 @@ impl Samples {
 fn rates(then: &Metrics, now: &Metrics, seconds: f64) -> Rates {
     let rate = |read: fn(&Metrics) -> u64| read(now).saturating_sub(read(then)) as f64 / seconds;
     Rates {
-        in_records_s: rate(|m| m.clients.produced_records + m.inside.produced_records),
-        in_bytes_s: rate(|m| m.clients.produced_bytes + m.inside.produced_bytes),
+        in_records_s: rate(|m| {
+            m.clients.produced_records + m.inside.produced_records + m.local.produced_records
+        }),
+        in_bytes_s: rate(|m| {
+            m.clients.produced_bytes + m.inside.produced_bytes + m.local.produced_bytes
+        }),
         out_bytes_s: rate(|m| m.clients.fetched_bytes + m.inside.fetched_bytes),
         requests_s: rate(|m| m.requests.iter().map(|(_, count)| count).sum()),
     }

@@ -39,6 +39,10 @@ pub(crate) fn render(broker: &Broker) -> String {
     let mut text = Text(String::with_capacity(16 << 10));
     render_traffic(&mut text, TRAFFIC, &metrics.clients);
     render_traffic(&mut text, INSIDE, &metrics.inside);
+    render_traffic(&mut text, LOCAL, &metrics.local);
+    let name = "chaski_local_producers";
+    text.family(name, "gauge", "Processes of this machine that produce through shared memory.");
+    text.sample(name, &[], metrics.local_producers);
     let name = "chaski_malformed_requests_total";
     text.family(name, "counter", "Connections closed because they made no sense.");
     text.sample(name, &[], metrics.malformed_requests);
@@ -81,6 +85,21 @@ const INSIDE: &[Total] = &[
     ("chaski_inside_read_bytes_total", "Bytes of batches read inside the process.", |t| {
         t.fetched_bytes
     }),
+];
+
+const LOCAL: &[Total] = &[
+    ("chaski_local_produce_records_total", "Records produced through shared memory.", |t| {
+        t.produced_records
+    }),
+    ("chaski_local_produce_batches_total", "Record batches through shared memory.", |t| {
+        t.produced_batches
+    }),
+    ("chaski_local_produce_bytes_total", "Bytes of these batches.", |t| t.produced_bytes),
+    (
+        "chaski_local_produce_errors_total",
+        "Requests through shared memory refused or failed.",
+        |t| t.produce_errors,
+    ),
 ];
 
 fn render_traffic(text: &mut Text, totals: &[Total], traffic: &Traffic) {
@@ -133,8 +152,12 @@ const BUCKET_US: (u64, u64) = (1, 1 << 24);
 
 type Path = (&'static str, fn(&Latencies) -> &Latency);
 
-const PATHS: &[Path] =
-    &[("produce", |l| &l.produce), ("fetch", |l| &l.fetch), ("inside", |l| &l.inside)];
+const PATHS: &[Path] = &[
+    ("produce", |l| &l.produce),
+    ("fetch", |l| &l.fetch),
+    ("inside", |l| &l.inside),
+    ("local", |l| &l.local),
+];
 
 fn render_latency(text: &mut Text, latencies: &Latencies) {
     let name = "chaski_latency_seconds";

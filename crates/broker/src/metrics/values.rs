@@ -22,6 +22,11 @@ pub struct Metrics {
     pub clients: Traffic,
     /// What this process has produced and read.
     pub inside: Traffic,
+    /// What other processes of this machine have produced through shared memory. They read without
+    /// the broker, which counts none of that.
+    pub local: Traffic,
+    /// Such processes, as of about a second ago.
+    pub local_producers: u64,
     /// Connections closed because they made no sense.
     pub malformed_requests: u64,
     /// Topics.
@@ -94,6 +99,9 @@ pub struct Latencies {
     pub fetch: Latency,
     /// Flushes of producers in this process, from the call to the acknowledgement.
     pub inside: Latency,
+    /// Batches of other processes of this machine: from when they have been taken from shared
+    /// memory to when their answer is ready, the disk included where it was asked for.
+    pub local: Latency,
 }
 
 impl Metrics {
@@ -102,8 +110,8 @@ impl Metrics {
         let shards = &broker.shards;
         let sum = |read: fn(&ShardStats) -> u64| shards.iter().map(|s| read(&s.stats)).sum();
         let requests = |api| (api, shards.iter().map(|s| s.stats.requests.get(api)).sum());
-        let (cluster, groups, inside) =
-            (broker.cluster.load(), broker.groups.load(), &broker.inside);
+        let (cluster, groups) = (broker.cluster.load(), broker.groups.load());
+        let (inside, local) = (&broker.inside, &broker.local);
         // A dead group is one that is not there.
         let states = State::ALL.iter().zip(groups.groups).filter(|(s, _)| **s != State::Dead);
         Metrics {
@@ -123,6 +131,14 @@ impl Metrics {
                 produce_errors: inside.produce_errors.get(),
                 fetched_bytes: inside.read_bytes.get(),
             },
+            local: Traffic {
+                produced_records: local.produced_records.get(),
+                produced_batches: local.produced_batches.get(),
+                produced_bytes: local.produced_bytes.get(),
+                produce_errors: local.produce_errors.get(),
+                fetched_bytes: 0,
+            },
+            local_producers: local.producers.load(Ordering::Relaxed),
             malformed_requests: sum(|s| s.malformed.get()),
             topics: cluster.by_name.len(),
             partitions: cluster.partitions,
@@ -155,7 +171,11 @@ impl ShardMetrics {
 
 impl Latencies {
     fn of(broker: &Broker) -> Latencies {
-        let mut all = Latencies { inside: broker.inside.flushes.read(), ..Latencies::default() };
+        let mut all = Latencies {
+            inside: broker.inside.flushes.read(),
+            local: broker.local.produce_latency.read(),
+            ..Latencies::default()
+        };
         for shard in &broker.shards {
             all.produce.merge(&shard.stats.produce_latency.read());
             all.fetch.merge(&shard.stats.fetch_latency.read());

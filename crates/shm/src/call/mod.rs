@@ -27,7 +27,7 @@ mod untold;
 
 pub use client::{Client, ClientBuilder, Loan, Response};
 pub use outstanding::RequestId;
-pub use server::{Departure, Reply, Request, Server, ServerBuilder, Ticket};
+pub use server::{Alarm, Departure, Reply, Request, Server, ServerBuilder, Ticket};
 
 /// The bits of a tag that hold the place of a request.
 const PLACE: u16 = 0x0fff;

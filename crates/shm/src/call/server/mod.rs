@@ -1,5 +1,6 @@
 //! The side that takes requests and answers them.
 
+mod alarm;
 mod backlog;
 mod request;
 
@@ -21,6 +22,7 @@ use crate::task;
 use crate::wait::{Waiter, after};
 use crate::wire::Kind;
 
+pub use alarm::Alarm;
 use backlog::{Backlog, Serving};
 pub use request::{Reply, Request, Ticket};
 
@@ -315,13 +317,13 @@ impl Server {
     #[inline]
     fn take(&mut self, deadline: Option<Instant>) -> Result<Option<Ticket>, Error> {
         match self.poll() {
-            None => self.wait(deadline),
+            None => self.wait_for_request(deadline),
             ticket => Ok(ticket),
         }
     }
 
     #[inline(never)]
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Ticket>, Error> {
+    fn wait_for_request(&mut self, deadline: Option<Instant>) -> Result<Option<Ticket>, Error> {
         loop {
             let Server { hall, behind, waiter, porch, .. } = self;
             waiter.wait(porch, &mut Serving { hall, behind }, deadline)?;

@@ -1,4 +1,5 @@
-//! Which partition a record goes to.
+//! Which partition a record goes to. Producers of every kind ask here, in the process of the broker
+//! and outside of it.
 
 /// How a producer chooses a partition for a record that does not name one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,8 +16,15 @@ pub enum Partitioner {
 }
 
 /// A partitioner at work.
+///
+/// ```
+/// use chaski_local::{Chooser, Partitioner};
+///
+/// let mut chooser = Chooser::new(Partitioner::Kafka, 0);
+/// assert_eq!(chooser.choose(Some(b"abc"), 4), 3, "wherever it is asked");
+/// ```
 #[derive(Debug)]
-pub(super) struct Chooser {
+pub struct Chooser {
     partitioner: Partitioner,
     /// Counts up: once a flush, or once a record where they go round.
     turn: u32,
@@ -24,12 +32,12 @@ pub(super) struct Chooser {
 
 impl Chooser {
     /// `turn` is where it begins: anywhere, lest all producers begin with the same partition.
-    pub(super) fn new(partitioner: Partitioner, turn: u32) -> Chooser {
+    pub fn new(partitioner: Partitioner, turn: u32) -> Chooser {
         Chooser { partitioner, turn }
     }
 
     /// A partition out of so many, of which there is at least one.
-    pub(super) fn choose(&mut self, key: Option<&[u8]>, partitions: usize) -> i32 {
+    pub fn choose(&mut self, key: Option<&[u8]>, partitions: usize) -> i32 {
         let partitions = partitions.max(1) as u32;
         match (self.partitioner, key) {
             (Partitioner::Fixed(partition), _) => partition,
@@ -43,7 +51,7 @@ impl Chooser {
     }
 
     /// Records without a key go elsewhere from now on.
-    pub(super) fn flushed(&mut self) {
+    pub fn flushed(&mut self) {
         if self.partitioner == Partitioner::Kafka {
             self.turn = self.turn.wrapping_add(1);
         }

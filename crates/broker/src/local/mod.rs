@@ -1,0 +1,43 @@
+//! The log for the processes of this machine: what the broker does so that they need no socket.
+//!
+//! ```text
+//!   LocalProducer ==shm==> intake   one thread: batches in, LogStore::append, offsets out
+//! ```
+//! Both ends are in `chaski-local`, but for the broker's. It is there where `shm.listen` names it.
+
+mod intake;
+mod late;
+mod stats;
+
+use std::sync::Arc;
+
+use self::intake::Intake;
+pub(crate) use self::stats::LocalStats;
+use crate::Broker;
+use crate::health::Health;
+use crate::server::StartError;
+
+/// What serves the processes of this machine, while it runs.
+pub(crate) struct Local {
+    intake: intake::Running,
+}
+
+impl Local {
+    /// Binds the name, and serves.
+    pub(crate) fn start(
+        name: &str,
+        broker: &Arc<Broker>,
+        health: &Arc<Health>,
+    ) -> Result<Local, StartError> {
+        let bind = |source| StartError::Shm { name: name.to_owned(), source };
+        let intake = Intake::bind(name, broker.clone()).map_err(bind)?;
+        let intake = intake.spawn(health)?;
+        Ok(Local { intake })
+    }
+
+    /// Takes nothing more, answers what was taken, and ends. What it has not taken stays with who
+    /// sent it.
+    pub(crate) fn stop(self) {
+        self.intake.stop();
+    }
+}

@@ -1,0 +1,276 @@
+//! What became of batches, in the order in which they were begun.
+//!
+//! ```text
+//!    first                                             next
+//!      |                                                |
+//!      v  known   known   under way   known   gathering v
+//!      +-------+-------+-----------+-------+-----------+
+//!      |   3   |   4   |     5     |   6   |     7     |
+//!      +-------+-------+-----------+-------+-----------+
+//!       may be taken                         may be sent
+//! ```
+
+use std::collections::VecDeque;
+
+use thiserror::Error;
+
+use super::ProduceError;
+
+/// Outcomes that may wait to be taken, those of batches under way included.
+pub(super) const OUTCOMES_MAX: usize = 64 << 10;
+
+/// A batch that the log holds, as durable as was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Acked {
+    /// Which: batches of a producer count from 0.
+    pub batch: u64,
+    /// The partition it is in.
+    pub partition: i32,
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Its records; their offsets follow one another.
+    pub count: usize,
+}
+
+/// A batch that the log does not hold, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{count} records for partition {partition}: {error}")]
+#[non_exhaustive]
+pub struct BatchFailed {
+    /// Which: batches of a producer count from 0.
+    pub batch: u64,
+    /// The partition it was for.
+    pub partition: i32,
+    /// Its records.
+    pub count: usize,
+    /// Why.
+    pub error: ProduceError,
+}
+
+/// What became of one batch.
+pub type Outcome = Result<Acked, BatchFailed>;
+
+/// What became of a flush of which not all went well. The others are in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlushError {
+    /// Each batch, in the order they were begun.
+    pub batches: Vec<Outcome>,
+}
+
+impl FlushError {
+    /// The batches that the log holds.
+    pub fn acked(&self) -> impl Iterator<Item = &Acked> {
+        self.batches.iter().filter_map(|batch| batch.as_ref().ok())
+    }
+
+    /// The batches that failed; at least one.
+    pub fn failed(&self) -> impl Iterator<Item = &BatchFailed> {
+        self.batches.iter().filter_map(|batch| batch.as_ref().err())
+    }
+}
+
+impl std::fmt::Display for FlushError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut failed = self.failed();
+        if let Some(first) = failed.next() {
+            write!(f, "{first}")?;
+        }
+        match failed.count() {
+            0 => Ok(()),
+            others => write!(f, "; and {others} other batches"),
+        }
+    }
+}
+
+impl std::error::Error for FlushError {}
+
+/// What became of all batches since the flush before, but for those whose outcomes were taken: the
+/// batches in the log, in the order they were begun.
+pub type Flushed = Result<Vec<Acked>, FlushError>;
+
+/// Where a record has been put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Placed {
+    /// The partition.
+    pub partition: i32,
+    /// Its batch: they count from 0.
+    pub batch: u64,
+    /// Its place in the batch.
+    pub index: usize,
+}
+
+impl Placed {
+    /// The offset it got by the flush that followed. None: that flush knows nothing of it, for the
+    /// outcome of its batch was taken before.
+    ///
+    /// # Errors
+    /// Why its batch is not in the log.
+    pub fn offset_in(&self, flushed: &Flushed) -> Result<Option<i64>, ProduceError> {
+        let acked = match flushed {
+            Ok(acked) => acked.iter().find(|acked| acked.batch == self.batch),
+            Err(error) => {
+                if let Some(failed) = error.failed().find(|failed| failed.batch == self.batch) {
+                    return Err(failed.error.clone());
+                }
+                error.acked().find(|acked| acked.batch == self.batch)
+            }
+        };
+        Ok(acked.map(|acked| acked.base_offset + self.index as i64))
+    }
+}
+
+/// The outcomes of a producer.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    entries: VecDeque<Entry>,
+    /// The number of the entry in front.
+    first: u64,
+    /// Entries without an outcome.
+    unknown: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    partition: i32,
+    count: usize,
+    outcome: Option<Result<i64, ProduceError>>,
+}
+
+impl Ledger {
+    /// A batch is begun; returns its number.
+    pub(super) fn begin(&mut self, partition: i32) -> u64 {
+        self.entries.push_back(Entry { partition, count: 0, outcome: None });
+        self.unknown += 1;
+        self.first + self.entries.len() as u64 - 1
+    }
+
+    /// It holds so many records.
+    pub(super) fn closed(&mut self, batch: u64, count: usize) {
+        if let Some(entry) = self.at(batch) {
+            entry.count = count;
+        }
+    }
+
+    /// The batch begun last held nothing after all.
+    pub(super) fn take_back(&mut self) {
+        if self.entries.pop_back().is_some_and(|entry| entry.outcome.is_none()) {
+            self.unknown -= 1;
+        }
+    }
+
+    /// What became of a batch; the first word counts.
+    pub(super) fn note(&mut self, batch: u64, outcome: Result<i64, ProduceError>) {
+        if let Some(entry) = self.at(batch)
+            && entry.outcome.is_none()
+        {
+            entry.outcome = Some(outcome);
+            self.unknown -= 1;
+        }
+    }
+
+    /// The partition of the batch that so many others were begun after, if it still gathers.
+    pub(super) fn gathering(&self, others: u64) -> Option<i32> {
+        let back = usize::try_from(others).ok()?.checked_add(1)?;
+        let entry = self.entries.get(self.entries.len().checked_sub(back)?)?;
+        (entry.count == 0 && entry.outcome.is_none()).then_some(entry.partition)
+    }
+
+    /// The partition of a batch.
+    pub(super) fn partition(&self, batch: u64) -> Option<i32> {
+        let index = usize::try_from(batch.checked_sub(self.first)?).ok()?;
+        Some(self.entries.get(index)?.partition)
+    }
+
+    /// The outcome in front, if it is known.
+    pub(super) fn pop(&mut self) -> Option<Outcome> {
+        self.entries.front()?.outcome.as_ref()?;
+        let Entry { partition, count, outcome } = self.entries.pop_front()?;
+        let batch = self.first;
+        self.first += 1;
+        Some(match outcome? {
+            Ok(base_offset) => Ok(Acked { batch, partition, base_offset, count }),
+            Err(error) => Err(BatchFailed { batch, partition, count, error }),
+        })
+    }
+
+    /// All outcomes; those that are not known are as `missing` says.
+    pub(super) fn take(&mut self, missing: &ProduceError) -> Flushed {
+        for entry in &mut self.entries {
+            entry.outcome.get_or_insert_with(|| Err(missing.clone()));
+        }
+        self.unknown = 0;
+        let outcomes: Vec<Outcome> = std::iter::from_fn(|| self.pop()).collect();
+        match outcomes.iter().all(Result::is_ok) {
+            true => Ok(outcomes.into_iter().flatten().collect()),
+            false => Err(FlushError { batches: outcomes }),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Batches whose outcome is not known.
+    pub(super) fn unknown(&self) -> usize {
+        self.unknown
+    }
+
+    pub(super) fn is_front_known(&self) -> bool {
+        self.entries.front().is_some_and(|entry| entry.outcome.is_some())
+    }
+
+    fn at(&mut self, batch: u64) -> Option<&mut Entry> {
+        let index = usize::try_from(batch.checked_sub(self.first)?).ok()?;
+        self.entries.get_mut(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(batches: usize) -> Ledger {
+        let mut ledger = Ledger::default();
+        for batch in 0..batches {
+            assert_eq!(ledger.begin(3), batch as u64);
+            ledger.closed(batch as u64, 2);
+        }
+        ledger
+    }
+
+    #[test]
+    fn outcomes_are_told_in_the_order_of_batches_whatever_order_they_come_in() {
+        let mut ledger = ledger(3);
+        ledger.note(2, Ok(30));
+        ledger.note(7, Ok(99));
+        assert_eq!(ledger.pop(), None, "the first is not known");
+        ledger.note(0, Ok(10));
+        ledger.note(0, Ok(99));
+        let first = Acked { batch: 0, partition: 3, base_offset: 10, count: 2 };
+        assert_eq!(ledger.pop(), Some(Ok(first)), "an outcome is told once");
+        assert_eq!((ledger.pop(), ledger.unknown()), (None, 1));
+        ledger.note(0, Ok(99));
+        ledger.note(1, Err(ProduceError::InDoubt));
+        let error = ledger.take(&ProduceError::Stopped).expect_err("one has failed");
+        assert_eq!(error.acked().map(|acked| acked.base_offset).collect::<Vec<_>>(), [30]);
+        assert!(error.to_string().starts_with("2 records for partition 3: the broker took it"));
+        let placed = |batch| Placed { partition: 3, batch, index: 1 };
+        let flushed = Err(error);
+        assert_eq!(placed(2).offset_in(&flushed), Ok(Some(31)));
+        assert_eq!(placed(1).offset_in(&flushed), Err(ProduceError::InDoubt));
+        assert_eq!(placed(0).offset_in(&flushed), Ok(None), "taken before");
+    }
+
+    #[test]
+    fn what_does_not_come_in_time_is_not_known() {
+        let mut ledger = ledger(2);
+        ledger.note(1, Ok(5));
+        let error = ledger.take(&ProduceError::InDoubt).expect_err("not all came");
+        assert_eq!(error.failed().map(|failed| failed.batch).collect::<Vec<_>>(), [0]);
+        assert_eq!((ledger.len(), ledger.unknown(), ledger.begin(0)), (0, 0, 2));
+        ledger.take_back();
+        assert_eq!((ledger.len(), ledger.unknown(), ledger.begin(1)), (0, 0, 2));
+    }
+}
