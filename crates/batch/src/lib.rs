@@ -6,6 +6,7 @@
 //!
 //! - [`check`] and the `set_` functions are what a broker does with every batch;
 //! - [`records`] walks the records of one, inflating them first where they are compressed;
+//! - [`Run`] is a row of batches, as a read brings them;
 //! - [`find_timestamp`], [`find_max_timestamp`] and [`has_null_key`] answer the three questions a
 //!   broker has about records;
 //! - [`Builder`] makes a batch.
@@ -23,6 +24,7 @@ pub mod exercise;
 mod header;
 mod lookup;
 mod records;
+mod run;
 mod snappy;
 mod varint;
 
@@ -31,3 +33,4 @@ pub use header::{BatchError, Codec, HEADER_LEN, Header, TimestampType};
 pub use header::{check, set_base_offset, set_leader_epoch, set_log_append_time};
 pub use lookup::{TimedOffset, find_max_timestamp, find_timestamp, has_null_key};
 pub use records::{HeaderIter, Headers, INFLATED_BYTES_MAX, Iter, Record, Records, records};
+pub use run::{Batch, Batches, Malformed, Run, Span, Wanted};

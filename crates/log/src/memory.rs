@@ -13,9 +13,9 @@ use chaski_batch::{BatchError, Header};
 use crate::clock;
 use crate::producers::{Producers, Verdict};
 use crate::store::{
-    Append, AppendError, AppendOutcome, AppendSink, Appended, LogConfig, LogStore, OffsetFound,
-    OffsetQuery, Offsets, PartitionId, PartitionSpec, PartitionStats, Read, ReadError, ReadOk,
-    Slice, StoreError, Watcher,
+    Append, AppendError, AppendOutcome, AppendSink, Appended, LogConfig, LogStore, Mirror,
+    OffsetFound, OffsetQuery, Offsets, PartitionId, PartitionSpec, PartitionStats, Read, ReadError,
+    ReadOk, Slice, StoreError, Watcher,
 };
 use crate::watch::{Calls, Watchers};
 
@@ -40,6 +40,7 @@ struct Partition {
     log_end: AtomicI64,
     producers: Producers,
     watchers: Watchers,
+    mirror: Option<Arc<dyn Mirror>>,
 }
 
 struct Batch {
@@ -170,6 +171,20 @@ impl LogStore for MemoryLog {
         }
     }
 
+    fn mirror(
+        &self,
+        partition: PartitionId,
+        mirror: Option<Arc<dyn Mirror>>,
+    ) -> Result<(), StoreError> {
+        self.with(partition, |p| {
+            if let Some(mirror) = &mirror {
+                mirror.show(p.offsets().high_watermark);
+            }
+            p.mirror = mirror;
+            Ok(())
+        })
+    }
+
     fn trim(&self, partition: PartitionId, offset: i64) -> Result<i64, StoreError> {
         self.with(partition, |p| p.trim(offset))
     }
@@ -207,6 +222,7 @@ impl Partition {
             log_end: AtomicI64::new(0),
             producers: Producers::default(),
             watchers: Watchers::default(),
+            mirror: None,
         }
     }
 
@@ -223,6 +239,9 @@ impl Partition {
         self.batches.push_back(Batch { header, bytes: Arc::from(&*append.batch) });
         // ORDERING: pairs with the loads in `Watchers`, see there.
         self.log_end.store(header.next_offset(), Ordering::SeqCst);
+        if let Some(mirror) = &self.mirror {
+            mirror.show(header.next_offset());
+        }
         self.watchers.due(header.next_offset(), calls);
         Ok(Appended { base_offset: end, log_start, duplicate: false })
     }

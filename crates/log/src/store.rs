@@ -238,6 +238,14 @@ pub trait Watcher: Send + Sync {
     fn flush(&self) {}
 }
 
+/// Keeps a copy of a partition's high watermark in a place that others look at: memory shared with
+/// another process, say.
+pub trait Mirror: Send + Sync {
+    /// The high watermark has this value now. Called for each new one, in order, under the
+    /// partition's lock, when the records before it can be read: it must not block.
+    fn show(&self, high_watermark: i64);
+}
+
 /// Facts about a partition, for people and metrics.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs)]
@@ -315,6 +323,14 @@ pub trait LogStore: Send + Sync + 'static {
 
     /// Withdraws a watch; no harm if there is none.
     fn unwatch(&self, partition: PartitionId, key: u64);
+
+    /// Has each high watermark shown to `mirror`, the present one before this returns; None: to
+    /// nobody any more, and not one after this has returned. There is one mirror at most.
+    fn mirror(
+        &self,
+        partition: PartitionId,
+        mirror: Option<Arc<dyn Mirror>>,
+    ) -> Result<(), StoreError>;
 
     /// Moves the log start up to `offset` (or the high watermark if -1): DeleteRecords.
     fn trim(&self, partition: PartitionId, offset: i64) -> Result<i64, StoreError>;

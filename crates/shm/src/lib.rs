@@ -73,6 +73,7 @@
 mod admit;
 mod blocks;
 mod call;
+pub mod cells;
 mod door;
 mod error;
 mod event;
@@ -81,6 +82,7 @@ mod link;
 mod memory;
 mod name;
 mod options;
+pub mod packets;
 pub mod pipe;
 mod pipeline;
 mod porch;

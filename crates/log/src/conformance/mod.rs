@@ -41,6 +41,7 @@ const CASES: &[Case] = &[
     ("reads have bounds", reads::reads_have_bounds),
     ("watchers are told once", reads::watchers_are_told_once),
     ("watchers learn of a deletion", reads::watchers_learn_of_a_deletion),
+    ("a mirror shows each high watermark", reads::a_mirror_shows_each_high_watermark),
     ("offsets by time", lookups::offsets_by_time),
     ("offsets of an empty partition", lookups::offsets_of_an_empty_partition),
     ("trim moves the log start", lookups::trim_moves_the_log_start),

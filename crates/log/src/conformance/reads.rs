@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::probe::{bytes, split};
 use super::{Fixture, Probe, batch, spec};
 use crate::store::Durability::{Disk, PageCache};
-use crate::store::{LogConfig, ReadError, Watcher};
+use crate::store::{LogConfig, Mirror, ReadError, StoreError, Watcher};
 
 pub(super) fn reads_are_whole_batches(fixture: &mut dyn Fixture) {
     let probe = Probe::new(fixture.fresh());
@@ -97,4 +97,33 @@ pub(super) fn watchers_learn_of_a_deletion(fixture: &mut dyn Fixture) {
     probe.store.delete(p).unwrap();
     assert_eq!(heard.keys(), [1, 2]);
     assert!(!probe.store.watch(p, 0, 3, &watcher), "nothing to wait for");
+}
+
+/// Keeps what it is shown.
+#[derive(Default)]
+struct Seen(Mutex<Vec<i64>>);
+
+impl Mirror for Seen {
+    fn show(&self, high_watermark: i64) {
+        self.0.lock().unwrap().push(high_watermark);
+    }
+}
+
+pub(super) fn a_mirror_shows_each_high_watermark(fixture: &mut dyn Fixture) {
+    let probe = Probe::new(fixture.fresh());
+    let p = probe.open("orders", 0);
+    probe.append(p, &batch(0, 2), PageCache).unwrap();
+    let (first, second) = (Arc::new(Seen::default()), Arc::new(Seen::default()));
+    probe.store.mirror(p, Some(first.clone())).unwrap();
+    assert_eq!(*first.0.lock().unwrap(), [2], "the present one is shown at once");
+    probe.append(p, &batch(0, 3), PageCache).unwrap();
+    probe.append(p, &batch(0, 1), Disk).unwrap();
+    probe.store.mirror(p, Some(second.clone())).unwrap();
+    probe.append(p, &batch(0, 1), PageCache).unwrap();
+    probe.store.mirror(p, None).unwrap();
+    probe.append(p, &batch(0, 1), PageCache).unwrap();
+    assert_eq!(*first.0.lock().unwrap(), [2, 5, 6]);
+    assert_eq!(*second.0.lock().unwrap(), [6, 7]);
+    probe.store.delete(p).unwrap();
+    assert!(matches!(probe.store.mirror(p, None), Err(StoreError::NotFound)));
 }

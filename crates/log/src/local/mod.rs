@@ -52,9 +52,9 @@ use self::segment::OpenFiles;
 use crate::clock;
 use crate::disk::{Disk, RealDisk};
 use crate::store::{
-    Append, AppendError, AppendOutcome, AppendSink, LogConfig, LogStore, OffsetFound, OffsetQuery,
-    Offsets, PartitionId, PartitionSpec, PartitionStats, Read, ReadError, ReadOk, StoreError,
-    Watcher,
+    Append, AppendError, AppendOutcome, AppendSink, LogConfig, LogStore, Mirror, OffsetFound,
+    OffsetQuery, Offsets, PartitionId, PartitionSpec, PartitionStats, Read, ReadError, ReadOk,
+    StoreError, Watcher,
 };
 use crate::watch::Calls;
 
@@ -337,6 +337,15 @@ impl LogStore for LocalLog {
         if let Some(partition) = self.shared.partition(partition) {
             partition.watchers.unwatch(key);
         }
+    }
+
+    fn mirror(
+        &self,
+        partition: PartitionId,
+        mirror: Option<Arc<dyn Mirror>>,
+    ) -> Result<(), StoreError> {
+        self.partition(partition)?.set_mirror(mirror);
+        Ok(())
     }
 
     fn trim(&self, partition: PartitionId, offset: i64) -> Result<i64, StoreError> {

@@ -23,7 +23,7 @@ use super::pending::Pending;
 use super::segment::Segment;
 use super::zone::Zone;
 use crate::producers::Producers;
-use crate::store::{AppendError, LogConfig, Offsets, PartitionStats};
+use crate::store::{AppendError, LogConfig, Mirror, Offsets, PartitionStats};
 use crate::watch::{Calls, Watchers};
 
 pub(crate) struct Partition {
@@ -59,6 +59,8 @@ pub(crate) struct Writer {
     pub(crate) producers: Producers,
     /// Appends that wait for a sync, in order.
     pub(crate) pending: std::collections::VecDeque<Pending>,
+    /// Who keeps a copy of the high watermark.
+    pub(crate) mirror: Option<Arc<dyn Mirror>>,
     /// Segment that the high watermark was in when last published.
     pub(crate) shown: Arc<Segment>,
     /// Rolled segments that are not sealed yet, in order.
@@ -139,6 +141,16 @@ impl Partition {
         }
     }
 
+    /// Shows the high watermark to this mirror from now on.
+    pub(crate) fn set_mirror(&self, mirror: Option<Arc<dyn Mirror>>) {
+        // It moves under this lock alone.
+        let mut w = self.lock();
+        if let Some(mirror) = &mirror {
+            mirror.show(self.high_watermark.load(Ordering::Acquire));
+        }
+        w.mirror = mirror;
+    }
+
     /// Lets readers see what they may: all, or what lies before the first append that waits for a
     /// sync. Gathers the watchers to be told.
     pub(crate) fn publish(&self, w: &mut Writer, calls: &mut Calls) {
@@ -160,6 +172,9 @@ impl Partition {
             // ORDERING: release for readers, who find the visible bytes by it; sequentially
             // consistent for watchers, see `Watchers`.
             self.high_watermark.store(offset, Ordering::SeqCst);
+            if let Some(mirror) = &w.mirror {
+                mirror.show(offset);
+            }
             self.watchers.due(offset, calls);
         }
     }

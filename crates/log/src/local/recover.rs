@@ -376,6 +376,7 @@ impl<'a> Recovery<'a> {
             config: self.spec.config.clone(),
             end,
             position,
+            mirror: None,
             shown: active.clone(),
             active,
             file,

@@ -99,7 +99,7 @@ impl Drop for Bound {
 }
 
 /// Puts a listening socket in its place.
-fn place(
+pub(crate) fn place(
     directory: &Directory,
     name: &Name,
     admit: &Admit,

@@ -104,7 +104,7 @@ pub(crate) enum Standing {
 /// Tells one file from another that has its name later, as long as the first is not freed: a bound
 /// socket keeps its file's number from being used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
@@ -118,7 +118,7 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Opens the directory of a server, and makes it if need be.
-    pub(super) fn create(path: &Path, admit: &Admit) -> std::result::Result<Directory, Unusable> {
+    pub(crate) fn create(path: &Path, admit: &Admit) -> std::result::Result<Directory, Unusable> {
         let path = absolute(path).map_err(|_| Errno::INVAL)?;
         match mkdirat(CWD, &path, Mode::RWXU) {
             Ok(()) => step("bind.directory_made"),
@@ -228,12 +228,12 @@ impl Directory {
     }
 
     /// Which file has the name now.
-    pub(super) fn identity(&self, name: &Name) -> Result<Identity> {
+    pub(crate) fn identity(&self, name: &Name) -> Result<Identity> {
         let found = self.stat(name)?;
         Ok(Identity { device: found.st_dev, inode: found.st_ino })
     }
 
-    pub(super) fn unlink(&self, name: &Name) -> Result<()> {
+    pub(crate) fn unlink(&self, name: &Name) -> Result<()> {
         unlinkat(&self.fd, name.as_str(), AtFlags::empty())
     }
 

@@ -53,6 +53,7 @@ pub(crate) use dial::{Dialed, Dialing};
 pub use directory::BadDirectory;
 pub(crate) use error::errno;
 pub use error::{BindError, ConnectError};
+pub use packet::Received;
 pub(crate) use session::Session;
 pub(crate) use watched::Watched;
 
@@ -67,6 +68,15 @@ pub(crate) mod for_surveys {
     pub(crate) use super::directory::{Directory, Standing, Unusable};
     pub(crate) use super::errno;
     pub(crate) use super::packet::{Received, receive, send};
+}
+
+/// What packets without a session need of the door.
+pub(crate) mod for_packets {
+    pub(crate) use super::bound::place;
+    pub(crate) use super::credentials::peer as credentials;
+    pub(crate) use super::directory::{Directory, Identity, Unusable};
+    pub(crate) use super::errno;
+    pub(crate) use super::packet::{receive, send};
 }
 
 /// How long a handshake may take.

@@ -11,26 +11,24 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-use crate::wire::{DESCRIPTORS_MAX, PACKET_MAX};
-
-/// Room for a packet.
-pub(crate) type Buffer = [u8; PACKET_MAX];
+use crate::wire::DESCRIPTORS_MAX;
 
 /// What a look at a socket found.
-pub(crate) enum Received<'a> {
-    /// A packet; its descriptors close on `exec`.
+#[derive(Debug)]
+pub enum Received<'a> {
+    /// A packet and what descriptors came with it, of whatever kind; they close on `exec`.
     Packet(&'a [u8], Vec<OwnedFd>),
     /// Nothing yet.
     Nothing,
-    /// A packet too long, or with more descriptors than any has or than this process can hold.
-    /// Those that came have been closed.
+    /// A packet longer than the buffer, or with more than four descriptors or more than this
+    /// process can hold. Those that came have been closed.
     Oversized,
     /// Nothing, and nothing will come.
     Gone,
 }
 
 /// Takes a packet from a socket, without waiting.
-pub(crate) fn receive(socket: impl AsFd, buffer: &mut Buffer) -> Received<'_> {
+pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Received<'_> {
     let mut resets = 0;
     loop {
         match receive_once(socket.as_fd(), buffer) {
@@ -47,10 +45,7 @@ pub(crate) fn receive(socket: impl AsFd, buffer: &mut Buffer) -> Received<'_> {
     }
 }
 
-fn receive_once(
-    socket: BorrowedFd<'_>,
-    buffer: &mut Buffer,
-) -> Result<(usize, bool, Vec<OwnedFd>)> {
+fn receive_once(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, bool, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
