@@ -103,12 +103,12 @@ const FILES: &[(&str, &[u8])] = files![
     "seek.js",
     "session.js",
     "settings.js",
+    "start.js",
     "store.js",
     "stream.js",
     "style.css",
     "table.js",
     "tail.js",
-    "theme.js",
     "toast.js",
     "vendor/uplot-LICENSE.txt",
     "vendor/uplot.js",
@@ -181,17 +181,16 @@ impl Site {
     }
 }
 
-/// After the style, without which nothing is painted.
-const PRELOAD: &str = "<link rel=\"modulepreload\" fetchpriority=\"low\"";
+const PRELOAD: &str = "<link rel=\"modulepreload\"";
 
 /// The page naming its files. Modules import each other, so the browser would find them one after
-/// the other; told of all at once it asks for all at once.
+/// the other; told of all at once it asks for all at once. It is told by `start.js` when it has
+/// painted: before, they would compete with the first picture.
 fn page_text(version: &str) -> String {
     let module = |path: &str| {
         path.ends_with(".js").then(|| format!("{PRELOAD} href=\"/assets/{version}/{path}\">\n"))
     };
-    let known = ["app.js", "theme.js"];
-    let modules = FILES.iter().filter(|(path, _)| !known.contains(path));
+    let modules = FILES.iter().filter(|(path, _)| *path != "start.js");
     let preload: String = modules.filter_map(|(path, _)| module(path)).collect();
     PAGE.replace("{{preload}}\n", &preload).replace("{{assets}}", &format!("/assets/{version}"))
 }

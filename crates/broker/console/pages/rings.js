@@ -1,12 +1,12 @@
-// Rings: shared memory between the broker and processes of this machine. How full, who had to
-// wait, who is dead.
+// Rings: shared memory between processes of this machine, the broker's own services first. How full,
+// who had to wait, who is dead.
 
 import { get } from '../api.js';
 import { cards } from '../cards.js';
 import { h, say } from '../dom.js';
 import { feed } from '../feed.js';
 import { count, percent, some } from '../format.js';
-import { emptyNote, heading, meter } from '../page.js';
+import { emptyNote, facts, heading, meter } from '../page.js';
 import { nothing, table } from '../table.js';
 import { name } from '../visible.js';
 
@@ -14,14 +14,14 @@ import { name } from '../visible.js';
 export function open(view) {
   view.title('Rings');
   const about = h('span', { role: 'status' }, '\u00a0');
-  const all = cards((/** @type {any} */ ring) => ring.name, card, () => emptyNote(
-    'No process talks to the broker by shared memory.',
-    'Programs on this machine do so with ', h('code', {}, 'chaski::log::LocalProducer'), ' and ',
-    h('code', {}, 'LocalConsumer'), '.',
-  ));
+  const all = cards((/** @type {any} */ ring) => `${ring.name} ${ring.generation}`, card,
+    () => emptyNote('No process of this machine is to be met in shared memory.',
+      'Programs open services by ', h('code', {}, 'chaski::shm'), ', and from the command line: ',
+      h('code', {}, 'chaski recv shm://lines')));
   view.root.append(heading('Rings', { about }), all.element);
-  feed(view.signal, 1_000, (signal) => get('/api/rings', signal), ({ rings }) => {
-    about.textContent = some(rings.length, 'service');
+  feed(view.signal, 1_000, (signal) => get('/api/rings', signal), ({ rings, total, directory }) => {
+    const cut = total > rings.length ? `, the first ${count(rings.length)} are shown` : '';
+    about.textContent = `${some(total, 'service')} in ${directory}${cut}`;
     all.show(rings);
   }, all.fail);
 }
@@ -29,15 +29,25 @@ export function open(view) {
 /** @param {any} first */
 function card(first) {
   const dead = h('span', { class: 'badge error' });
+  const silent = h('span', { class: 'badge warning' }, 'does not answer');
+  const process = h('span', {});
+  const peers = h('span', { class: 'num' });
+  const departed = h('span', { class: 'num' });
   const clients = clientTable(`Clients of ${first.name}`);
   return {
     element: h('article', { class: 'card' },
-      h('header', {}, h('h2', {}, name(first.name)), h('span', { class: 'kind' }, first.kind),
-        dead),
-      clients.element),
+      h('header', {}, h('h2', {}, name(first.name)),
+        h('span', { class: 'kind' }, first.kind ?? 'unknown'), silent, dead),
+      facts([['Process', process], ['Peers', peers], ['Left', departed]]), clients.element),
     show(/** @type {any} */ now) {
       say(dead, `${now.dead} dead`);
       dead.hidden = !now.dead;
+      silent.hidden = now.answered;
+      say(process, now.own ? 'this broker' : `${now.program ?? 'unknown'} (${now.pid})`);
+      say(peers, now.peers > now.clients.length
+        ? `${count(now.peers)}, of which ${count(now.clients.length)} are shown`
+        : count(now.peers));
+      say(departed, now.answered ? count(now.departed) : 'unknown');
       clients.show(now.clients);
     },
   };
@@ -47,13 +57,16 @@ function card(first) {
 function clientTable(caption) {
   return table({
     caption,
-    key: (row) => `${row.id ?? ''} ${row.pid}`,
+    key: (row) => `${row.slot} ${row.pid}`,
     rowClass: (row) => (row.alive ? '' : 'bad'),
     columns: [
-      { label: 'Process', head: true, text: (row) => String(row.pid) },
+      { label: 'Process', head: true, memo: (row) => `${row.pid} ${row.program}`,
+        node: (row) => name(row.program ? `${row.program} (${row.pid})` : String(row.pid)) },
       { label: 'State', text: (row) => (row.alive ? 'alive' : 'dead') },
       { label: 'Fill', memo: (row) => `${row.fill} ${row.capacity}`, node: fill },
       { label: 'Stalls', class: 'num', text: (row) => count(row.stalls) },
+      { label: 'Waiting', class: 'num wide', text: (row) => count(row.waiting) },
+      { label: 'Dropped', class: 'num wide', text: (row) => count(row.drops) },
       { label: 'In', class: 'num wide', text: (row) => count(row.in) },
       { label: 'Out', class: 'num wide', text: (row) => count(row.out) },
     ],

@@ -77,8 +77,7 @@ const COLUMNS = [
       row.problems.length > 0 && h('span', { class: 'badge error', title: row.problems.join('; ') },
         some(row.problems.length, 'problem')),
     ] },
-  { label: 'Lag', class: 'num', sort: 'lag',
-    text: (row) => (row.lag === null ? '\u2013' : count(row.lag)) },
+  { label: 'Lag', class: 'num', sort: 'lag', text: lag },
   { label: 'In /s', class: 'num', sort: 'rate',
     text: (row) => (row.in_records_s === null ? '\u2013' : short(row.in_records_s)) },
   { label: 'Size', class: 'num wide', sort: 'bytes', text: (row) => bytes(row.bytes) },
@@ -86,6 +85,12 @@ const COLUMNS = [
   { label: 'Partitions', class: 'num wide', text: (row) => count(row.partitions) },
   { label: 'Cleanup', class: 'wide', text: (row) => row.cleanup_policy },
 ];
+
+/** What nobody reads has no lag; what is read, and not known how far, has one. @param {any} row */
+function lag({ groups, lag: behind }) {
+  if (behind !== null) return count(behind);
+  return groups === 0 ? '\u2013' : 'unknown';
+}
 
 function noTopics() {
   return emptyNote('There is no topic yet.', 'Create one here, or send something: ',

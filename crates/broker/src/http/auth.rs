@@ -13,20 +13,24 @@
 //! - the cookie is not sent along from other sites;
 //! - a name of another site that has been pointed at this machine (DNS rebinding) fails by its
 //!   Host header where there is no token, and has no cookie where there is one.
+//!
+//! Tokens can be tried, but not many: see [`guesses`](super::guesses).
 
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::View;
+use super::connections::Peer;
 use super::error::ApiError;
+use super::guesses::Guesses;
 use super::sessions::Sessions;
 use crate::settings::Given;
 
@@ -46,6 +50,7 @@ pub(super) struct Access {
     admin: Option<String>,
     read: Option<String>,
     sessions: Sessions,
+    guesses: Guesses,
 }
 
 impl Access {
@@ -56,6 +61,7 @@ impl Access {
             admin: token("http.token"),
             read: token("http.read.token"),
             sessions: Sessions::default(),
+            guesses: Guesses::default(),
         }
     }
 
@@ -80,21 +86,36 @@ impl Access {
         self.admin.iter().chain(&self.read).map(String::len).min()
     }
 
-    /// What who sent these headers may do.
-    pub(super) fn role(&self, headers: &HeaderMap) -> Option<Role> {
+    /// What who sent these headers may do; refused if he has brought too many wrong tokens.
+    pub(super) fn role(&self, headers: &HeaderMap, peer: Peer) -> Result<Option<Role>, ApiError> {
         if !self.needs_login() {
-            return Some(Role::Admin);
+            return Ok(Some(Role::Admin));
         }
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if let Some((scheme, token)) = bearer.and_then(|value| value.split_once(' ')) {
-            let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-            return self.role_of(token.trim()).filter(|_| is_bearer);
+        let Some((scheme, token)) = bearer.and_then(|value| value.split_once(' ')) else {
+            let cookie = self.cookie(headers);
+            return Ok(cookie.and_then(|name| self.sessions.role(name, Instant::now())));
+        };
+        match scheme.eq_ignore_ascii_case("bearer") {
+            true => self.role_of(token.trim(), peer),
+            false => Ok(None),
         }
-        self.sessions.role(self.cookie(headers)?, Instant::now())
     }
 
-    /// What a token opens.
-    pub(super) fn role_of(&self, token: &str) -> Option<Role> {
+    /// What a token opens; refused as above.
+    pub(super) fn role_of(&self, token: &str, Peer(peer): Peer) -> Result<Option<Role>, ApiError> {
+        let now = Instant::now();
+        if let Some(wait) = self.guesses.wait(peer.ip(), now) {
+            return Err(ApiError::slow_down(wait));
+        }
+        let role = self.opened_by(token);
+        if role.is_none() {
+            self.guesses.note(peer.ip(), now);
+        }
+        Ok(role)
+    }
+
+    fn opened_by(&self, token: &str) -> Option<Role> {
         let is = |known: &Option<String>| known.as_deref().is_some_and(|known| same(known, token));
         match (is(&self.admin), is(&self.read)) {
             (true, _) => Some(Role::Admin),
@@ -145,15 +166,15 @@ impl Access {
         if !self.needs_login() {
             self.check_host(headers)?;
         }
-        let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+        let changes = is_change(request);
         if changes {
             check_ours(headers)?;
         }
-        // Whoever logs in has no role yet. The path is without `/api` here.
-        if request.uri().path() == "/session" {
+        // Whoever logs in has no role yet.
+        if is_login(request) {
             return Ok(());
         }
-        match self.role(headers) {
+        match self.role(headers, peer(request.extensions()))? {
             None => Err(unauthorized("a token is needed")),
             Some(Role::Read) if changes => {
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "this token may only read")
@@ -177,10 +198,17 @@ impl Access {
     }
 }
 
+/// Who sent a request.
+pub(super) fn peer(extensions: &Extensions) -> Peer {
+    // The server gives one to every connection; were there none, all would be one address.
+    let nobody = Peer(SocketAddr::from(([0, 0, 0, 0], 0)));
+    extensions.get::<ConnectInfo<Peer>>().map_or(nobody, |ConnectInfo(peer)| *peer)
+}
+
 /// Guards all of the API.
 pub(super) async fn guard(State(view): State<Arc<View>>, request: Request, next: Next) -> Response {
     let mut response = match view.access.check(&request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => admitted(&view, request, next).await,
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
@@ -188,6 +216,29 @@ pub(super) async fn guard(State(view): State<Arc<View>>, request: Request, next:
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// Has it handled. Bodies are held in memory, so only so many changes are under way at a time; that
+/// of a login, which anybody may send, is short.
+async fn admitted(view: &View, request: Request, next: Next) -> Response {
+    let _turn = if is_change(&request) && !is_login(&request) {
+        match view.changes.try_acquire() {
+            Ok(turn) => Some(turn),
+            Err(_) => return ApiError::busy("too many changes at once").into_response(),
+        }
+    } else {
+        None
+    };
+    next.run(request).await
+}
+
+fn is_change(request: &Request) -> bool {
+    !matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// The path is without `/api` here.
+fn is_login(request: &Request) -> bool {
+    request.uri().path() == "/session"
 }
 
 /// Sent with whatever the API answers: it is data, never a page.
@@ -239,10 +290,11 @@ fn is_here(host: &str, listened: IpAddr) -> bool {
     }
 }
 
-/// Takes as long for a near miss as for a wild guess of the same length.
+/// Takes as long for a near miss as for a wild guess, and tells nothing of the length.
 fn same(known: &str, guess: &str) -> bool {
     let differ = |sum, (a, b): (u8, u8)| black_box(sum | (a ^ b));
-    known.len() == guess.len() && known.bytes().zip(guess.bytes()).fold(0, differ) == 0
+    let length = u8::from(known.len() != guess.len());
+    guess.bytes().zip(known.bytes().cycle()).fold(length, differ) == 0
 }
 
 #[cfg(test)]
@@ -302,11 +354,12 @@ mod tests {
     #[test]
     fn tokens_open_what_they_are_for() {
         let access = access("127.0.0.1:1", &[("http.token", "aa"), ("http.read.token", "bb")]);
-        assert_eq!(access.role_of("aa"), Some(Role::Admin));
-        assert_eq!(access.role_of("bb"), Some(Role::Read));
-        for wrong in ["", "a", "ab", "aaa"] {
-            assert_eq!(access.role_of(wrong), None);
+        assert_eq!(access.opened_by("aa"), Some(Role::Admin));
+        assert_eq!(access.opened_by("bb"), Some(Role::Read));
+        for wrong in ["", "a", "ab", "aaa", "aaaa"] {
+            assert_eq!(access.opened_by(wrong), None);
         }
-        assert_eq!(access.role(&HeaderMap::new()), None);
+        let peer = Peer("192.0.2.1:1".parse().expect("an address"));
+        assert_eq!(access.role(&HeaderMap::new(), peer).expect("not refused"), None);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -17,6 +18,8 @@ pub(super) struct ApiError {
     kind: &'static str,
     message: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
+    /// Seconds after which it may be asked again.
+    retry_after: Option<u64>,
 }
 
 /// The answer of a handler: JSON, or why not.
@@ -28,7 +31,7 @@ impl ApiError {
         kind: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> ApiError {
-        ApiError { status, kind, message: message.into(), hint: None }
+        ApiError { status, kind, message: message.into(), hint: None, retry_after: None }
     }
 
     /// The request makes no sense.
@@ -44,6 +47,15 @@ impl ApiError {
     pub(super) fn busy(message: impl Into<Cow<'static, str>>) -> ApiError {
         let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
         error.hint("try again in a moment")
+    }
+
+    /// He has guessed too often.
+    pub(super) fn slow_down(wait: Duration) -> ApiError {
+        let message = "too many wrong tokens from this address";
+        let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", message);
+        let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
+        ApiError { retry_after: Some(seconds), ..error }
+            .hint(format!("try again in {seconds} s, with the value of `http.token`"))
     }
 
     /// It is our fault.
@@ -87,9 +99,15 @@ impl IntoResponse for ApiError {
             #[serde(skip_serializing_if = "Option::is_none")]
             hint: Option<&'a str>,
         }
-        let ApiError { status, kind, message, hint } = &self;
+        let ApiError { status, kind, message, hint, retry_after } = &self;
         let told = Told { kind, message, hint: hint.as_deref() };
-        (*status, Json(serde_json::json!({ "error": told }))).into_response()
+        let body = Json(serde_json::json!({ "error": told }));
+        match retry_after {
+            Some(seconds) => {
+                (*status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response()
+            }
+            None => (*status, body).into_response(),
+        }
     }
 }
 

@@ -93,7 +93,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<View>> for Body<T> {
             Ok(Json(body)) => Ok(Body(body)),
             Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
-                Err(ApiError::new(status, "too_large", "the body is longer than 8 MiB"))
+                Err(ApiError::new(status, "too_large", "the body is longer than it may be"))
             }
             Err(error) => {
                 Err(ApiError::invalid(error.body_text())

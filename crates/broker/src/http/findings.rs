@@ -115,6 +115,12 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// Bytes, in the unit that people would say.
+fn sized(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}
+
 fn full(live: &Live, disk: &Disk) -> Option<Finding> {
     let (free, total) = (disk.free_bytes?, disk.total_bytes?);
     let share = free as f64 / total.max(1) as f64;
@@ -126,7 +132,7 @@ fn full(live: &Live, disk: &Disk) -> Option<Finding> {
     let dir = data_dir(live);
     Some(Finding::new(
         severity,
-        format!("{:.1} % of the disk of `{dir}` are free: {} MiB", share * 100.0, free >> 20),
+        format!("{:.1} % of the disk of `{dir}` are free: {}", share * 100.0, sized(free)),
         "Once it is full, nothing can be produced and partitions close for writing.",
         format!("du -xsh {}/log/* | sort -h | tail", quoted(&dir)),
     ))

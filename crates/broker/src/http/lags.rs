@@ -34,12 +34,20 @@ pub(super) struct Seen {
     took: Duration,
     /// By id.
     pub(super) groups: Vec<GroupDescription>,
-    /// Over all groups; None: of none is it known.
+    /// Over all groups; None: there are some, and of none is it known.
     pub(super) total: Option<i64>,
-    /// The largest of any group, by topic.
-    by_topic: HashMap<String, i64>,
+    by_topic: HashMap<String, TopicLag>,
     /// The places farthest behind, the worst first.
     pub(super) worst: Vec<Behind>,
+}
+
+/// How far behind the groups of a topic are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TopicLag {
+    /// Groups that have to do with it.
+    pub(super) groups: usize,
+    /// Of the one farthest behind; None: of none is it known.
+    pub(super) largest: Option<i64>,
 }
 
 /// A group that is behind in a partition.
@@ -102,16 +110,16 @@ impl Seen {
     }
 
     fn of(groups: Vec<GroupDescription>, began: Instant) -> Seen {
-        let mut by_topic: HashMap<String, i64> = HashMap::new();
+        let mut by_topic: HashMap<String, TopicLag> = HashMap::new();
         let mut worst = Vec::new();
         let mut total = None;
         for group in &groups {
             for (topic, lag) in topic_lags(&group.offsets) {
                 match by_topic.get_mut(topic) {
-                    Some(largest) => *largest = lag.max(*largest),
-                    None => drop(by_topic.insert(topic.to_owned(), lag)),
+                    Some(seen) => seen.add(lag),
+                    None => drop(by_topic.insert(topic.to_owned(), TopicLag::of(lag))),
                 }
-                total = Some(lag.saturating_add(total.unwrap_or(0)));
+                total = lag.map(|lag| lag.saturating_add(total.unwrap_or(0))).or(total);
             }
             worst.extend(group.offsets.iter().filter_map(|place| behind(&group.group, place)));
             if worst.len() > 100 * WORST_MAX {
@@ -119,12 +127,13 @@ impl Seen {
             }
         }
         keep_worst(&mut worst);
+        let total = total.or(by_topic.is_empty().then_some(0));
         Seen { at: Instant::now(), took: began.elapsed(), groups, total, by_topic, worst }
     }
 
-    /// The lag of the group farthest behind in a topic; None: of none is it known.
-    pub(super) fn of_topic(&self, topic: &str) -> Option<i64> {
-        self.by_topic.get(topic).copied()
+    /// How far behind the groups of a topic are.
+    pub(super) fn of_topic(&self, topic: &str) -> TopicLag {
+        self.by_topic.get(topic).copied().unwrap_or_default()
     }
 
     /// The groups that have to do with a topic, each with its lag.
@@ -141,11 +150,23 @@ impl Seen {
     }
 }
 
+impl TopicLag {
+    /// Of one group.
+    fn of(lag: Option<i64>) -> TopicLag {
+        TopicLag { groups: 1, largest: lag }
+    }
+
+    fn add(&mut self, lag: Option<i64>) {
+        self.groups += 1;
+        self.largest = self.largest.max(lag);
+    }
+}
+
 /// The sum of what is known of each topic. Offsets are in order of topics.
-fn topic_lags(offsets: &[GroupOffset]) -> impl Iterator<Item = (&str, i64)> {
-    offsets.chunk_by(|a, b| a.topic == b.topic).filter_map(|places| {
+fn topic_lags(offsets: &[GroupOffset]) -> impl Iterator<Item = (&str, Option<i64>)> {
+    offsets.chunk_by(|a, b| a.topic == b.topic).map(|places| {
         let known = places.iter().filter_map(|place| place.lag);
-        Some((places[0].topic.as_str(), known.reduce(i64::saturating_add)?))
+        (places[0].topic.as_str(), known.reduce(i64::saturating_add))
     })
 }
 
@@ -158,4 +179,54 @@ fn behind(group: &str, place: &GroupOffset) -> Option<Behind> {
 fn keep_worst(all: &mut Vec<Behind>) {
     all.sort_by(|a, b| b.lag.cmp(&a.lag).then_with(|| a.group.cmp(&b.group)));
     all.truncate(WORST_MAX);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group that is this far behind in a partition of each topic.
+    fn group(name: &str, lags: &[(&str, Option<i64>)]) -> GroupDescription {
+        let place = |(topic, lag): &(&str, Option<i64>)| GroupOffset {
+            topic: (*topic).to_owned(),
+            partition: 0,
+            committed: None,
+            high_watermark: None,
+            lag: *lag,
+            member: None,
+        };
+        GroupDescription {
+            group: name.to_owned(),
+            state: "Stable".to_owned(),
+            protocol_type: "consumer".to_owned(),
+            protocol: "range".to_owned(),
+            members: Vec::new(),
+            offsets: lags.iter().map(place).collect(),
+        }
+    }
+
+    fn seen(groups: Vec<GroupDescription>) -> Seen {
+        Seen::of(groups, Instant::now())
+    }
+
+    #[test]
+    fn unknown_is_told_from_nobody_and_from_zero() {
+        let seen = seen(vec![
+            group("a", &[("both", Some(5)), ("both", None), ("new", None), ("zero", Some(0))]),
+            group("b", &[("both", Some(7)), ("new", None)]),
+        ]);
+        let lag = |groups, largest| TopicLag { groups, largest };
+        assert_eq!(seen.of_topic("both"), lag(2, Some(7)));
+        assert_eq!(seen.of_topic("new"), lag(2, None));
+        assert_eq!(seen.of_topic("zero"), lag(1, Some(0)));
+        assert_eq!(seen.of_topic("unread"), lag(0, None));
+        assert_eq!(seen.total, Some(12));
+    }
+
+    #[test]
+    fn nobody_is_behind_where_there_is_nobody() {
+        assert_eq!(seen(Vec::new()).total, Some(0));
+        assert_eq!(seen(vec![group("a", &[])]).total, Some(0));
+        assert_eq!(seen(vec![group("a", &[("new", None)])]).total, None);
+    }
 }

@@ -22,11 +22,13 @@ mod error;
 mod events;
 mod extract;
 mod findings;
+mod guesses;
 mod health;
 mod history;
 mod lags;
 mod metrics;
 mod sampler;
+mod services;
 mod sessions;
 mod workers;
 
@@ -40,14 +42,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use chaski_reactor::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use self::auth::Access;
 use self::census::Census;
-use self::connections::Bounded;
+use self::connections::{Bounded, Peer};
 use self::events::Streams;
 use self::lags::Lags;
 use self::sampler::Samples;
+use self::services::Services;
 use self::workers::Workers;
 use crate::health::Health;
 use crate::settings::Given;
@@ -57,6 +60,9 @@ use crate::{Broker, console};
 /// Longest that work under way is waited for when the broker stops. It reads and asks, and loses
 /// nothing.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Changes under way, each with a body of a few MiB at most.
+const CHANGES_MAX: usize = 32;
 
 /// What the handlers see.
 pub(crate) struct View {
@@ -74,7 +80,10 @@ pub(crate) struct View {
     samples: Samples,
     census: Census,
     lags: Lags,
+    services: Services,
     streams: Streams,
+    /// Turns of those who change something.
+    changes: Semaphore,
 }
 
 impl View {
@@ -96,7 +105,9 @@ impl View {
             samples: Samples::new(),
             census: Census::default(),
             lags: Lags::default(),
+            services: Services::default(),
             streams: Streams::new(),
+            changes: Semaphore::new(CHANGES_MAX),
         }
     }
 }
@@ -132,8 +143,9 @@ pub(crate) fn spawn(listener: TcpListener, view: Arc<View>) -> io::Result<Http> 
             let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
             let sampler = tokio::spawn(sampler::run(view.clone()));
             // A scrape in progress may finish; idle keep-alive connections must not hold us.
+            let service = router(view).into_make_service_with_connect_info::<Peer>();
             let served = tokio::select! {
-                served = axum::serve(listener, router(view)).into_future() => served,
+                served = axum::serve(listener, service).into_future() => served,
                 _ = stopped => Ok(()),
             };
             sampler.abort();

@@ -228,7 +228,7 @@ pub(super) async fn run(view: Arc<View>) {
             view.samples.topology.send_modify(|count| *count += 1);
         }
         look(&live).await;
-        view.samples.note(view.lags.last().map(|seen| seen.total.unwrap_or(0)));
+        view.samples.note(view.lags.last().and_then(|seen| seen.total));
         if view.samples.is_watched()
             && let Ok(text) = serde_json::to_string(&overview::of(&live))
         {

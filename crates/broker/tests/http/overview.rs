@@ -1,7 +1,7 @@
 //! What the broker tells of itself.
 
 use chaski_kafka::{api_versions, frame_request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::browser::Broker;
 
@@ -148,4 +148,42 @@ fn connections_are_told_with_who_is_there() {
     assert_eq!(one["bytes_in"], frame.len());
     let answered = 4 + i32::from_be_bytes(length);
     assert_eq!(one["bytes_out"], answered);
+}
+
+#[test]
+fn services_in_shared_memory_are_told_with_who_is_there() {
+    // It is named for this process: others of this user may be there as well.
+    let name = format!("broker-test-{}", std::process::id());
+    let mut server = chaski_shm::Server::bind(name.as_str()).expect("a name");
+    let broker = Broker::start(&[]);
+    let find = |told: &Value| {
+        let rings = told["rings"].as_array().expect("a list");
+        rings.iter().find(|ring| ring["name"] == name.as_str()).cloned()
+    };
+    let mut client = chaski_shm::Client::connect(name.as_str()).expect("connected");
+    let ticket = std::thread::spawn(move || {
+        let answer = client.call(b"hello").expect("an answer").to_vec();
+        (client, answer)
+    });
+    let request = server.recv().expect("a request");
+    request.reply(b"well").expect("answered");
+    let (client, answer) = ticket.join().expect("no panic");
+    assert_eq!(answer, b"well");
+    let is_there = |told: &Value| find(told).is_some_and(|ring| ring["clients"][0]["in"] == 1);
+    let told = broker.until("/api/rings", is_there);
+    let ring = find(&told).expect("it is there");
+    assert_eq!(
+        (&ring["kind"], &ring["own"], &ring["answered"]),
+        (&json!("server"), &json!(true), &json!(true))
+    );
+    assert_eq!((&ring["pid"], &ring["peers"]), (&json!(std::process::id()), &json!(1)));
+    let one = &ring["clients"][0];
+    assert_eq!(
+        (&one["alive"], &one["out"], &one["in_bytes"]),
+        (&json!(true), &json!(1), &json!(5))
+    );
+    assert!(one["capacity"].as_u64() > Some(0) && one["fill"].is_number(), "{one}");
+    drop(client);
+    drop(server);
+    broker.until("/api/rings", |told| find(told).is_none());
 }

@@ -116,6 +116,31 @@ fn a_browser_logs_in_and_out() {
 }
 
 #[test]
+fn who_guesses_has_to_wait_and_who_has_logged_in_does_not() {
+    let broker = guarded();
+    let log_in = |token: &str| broker.change("POST", "/api/session", json!({ "token": token }));
+    let answer = log_in(READ);
+    let set = answer.header("set-cookie").expect("a cookie").to_owned();
+    let cookie = set.split(';').next().expect("a pair").to_owned();
+    // A second gives one back: on a slow machine it takes a few more.
+    let mut guesses = (0..10_000).map(|_| log_in("wrong"));
+    let refused = guesses.find(|answer| answer.status != 401).expect("there is an end of it");
+    let (_, hint) = refused.refused(429, "slow_down");
+    assert!(hint.expect("a hint").starts_with("try again in 1 s"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let headers = [("Cookie", cookie.as_str())];
+    broker.send("GET", "/api/overview", &headers, "").expect(200);
+    // The right one is taken again, once a wrong one is forgotten.
+    let right = (0..10_000).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        log_in(TOKEN)
+    });
+    let taken = right.take_while(|answer| answer.status == 429).count();
+    assert!(taken < 10_000, "it is taken in the end");
+    log_in(TOKEN).expect(200);
+}
+
+#[test]
 fn what_another_site_could_send_changes_nothing() {
     let broker = Broker::start(&[]);
     let make =
@@ -171,6 +196,8 @@ fn what_is_too_long_is_not_read() {
     let body = format!("{{\"name\":\"{}\"}}", "x".repeat(9 << 20));
     let headers = [("Content-Type", "application/json"), ("X-Chaski", "1")];
     broker.send("POST", "/api/topics", &headers, &body).refused(413, "too_large");
+    let login = format!("{{\"token\":\"{}\"}}", "x".repeat(5000));
+    broker.send("POST", "/api/session", &headers, &login).refused(413, "too_large");
     broker.get("/api/overview");
 }
 

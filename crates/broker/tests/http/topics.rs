@@ -91,6 +91,22 @@ fn a_topic_tells_of_partitions_and_groups() {
 }
 
 #[test]
+fn a_topic_says_whether_somebody_reads_it() {
+    let broker = Broker::start(&[]);
+    for name in ["read", "unread"] {
+        broker.client().create_topic(name, Some(1), &[]).expect("made");
+        broker.produce(name, 0, &["a", "b"]);
+    }
+    broker.client().commit("g", &[("read", 0, 2)]).expect("committed");
+    let told = broker.until("/api/topics", |told| told["topics"][0]["groups"] == 1);
+    assert_eq!(told["topics"][0]["lag"], 0);
+    assert_eq!(
+        (&told["topics"][1]["groups"], &told["topics"][1]["lag"]),
+        (&json!(0), &Value::Null)
+    );
+}
+
+#[test]
 fn topics_are_searched_sorted_and_paged() {
     let broker = Broker::start(&[]);
     for (name, values) in [("b", 3), ("A", 1), ("c", 0), ("ab", 2)] {

@@ -9,6 +9,7 @@ mod msgpack;
 pub(super) mod overview;
 mod produce;
 mod record;
+mod rings;
 mod scan;
 mod session;
 mod shards;
@@ -47,6 +48,7 @@ fn endpoints() -> Endpoints {
     groups::add(&mut all);
     gateways::add(&mut all);
     sockets::add(&mut all);
+    rings::add(&mut all);
     shards::add(&mut all);
     config::add(&mut all);
     all

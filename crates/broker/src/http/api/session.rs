@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::handler::Handler;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 
 use crate::http::View;
 use crate::http::auth::{Role, unauthorized};
+use crate::http::connections::Peer;
 use crate::http::endpoints::{Endpoint, Endpoints};
-use crate::http::error::ApiError;
+use crate::http::error::{Answer, ApiError};
 use crate::http::extract::Body;
 
 const TELL: Endpoint = Endpoint::get("/api/session", "What the caller may do; needs no role.")
@@ -24,9 +26,13 @@ const BEGIN: Endpoint =
 
 const END: Endpoint = Endpoint::delete("/api/session", "Logs out.").answer("{role: null}");
 
+/// Longest body of a login.
+const LOGIN_BYTES_MAX: usize = 4096;
+
 pub(super) fn add(all: &mut Endpoints) {
     all.add(TELL, tell);
-    all.add(BEGIN, begin);
+    // Whoever has no role yet is not to fill the memory.
+    all.add(BEGIN, begin.layer(DefaultBodyLimit::max(LOGIN_BYTES_MAX)));
     all.add(END, end);
 }
 
@@ -37,13 +43,14 @@ struct Session {
     version: &'static str,
 }
 
-async fn tell(State(view): State<Arc<View>>, headers: HeaderMap) -> Json<Session> {
+async fn tell(
+    State(view): State<Arc<View>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> Answer<Session> {
     let access = &view.access;
-    Json(Session {
-        login: access.needs_login(),
-        role: access.role(&headers),
-        version: env!("CARGO_PKG_VERSION"),
-    })
+    let (login, role) = (access.needs_login(), access.role(&headers, peer)?);
+    Ok(Json(Session { login, role, version: env!("CARGO_PKG_VERSION") }))
 }
 
 #[derive(Deserialize)]
@@ -58,13 +65,14 @@ struct Now {
 
 async fn begin(
     State(view): State<Arc<View>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Body(Token { token }): Body<Token>,
 ) -> Result<impl IntoResponse, ApiError> {
     let access = &view.access;
     if !access.needs_login() {
         return Ok(Json(Now { role: Some(Role::Admin) }).into_response());
     }
-    let Some(role) = access.role_of(&token) else {
+    let Some(role) = access.role_of(&token, peer)? else {
         tracing::warn!("somebody tried to log in to the console with a wrong token");
         return Err(unauthorized("this is not the token"));
     };

@@ -1,29 +1,23 @@
-//! ZeroMQ sockets of the broker, and rings in shared memory.
+//! ZeroMQ sockets of the broker. Its gateways open them, one each, and nothing else here does.
 
-use axum::Json;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::gateway::{Direction, GatewayStatus, PeerStatus};
 use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::error::ApiError;
 use crate::http::extract::{Live, Told};
 
-const SOCKETS: Endpoint =
-    Endpoint::get("/api/sockets", "ZeroMQ sockets of the broker, and who is connected.").answer(
-        "{sockets:[{name, kind, gateway, endpoints:[..], messages_in, messages_out, drops, \
+const SOCKETS: Endpoint = Endpoint::get(
+    "/api/sockets",
+    "ZeroMQ sockets of the broker, one a gateway, and who is connected.",
+)
+.answer(
+    "{sockets:[{name, kind, gateway, endpoints:[..], messages_in, messages_out, drops, \
          peers:[{address, connected, mechanism, user, sent, received, queued, hwm, dropped}]}]}",
-    );
-
-const RINGS: Endpoint =
-    Endpoint::get("/api/rings", "Rings in shared memory, and the processes at their other end.")
-        .answer(
-            "{rings:[{name, kind, clients:[{pid, alive, fill, capacity, stalls, in, out}], dead}]}",
-        );
+);
 
 pub(super) fn add(all: &mut Endpoints) {
     all.add(SOCKETS, sockets);
-    all.add(RINGS, rings);
 }
 
 #[derive(Serialize)]
@@ -67,8 +61,4 @@ async fn sockets(live: Live) -> Told {
         Ok::<_, ApiError>(Sockets { sockets: all.map(Socket::from).collect() })
     })
     .await
-}
-
-async fn rings(_: Live) -> Json<Value> {
-    Json(json!({ "rings": [] }))
 }

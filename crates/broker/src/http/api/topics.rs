@@ -16,7 +16,7 @@ use crate::http::census::Look;
 use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::error::{Answer, ApiError};
 use crate::http::extract::{Body, Live, Params, Told};
-use crate::http::lags::Seen;
+use crate::http::lags::{Seen, TopicLag};
 
 const LIST: Endpoint = Endpoint::get("/api/topics", "Topics, a page of them.")
     .query(&[
@@ -28,8 +28,8 @@ const LIST: Endpoint = Endpoint::get("/api/topics", "Topics, a page of them.")
     ])
     .answer(
         "{total, topics:[{name, partitions, records, bytes, in_records_s (null: not known yet), \
-         lag (of the group farthest behind; null: none is known), cleanup_policy, \
-         problems:[..]}]}",
+         groups: how many read it (null: not known now), lag: of the one farthest behind (null: \
+         there is none, or of none is it known), cleanup_policy, problems:[..]}]}",
     );
 
 const CREATE: Endpoint = Endpoint::post("/api/topics", "Makes a topic.")
@@ -91,6 +91,7 @@ struct Row {
     records: i64,
     bytes: u64,
     in_records_s: Option<f64>,
+    groups: Option<usize>,
     lag: Option<i64>,
     cleanup_policy: String,
     problems: Vec<String>,
@@ -111,12 +112,13 @@ fn page(view: &View, broker: &Broker, seen: Option<&Seen>, wish: &Wish) -> Page 
     };
     // By name they are in order already.
     let mut topics: Vec<Arc<Topic>> = cluster.by_name.values().filter(is_wanted).cloned().collect();
-    let lag = |topic: &Topic| seen.and_then(|seen| seen.of_topic(&topic.name));
+    let lag = |topic: &Topic| seen.map(|seen| seen.of_topic(&topic.name));
+    let largest = |topic: &Topic| lag(topic).and_then(|lag| lag.largest);
     let desc = matches!(wish.desc.as_str(), "1" | "true");
     match wish.sort {
         Sort::Name if desc => topics.reverse(),
         Sort::Name => {}
-        Sort::Lag => order(&mut topics, desc, |topic| lag(topic).map(|lag| lag as f64)),
+        Sort::Lag => order(&mut topics, desc, |topic| largest(topic).map(|lag| lag as f64)),
         Sort::Bytes | Sort::Rate => {
             let looks = view.census.look_at_all(broker);
             order(&mut topics, desc, |topic| {
@@ -148,7 +150,7 @@ fn order(topics: &mut [Arc<Topic>], desc: bool, value: impl Fn(&Topic) -> Option
 }
 
 impl Row {
-    fn new(topic: &Topic, look: &Look, broker: &Broker, lag: Option<i64>) -> Row {
+    fn new(topic: &Topic, look: &Look, broker: &Broker, lag: Option<TopicLag>) -> Row {
         let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
         let failed = some(look.failed, "partitions are closed for writing");
         let damaged = some(look.damaged, "partitions have damaged segments");
@@ -158,7 +160,8 @@ impl Row {
             records: look.records,
             bytes: look.bytes,
             in_records_s: look.rate,
-            lag,
+            groups: lag.map(|lag| lag.groups),
+            lag: lag.and_then(|lag| lag.largest),
             cleanup_policy: effective(&topic.given, &broker.settings, "cleanup.policy").0.into(),
             problems: failed.into_iter().chain(damaged).collect(),
         }
