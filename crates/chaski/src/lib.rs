@@ -7,6 +7,7 @@
 //! | `shm` (default) | [`shm`] | messages between the processes of one machine; on Linux |
 //! | `zmq` (default) | [`zmq`] | sockets that talk to every ZeroMQ program; on Linux |
 //! | `log` (default) | [`log`] | the durable log, in files or in memory |
+//! | `local` (default) | [`log`] | the log of a broker on this machine, by shared memory; on Linux |
 //! | `broker` | [`broker`] | the broker as a library, to embed and to test against |
 //! | `kafka` | [`kafka`] | the Kafka wire protocol, sans I/O |
 //! | `futures` | | `Stream` for receivers and `Sink` for senders of [`channel`] |
@@ -210,14 +211,14 @@
 
 #[cfg(feature = "channel")]
 pub mod channel;
+#[cfg(feature = "log")]
+pub mod log;
 
 pub use chaski_batch as batch;
 #[cfg(feature = "broker")]
 pub use chaski_broker as broker;
 #[cfg(feature = "kafka")]
 pub use chaski_kafka as kafka;
-#[cfg(feature = "log")]
-pub use chaski_log as log;
 #[cfg(feature = "pool")]
 pub use chaski_pool as pool;
 #[cfg(all(feature = "shm", target_os = "linux"))]

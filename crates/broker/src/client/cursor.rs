@@ -1,23 +1,23 @@
 //! A place in a partition, and what reads from there.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use chaski_log::store::{self, OffsetQuery, PartitionId, Read, Slice};
+use chaski_batch::Span;
+use chaski_log::store::{self, OffsetQuery, Offsets, PartitionId, Read, ReadOk, Slice};
 
-use super::ReadError;
-use super::reader::Position;
-use super::records::Span;
+use super::{Position, ReadError};
 use crate::Broker;
 use crate::cluster::Topic;
 
 /// Where a reader is in one partition. It moves with each read.
-pub(super) struct Cursor {
-    topic: Arc<Topic>,
-    pub(super) partition: i32,
-    pub(super) id: PartitionId,
+pub(crate) struct Cursor {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) partition: i32,
+    pub(crate) id: PartitionId,
     /// Offset of the next record to read.
-    pub(super) offset: i64,
+    pub(crate) offset: i64,
 }
 
 /// Where the bytes of a read lie until the next one: in memory that the store shares, or copied
@@ -30,9 +30,16 @@ pub(super) struct Buffer {
     len: usize,
 }
 
+/// Where a batch lies.
+pub(crate) struct Located {
+    /// The segment and the batch's place in it; None: there is nothing yet at this offset.
+    pub(crate) file: Option<(Arc<File>, u64)>,
+    pub(crate) offsets: Offsets,
+}
+
 impl Cursor {
     /// None: there is no such partition.
-    pub(super) fn new(topic: Arc<Topic>, partition: i32) -> Option<Cursor> {
+    pub(crate) fn new(topic: Arc<Topic>, partition: i32) -> Option<Cursor> {
         let id = topic.partition(partition)?;
         Some(Cursor { topic, partition, id, offset: 0 })
     }
@@ -42,7 +49,7 @@ impl Cursor {
     }
 
     /// Moves to a position; returns its offset.
-    pub(super) fn seek(&mut self, broker: &Broker, to: Position) -> Result<i64, ReadError> {
+    pub(crate) fn seek(&mut self, broker: &Broker, to: Position) -> Result<i64, ReadError> {
         let found = |query| match broker.store.find(self.id, query) {
             Ok(found) => Ok(found.map(|found| found.offset)),
             Err(error) => Err(ReadError::of_lookup(&error, &self.topic.name)),
@@ -68,26 +75,46 @@ impl Cursor {
         max_bytes: usize,
         buffer: &mut Buffer,
     ) -> Result<Option<Span>, ReadError> {
-        if broker.stopping.has_begun() {
-            return Err(ReadError::Stopped);
-        }
-        let (partition, offset) = (self.id, self.offset);
-        let read = Read { partition, offset, max_bytes, at_least_one: true };
-        let mut results = Vec::with_capacity(1);
-        broker.store.read(&[read], &mut results);
-        let found = results.pop().ok_or_else(|| ReadError::Storage("no result".to_owned()))?;
-        let found = found.map_err(|error| self.explain(broker, error))?;
-        let Some(slice) = found.records else { return Ok(None) };
+        let Some(slice) = self.look(broker, self.offset, max_bytes)?.records else {
+            return Ok(None);
+        };
         buffer.fill(slice)?;
         let bytes = buffer.bytes();
-        let span = Span::of(offset, bytes)
-            .ok_or_else(|| ReadError::Storage(format!("no batch at offset {offset}")))?;
+        let span = Span::of(self.offset, bytes)
+            .ok_or_else(|| ReadError::Storage(format!("no batch at offset {}", self.offset)))?;
         broker.inside.read_bytes.add(bytes.len() as u64);
         self.offset = span.next;
         Ok(Some(span))
     }
 
-    fn explain(&self, broker: &Broker, error: store::ReadError) -> ReadError {
+    /// Where the batch with an offset lies, for somebody who reads the file without us; the cursor
+    /// stays where it is.
+    pub(crate) fn locate(&self, broker: &Broker, offset: i64) -> Result<Located, ReadError> {
+        let found = self.look(broker, offset, 1)?;
+        let file = match found.records {
+            None => None,
+            Some(Slice::File { file, position, .. }) => Some((file, position)),
+            Some(Slice::Bytes(_)) => {
+                let why = "these records are not in a file: the broker keeps them in memory";
+                return Err(ReadError::Storage(why.to_owned()));
+            }
+        };
+        Ok(Located { file, offsets: found.offsets })
+    }
+
+    fn look(&self, broker: &Broker, offset: i64, max_bytes: usize) -> Result<ReadOk, ReadError> {
+        if broker.stopping.has_begun() {
+            return Err(ReadError::Stopped);
+        }
+        let read = Read { partition: self.id, offset, max_bytes, at_least_one: true };
+        let mut results = Vec::with_capacity(1);
+        broker.store.read(&[read], &mut results);
+        let found = results.pop().ok_or_else(|| ReadError::Storage("no result".to_owned()))?;
+        found.map_err(|error| self.explain(broker, offset, error))
+    }
+
+    /// Why nothing was read at the offset `from`.
+    fn explain(&self, broker: &Broker, from: i64, error: store::ReadError) -> ReadError {
         match error {
             store::ReadError::NotFound => ReadError::Deleted(self.topic.name.to_string()),
             store::ReadError::OutOfRange { offset, start, end } => {
@@ -96,7 +123,7 @@ impl Cursor {
             store::ReadError::Corrupt { offset, resumes, reason, .. } => {
                 let end = || broker.store.offsets(self.id).map_or(0, |o| o.high_watermark);
                 // Past the position, whatever the store says: nobody must go round in circles.
-                let resumes = resumes.unwrap_or_else(end).max(self.offset + 1);
+                let resumes = resumes.unwrap_or_else(end).max(from.saturating_add(1));
                 ReadError::Damaged { offset, resumes, reason }
             }
             other => ReadError::Storage(other.to_string()),

@@ -54,18 +54,20 @@ use std::time::Duration;
 
 pub use chaski_batch::{BatchError, Codec};
 pub use chaski_kafka::{ApiKey, ErrorCode};
-pub use chaski_local::{Partitioner, Record};
+pub use chaski_local::{Partitioner, Position, Record};
 pub use chaski_log::store::{Durability, OffsetFound, OffsetQuery, Offsets, PartitionStats};
 
 pub(crate) use self::ask::Callers;
 pub use self::commits::{OffsetChange, ResetTo};
+pub(crate) use self::cursor::Cursor;
 pub use self::error::{ClientError, ProduceError, ReadError};
 pub use self::flight::{Acked, BatchFailed, FlushError, Flushed};
 pub use self::groups::{GroupDescription, GroupMember, GroupOffset, GroupSummary};
 pub use self::producer::{Producer, ProducerOptions};
-pub use self::reader::{Interrupter, Position, Reader, TopicReader};
+pub(crate) use self::reader::watch_key;
+pub use self::reader::{Interrupter, Reader, TopicReader};
 pub use self::record::Placed;
-pub use self::records::{Batch, Records};
+pub use self::records::{Batch, BatchIter, Records};
 pub(crate) use self::signal::Stopping;
 pub use self::topics::{SettingValue, Topic};
 use crate::Broker;

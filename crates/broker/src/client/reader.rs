@@ -10,26 +10,18 @@ use chaski_log::store::Watcher;
 
 use super::cursor::{Buffer, Cursor};
 use super::signal::Signal;
-use super::{Client, ClientError, ReadError, Records};
+use super::{Client, ClientError, Position, ReadError, Records};
 use crate::Broker;
-
-/// Where to begin to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// The oldest record kept.
-    Earliest,
-    /// Behind the newest record: only what comes from now on.
-    Latest,
-    /// This offset.
-    Offset(i64),
-    /// The first record with this timestamp or a later one, in milliseconds since the epoch; behind
-    /// the newest record if there is none.
-    Time(i64),
-}
 
 /// Keys of watches: those of shards count up from the index of a shard shifted by 48, and there
 /// are 1024 shards at most.
 static WATCH_KEY: AtomicU64 = AtomicU64::new(0xffff << 48);
+
+/// A key that no other watch in this process has.
+pub(crate) fn watch_key() -> u64 {
+    // ORDERING: a number that nobody else has; nothing is published through it.
+    WATCH_KEY.fetch_add(1, Ordering::Relaxed)
+}
 
 /// How one or more cursors wait for the store.
 struct Sleeper {
@@ -41,9 +33,7 @@ struct Sleeper {
 impl Sleeper {
     fn new(broker: &Broker) -> Sleeper {
         let signal = broker.stopping.signal();
-        // ORDERING: a number that nobody else has; nothing is published through it.
-        let key = WATCH_KEY.fetch_add(1, Ordering::Relaxed);
-        Sleeper { watcher: signal.clone(), signal, key }
+        Sleeper { watcher: signal.clone(), signal, key: watch_key() }
     }
 
     /// Leaves a watch at each cursor; false: there is something to be seen already.
@@ -351,7 +341,7 @@ impl Client {
         })
     }
 
-    fn cursor(
+    pub(crate) fn cursor(
         &self,
         topic: Arc<crate::cluster::Topic>,
         partition: i32,

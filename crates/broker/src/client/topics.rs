@@ -275,7 +275,7 @@ impl Client {
     }
 
     /// A partition, and the store's name for it.
-    pub(super) fn partition(
+    pub(crate) fn partition(
         &self,
         name: &str,
         partition: i32,

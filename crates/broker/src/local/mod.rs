@@ -2,16 +2,19 @@
 //!
 //! ```text
 //!   LocalProducer ==shm==> intake   one thread: batches in, LogStore::append, offsets out
+//!   LocalConsumer <-pages- outlet   one thread: where they are, and a wake for who sleeps
 //! ```
 //! Both ends are in `chaski-local`, but for the broker's. It is there where `shm.listen` names it.
 
 mod intake;
 mod late;
+mod outlet;
 mod stats;
 
 use std::sync::Arc;
 
 use self::intake::Intake;
+use self::outlet::Outlet;
 pub(crate) use self::stats::LocalStats;
 use crate::Broker;
 use crate::health::Health;
@@ -20,6 +23,7 @@ use crate::server::StartError;
 /// What serves the processes of this machine, while it runs.
 pub(crate) struct Local {
     intake: intake::Running,
+    outlet: outlet::Running,
 }
 
 impl Local {
@@ -31,13 +35,16 @@ impl Local {
     ) -> Result<Local, StartError> {
         let bind = |source| StartError::Shm { name: name.to_owned(), source };
         let intake = Intake::bind(name, broker.clone()).map_err(bind)?;
+        let outlet = Outlet::bind(name, broker.clone()).map_err(bind)?;
         let intake = intake.spawn(health)?;
-        Ok(Local { intake })
+        let outlet = outlet.spawn(health)?;
+        Ok(Local { intake, outlet })
     }
 
     /// Takes nothing more, answers what was taken, and ends. What it has not taken stays with who
     /// sent it.
     pub(crate) fn stop(self) {
         self.intake.stop();
+        self.outlet.stop();
     }
 }
