@@ -5,7 +5,7 @@
 //! that no wrapper's cost per message hides the broker's.
 
 #[cfg(feature = "librdkafka")]
-pub use client::{Mock, consume, end_to_end, produce, version};
+pub use client::{Consumer, Mock, Producer, consume, end_to_end, produce, version};
 
 use clap::ValueEnum;
 
@@ -30,8 +30,17 @@ pub struct Production {
     pub idempotent: bool,
 }
 
+/// What a producer waits for before it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linger {
+    /// Nothing: each record leaves at once.
+    None,
+    /// 5 ms, in which batches fill.
+    ForBatches,
+}
+
 #[cfg(not(feature = "librdkafka"))]
-pub use absent::{Mock, consume, end_to_end, produce, version};
+pub use absent::{Consumer, Mock, Producer, consume, end_to_end, produce, version};
 
 /// Stands in when the feature `librdkafka` is off: every call says so.
 #[cfg(not(feature = "librdkafka"))]
@@ -40,7 +49,31 @@ mod absent {
 
     use anyhow::{Result, bail};
 
-    use super::Production;
+    use super::{Linger, Production};
+
+    pub struct Producer;
+
+    impl Producer {
+        pub fn at(_bootstrap: &str, _topic: &str, _linger: Linger) -> Result<Producer> {
+            bail!("built without librdkafka")
+        }
+
+        pub fn queue(&self, _values: &[Vec<u8>]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    pub struct Consumer;
+
+    impl Consumer {
+        pub fn at_end(_bootstrap: &str, _topic: &str) -> Result<Consumer> {
+            bail!("built without librdkafka")
+        }
+
+        pub fn take_some(&self, _each: &mut dyn FnMut(&[u8])) -> Result<()> {
+            Ok(())
+        }
+    }
 
     pub struct Mock;
 
@@ -82,7 +115,7 @@ mod client {
     use rdkafka_sys as sys;
     use sys::rd_kafka_resp_err_t as ErrorCode;
 
-    use super::{Compression, Production};
+    use super::{Compression, Linger, Production};
     use crate::wire::batch::Values;
 
     /// Messages handed over or taken in one call.
@@ -95,6 +128,9 @@ mod client {
     const SILENCE_MAX: Duration = Duration::from_secs(30);
 
     const PARTITION: i32 = 0;
+
+    /// Behind the last record.
+    const OFFSET_END: i32 = -1;
 
     /// Settings of every producer: those of the client's own benchmark where a default would
     /// measure something else.
@@ -162,10 +198,42 @@ mod client {
         Ok((records - 1) as f64 / start.elapsed().as_secs_f64())
     }
 
+    impl Producer {
+        /// One that produces to partition 0 whatever it is given.
+        pub fn at(bootstrap: &str, topic: &str, linger: Linger) -> Result<Producer> {
+            let mut settings = PRODUCER.to_vec();
+            if linger == Linger::None {
+                settings[0] = ("linger.ms", "0");
+                settings.push(("socket.nagle.disable", "true"));
+            }
+            settings.push(("acks", "1"));
+            Producer::new(bootstrap, topic, &settings)
+        }
+
+        /// Queues all values, waiting while the queue is full.
+        pub fn queue(&self, values: &[Vec<u8>]) -> Result<()> {
+            self.send(values)
+        }
+    }
+
+    impl Consumer {
+        /// One that consumes partition 0 from its end on.
+        pub fn at_end(bootstrap: &str, topic: &str) -> Result<Consumer> {
+            Consumer::new(bootstrap, topic, &CONSUMER, OFFSET_END)
+        }
+
+        /// Waits for a record, and shows the values of those that are there.
+        pub fn take_some(&self, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+            if self.take(1, SILENCE_MAX, &mut *each)? > 0 {
+                self.take(CALL_MESSAGES, Duration::ZERO, each)?;
+            }
+            Ok(())
+        }
+    }
+
     /// Sends `rate` records a second and receives them: sorted times from before the send to after
     /// the receipt, in ns. The send time travels in the record.
     pub fn end_to_end(bootstrap: &str, topic: &str, rate: u64, time: Duration) -> Result<Vec<u64>> {
-        const OFFSET_END: i32 = -1;
         let mut settings = PRODUCER.to_vec();
         settings[0] = ("linger.ms", "0");
         settings.push(("socket.nagle.disable", "true"));
@@ -321,7 +389,7 @@ mod client {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    struct Producer {
+    pub struct Producer {
         // Order matters: the handle is dropped before the counter that its callback writes to.
         handle: Handle,
         topic: *mut sys::rd_kafka_topic_t,
@@ -410,7 +478,7 @@ mod client {
         }
     }
 
-    struct Consumer {
+    pub struct Consumer {
         queue: *mut sys::rd_kafka_queue_t,
         topic: *mut sys::rd_kafka_topic_t,
         _handle: Handle,

@@ -2,6 +2,7 @@
 
 pub mod apart;
 mod contest;
+mod flow;
 mod laps;
 pub mod machines;
 pub mod padded;

@@ -6,6 +6,8 @@ mod client;
 mod consume;
 mod end_to_end;
 mod footprint;
+mod gateways;
+mod pages;
 mod peer;
 mod produce;
 
@@ -35,9 +37,11 @@ pub fn cases(plan: &Rc<Plan>) -> Vec<Case> {
     let mut cases = produce::cases(plan);
     cases.extend(acknowledge::cases(plan));
     cases.extend(consume::cases(plan));
+    cases.extend(pages::cases(plan));
     cases.extend(end_to_end::cases(plan));
     cases.extend(client::cases(plan));
     cases.extend(footprint::cases(plan));
+    cases.extend(gateways::cases(plan));
     cases
 }
 

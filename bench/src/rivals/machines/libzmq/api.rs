@@ -40,6 +40,7 @@ macro_rules! functions {
 
 functions! {
     bind: fn(*mut c_void, *const c_char) -> c_int;
+    close: fn(*mut c_void) -> c_int;
     connect: fn(*mut c_void, *const c_char) -> c_int;
     ctx_new: fn() -> *mut c_void;
     ctx_set: fn(*mut c_void, c_int, c_int) -> c_int;

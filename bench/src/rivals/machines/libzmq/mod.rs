@@ -15,6 +15,7 @@ use super::{CLIENT_KEYS, Keys, Lacks, Library, Read, Role, SERVER_KEYS, Spec, ru
 /// Options of a context and of a socket, as zmq.h numbers them.
 const MAX_SOCKETS: c_int = 2;
 const SUBSCRIBE: c_int = 6;
+const LINGER: c_int = 17;
 const LAST_ENDPOINT: c_int = 32;
 const CURVE_SERVER: c_int = 47;
 const CURVE_PUBLICKEY: c_int = 48;
@@ -31,7 +32,7 @@ const SOCKETS_MAX: c_int = 4096;
 #[derive(Debug)]
 pub struct Libzmq;
 
-/// A socket, used by one thread. It is never closed: its process ends.
+/// A socket, used by one thread. What it has not sent goes with it.
 #[derive(Debug)]
 pub struct Socket {
     api: &'static Api,
@@ -213,8 +214,13 @@ impl super::Socket for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // SAFETY: an initialised message that is not used again.
-        unsafe { (self.api.msg_close)(&mut self.message) };
+        let none: c_int = 0;
+        self.set(LINGER, &none.to_ne_bytes()).ok();
+        // SAFETY: an initialised message and a socket of this thread, neither used again.
+        unsafe {
+            (self.api.msg_close)(&mut self.message);
+            (self.api.close)(self.socket);
+        }
     }
 }
 
