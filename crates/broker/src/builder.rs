@@ -1,6 +1,9 @@
 //! [`Builder`]: a broker for embedding, put together in a line.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use chaski_log::disk::Disk;
 
 use crate::gateway::GatewaySpec;
 use crate::server::{Plan, Server, StartError};
@@ -54,6 +57,14 @@ impl Builder {
     pub fn data_dir(mut self, dir: impl AsRef<Path>) -> Builder {
         self.plan.memory = false;
         self.set("data.dir", &dir.as_ref().display().to_string())
+    }
+
+    /// Keeps the log on a disk that does as a test wants.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Builder {
+        self.plan.disk = Some(disk);
+        self
     }
 
     /// Listens for Kafka clients at `address`; port 0 is one that is free.

@@ -14,6 +14,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use chaski_log::disk::Disk;
 use chaski_log::store::{LogStore, MetaStore};
 use chaski_log::{DirLock, LocalLog, LocalMeta, MemoryLog, MemoryMeta};
 
@@ -41,7 +42,11 @@ pub(crate) fn in_memory() -> Data {
 }
 
 /// Locks and opens `dir`, which is made if it is not there.
-pub(crate) fn open(dir: &Path, sync_threads: usize) -> Result<Data, StartError> {
+pub(crate) fn open(
+    dir: &Path,
+    disk: Arc<dyn Disk>,
+    sync_threads: usize,
+) -> Result<Data, StartError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| StartError::Data {
         dir: dir.to_owned(),
         source,
@@ -56,7 +61,7 @@ pub(crate) fn open(dir: &Path, sync_threads: usize) -> Result<Data, StartError> 
         let (log, first) = (dir.join(LOG_DIR), first.clone());
         return Err(StartError::Unclaimed { log, first, partitions: partitions.len() });
     }
-    let log = LocalLog::open(dir, sync_threads).map_err(|e| failed(e.into()))?;
+    let log = LocalLog::open_on(disk, dir, sync_threads).map_err(|e| failed(e.into()))?;
     Ok(Data { lock: Some(lock), log: Arc::new(log), meta: Box::new(meta) })
 }
 
@@ -113,20 +118,21 @@ mod tests {
     use super::*;
     use crate::cluster::{Topic, TopicConfig};
     use crate::settings::Given;
+    use chaski_log::disk::RealDisk;
     use chaski_log::store::PartitionId;
 
     #[test]
     fn partitions_without_a_meta_store_keep_the_broker_from_starting() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir_all(dir.path().join("log/orders-0")).expect("made");
-        match open(dir.path(), 1) {
+        match open(dir.path(), Arc::new(RealDisk), 1) {
             Err(StartError::Unclaimed { first, partitions, .. }) => {
                 assert_eq!((first.as_str(), partitions), ("orders-0", 1));
             }
             other => panic!("{:?}", other.err()),
         }
         std::fs::remove_dir(dir.path().join("log/orders-0")).expect("moved away");
-        assert!(open(dir.path(), 1).is_ok());
+        assert!(open(dir.path(), Arc::new(RealDisk), 1).is_ok());
     }
 
     #[test]

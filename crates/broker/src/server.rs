@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use chaski_log::disk::{Disk, RealDisk};
 use chaski_log::store::{Durability, StoreError};
 use chaski_reactor::{Handle, Limits, Reactor};
 use thiserror::Error;
@@ -62,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) settings: Given,
     /// Records and facts are kept in memory, not in `data.dir`.
     pub(crate) memory: bool,
+    /// The disk of the log, where a test gives one.
+    pub(crate) disk: Option<Arc<dyn Disk>>,
     /// Listens for Kafka clients.
     pub(crate) kafka: bool,
     /// Serves HTTP.
@@ -122,7 +125,7 @@ impl Server {
     }
 
     pub(crate) fn launch(plan: Plan) -> Result<Server, StartError> {
-        let Plan { settings: given, memory, gateways, .. } = plan;
+        let Plan { settings: given, memory, disk, gateways, .. } = plan;
         if plan.kafka || !memory {
             raise_descriptor_limit();
         }
@@ -141,7 +144,9 @@ impl Server {
         };
 
         let began = Instant::now();
-        let Data { lock, log, mut meta } = if memory { data::in_memory() } else { open(&given)? };
+        let disk = disk.unwrap_or_else(|| Arc::new(RealDisk));
+        let data = if memory { Ok(data::in_memory()) } else { open(&given, disk) };
+        let Data { lock, log, mut meta } = data?;
         let cluster = control::load(&mut *meta, &*log, &given)?;
         if !memory {
             data::warn_of_unclaimed(&data_dir(&given), &cluster);
@@ -238,8 +243,7 @@ impl Server {
 
     /// Serves the processes of this machine, if that was asked for.
     fn start_local(&mut self) -> Result<(), StartError> {
-        let name = value(&self.broker.settings, "shm.listen");
-        if !name.is_empty() {
+        if let Some(name) = self.shm_name() {
             self.local = Some(Local::start(name, &self.broker, &self.health)?);
         }
         Ok(())
@@ -258,6 +262,11 @@ impl Server {
     /// Where the console, its API, metrics and health are; None: nowhere.
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http_addr
+    }
+
+    /// The name under which processes of this machine reach the log; None: they do not.
+    pub fn shm_name(&self) -> Option<&str> {
+        Some(value(&self.broker.settings, "shm.listen")).filter(|name| !name.is_empty())
     }
 
     /// What the start found in the data directory.
@@ -332,8 +341,8 @@ fn data_dir(given: &Given) -> PathBuf {
     PathBuf::from(value(given, "data.dir"))
 }
 
-fn open(given: &Given) -> Result<Data, StartError> {
-    data::open(&data_dir(given), number(given, "sync.threads") as usize)
+fn open(given: &Given, disk: Arc<dyn Disk>) -> Result<Data, StartError> {
+    data::open(&data_dir(given), disk, number(given, "sync.threads") as usize)
 }
 
 fn request_max(given: &Given) -> usize {

@@ -133,7 +133,7 @@ pub(super) struct Parsed<'a> {
 }
 
 /// A record on its way out.
-pub(super) struct Outgoing<'a> {
+pub(super) struct Record<'a> {
     pub(super) topic: &'a str,
     pub(super) partition: i32,
     pub(super) record: &'a chaski_batch::Record<'a>,
@@ -181,10 +181,33 @@ impl Frames {
     }
 
     /// Adds a record's frames to a message.
-    pub(super) fn write(&self, out: &Outgoing<'_>, message: &mut Message) {
-        let Rule::Words(words) = &self.0 else {
-            return message.push(json_of(out).to_string());
-        };
+    pub(super) fn write(&self, out: &Record<'_>, message: &mut Message) {
+        match &self.0 {
+            Rule::Words(words) => Frames::write_words(words, out, message),
+            Rule::Json => return message.push(json_of(out).to_string()),
+        }
+        for (name, value) in out.record.headers.iter() {
+            message.push(name);
+            message.push(value.unwrap_or_default());
+        }
+    }
+
+    /// Writes all frames but the last, if that is the value, which then need not be copied. False:
+    /// it is not, and nothing was written.
+    pub(super) fn write_before_value(&self, out: &Record<'_>, message: &mut Message) -> bool {
+        match &self.0 {
+            Rule::Words(words) if out.record.headers.is_empty() => match words.split_last() {
+                Some((Word::Value, before)) => {
+                    Frames::write_words(before, out, message);
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn write_words(words: &[Word], out: &Record<'_>, message: &mut Message) {
         let record = out.record;
         for word in words {
             match word {
@@ -194,10 +217,6 @@ impl Frames {
                 Word::Position => message.push(format!("{}:{}", out.partition, record.offset)),
                 Word::Timestamp => message.push(record.timestamp.to_string()),
             }
-        }
-        for (name, value) in record.headers.iter() {
-            message.push(name);
-            message.push(value.unwrap_or_default());
         }
     }
 }
@@ -268,7 +287,7 @@ fn bytes_of(value: Value) -> Result<Option<Cow<'static, [u8]>>, &'static str> {
     Ok(Some(bytes.into()))
 }
 
-fn json_of(out: &Outgoing<'_>) -> Value {
+fn json_of(out: &Record<'_>) -> Value {
     let shown = |bytes: Option<&[u8]>| match bytes.map(|bytes| (bytes, std::str::from_utf8(bytes)))
     {
         None => Value::Null,

@@ -24,11 +24,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use chaski_zmq::{Message, SocketOption};
+use chaski_zmq::Message;
 
 use super::gate::Gate;
 use super::limits::{HISTORIES_MAX, NAP, READ_BYTES_MAX};
 use super::outlet::{self, Shape};
+use super::patience::refuse_to_drop;
 use crate::client::{ClientError, Position, ReadError, Reader};
 
 /// How long a subscriber may leave its answer unread.
@@ -116,7 +117,7 @@ impl<'a> Histories<'a> {
             return Ok(NAP);
         }
         let mut soon = CROWDED_NAP;
-        self.refuse_to_drop(true)?;
+        refuse_to_drop(self.gate.socket, true)?;
         for _ in 0..self.active.len() {
             let Some(mut history) = self.active.pop_front() else { break };
             match self.serve(&mut history, shape) {
@@ -136,7 +137,7 @@ impl<'a> Histories<'a> {
             }
         }
         self.gate.socket.flush();
-        self.refuse_to_drop(false)?;
+        refuse_to_drop(self.gate.socket, false)?;
         Ok(soon)
     }
 
@@ -264,12 +265,6 @@ impl<'a> Histories<'a> {
     fn end_with_error(&self, name: &[u8], why: &str) {
         self.gate.counters.note(&why);
         self.send(Message::from_iter([name, b"error", why.as_bytes()]));
-    }
-
-    /// Whether a full queue refuses a message, or loses it.
-    fn refuse_to_drop(&self, refuse: bool) -> Result<(), String> {
-        let option = SocketOption::XpubNodrop(refuse);
-        self.gate.socket.set(option).map_err(|error| error.to_string())
     }
 }
 

@@ -21,6 +21,15 @@ pub(crate) const USERS_MAX: usize = 10_000;
 /// 256 KiB, or with one message that is longer.
 pub(crate) const BATCH_MESSAGES_MAX: usize = 4096;
 
+/// Batches of a PULL or SUB that may be on their way to the disk.
+pub(crate) const FLIGHTS_MAX: usize = 8;
+
+/// Bytes of messages in these; a batch that is longer goes alone.
+pub(crate) const FLIGHT_BYTES_MAX: usize = 4 << 20;
+
+/// Longest a gateway waits for what is on its way to the disk before it tries again.
+pub(crate) const FLIGHT_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Longest frame taken unless `message_bytes_max` says otherwise; who sends a longer one is
 /// disconnected.
 pub(crate) const MESSAGE_BYTES_MAX: u64 = 16 << 20;

@@ -6,9 +6,10 @@
 //!   PUB    ==> SUB    /   one append a batch     \ PUSH ==> PULL     one of them, as a group
 //! ```
 //! Each gateway is a socket and a thread. A thread takes all that is there, within bounds, does
-//! one append (or one round of sends) for it, and only then takes more: batches grow with the load
-//! and nobody waits for one to fill. So what a gateway holds is bounded by a batch and the queues
-//! of its socket (`hwm` messages a peer); everything else stays in the kernel or in the log.
+//! one append (or one round of sends) for it, and then takes more: batches grow with the load and
+//! nobody waits for one to fill. So what a gateway holds is bounded by a batch, or a few that are
+//! on their way to the disk, and the queues of its socket (`hwm` messages a peer); everything else
+//! stays in the kernel or in the log.
 //!
 //! What is promised, and how it can fail:
 //!
@@ -16,8 +17,9 @@
 //!   wire or in a queue when the broker or the sender died is lost: ZeroMQ tells neither of them.
 //! - ROUTER: at least once, for a client that asks again until it is told an offset. An answer that
 //!   nobody takes is counted.
-//! - PUB: at most once, in the order of the log. What a subscriber's full queue refuses is counted
-//!   as its drops; it can tell a gap by `position`, and ask for history.
+//! - PUB: at most once, in the order of the log. A subscriber whose queue is full is waited for,
+//!   but not so long that the gateway falls more than `patience_ms` behind; then what it loses is
+//!   counted as its drops. It can tell a gap by `position`, and ask for history.
 //! - PUSH: at least once: an offset is committed when the message has left and no worker was lost
 //!   for `settle_ms`. What sat longer than that in a worker that dies is lost with it.
 //!
@@ -56,9 +58,11 @@ mod gate;
 mod history;
 mod inside;
 mod intake;
+mod landing;
 mod limits;
 mod open;
 mod outlet;
+mod patience;
 mod publish;
 mod push;
 mod registry;
@@ -67,6 +71,7 @@ mod security;
 mod spec;
 mod stats;
 mod topology;
+mod wait;
 mod writer;
 
 use std::sync::Arc;

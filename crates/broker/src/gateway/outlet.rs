@@ -1,6 +1,8 @@
 //! Records on their way out: where a gateway begins, and how it gets over what cannot be read.
 
-use super::frames::{Frames, Outgoing};
+use chaski_zmq::{Frame, Message, Outgoing};
+
+use super::frames::{Frames, Record};
 use super::gate::Gate;
 use super::spec::{From, GatewayKind, TopicFrame};
 use crate::client::{Position, ReadError, Records, TopicReader};
@@ -63,7 +65,7 @@ pub(super) fn each(
                 continue;
             }
         };
-        for record in &batch {
+        for record in batch.iter() {
             match record {
                 Ok(record) if take(&record) => {}
                 Ok(record) => return record.offset,
@@ -81,11 +83,13 @@ pub(super) fn each(
 pub(super) struct Shape<'a> {
     gate: &'a Gate<'a>,
     frames: Frames,
+    /// The topic's name, as a PUB may put it first.
+    topic: Frame,
 }
 
 impl<'a> Shape<'a> {
     pub(super) fn new(gate: &'a Gate<'a>) -> Shape<'a> {
-        Shape { gate, frames: gate.spec.frames() }
+        Shape { gate, frames: gate.spec.frames(), topic: Frame::from(gate.topic()) }
     }
 
     /// What subscribers match.
@@ -96,16 +100,46 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// The message of a record, behind the frames that are in `message` already.
+    /// The message of a record. A value that is its last frame is lent, not copied.
+    pub(super) fn message<'r>(
+        &self,
+        partition: i32,
+        record: &chaski_batch::Record<'r>,
+    ) -> Outgoing<'r> {
+        let mut frames = Message::new();
+        self.write_topic(record, &mut frames);
+        let from = Record { topic: self.gate.topic(), partition, record };
+        if self.frames.write_before_value(&from, &mut frames) {
+            let mut lent = Outgoing::from(record.value.unwrap_or_default());
+            lent.envelope = frames;
+            return lent;
+        }
+        self.frames.write(&from, &mut frames);
+        frames.into()
+    }
+
+    /// The same, behind the frames that are in `message` already.
     pub(super) fn write(
         &self,
         partition: i32,
         record: &chaski_batch::Record<'_>,
-        message: &mut chaski_zmq::Message,
+        message: &mut Message,
     ) {
-        if self.gate.spec.kind == GatewayKind::Pub {
-            message.push(self.topic_frame(record));
-        }
-        self.frames.write(&Outgoing { topic: self.gate.topic(), partition, record }, message);
+        self.write_topic(record, message);
+        self.frames.write(&Record { topic: self.gate.topic(), partition, record }, message);
     }
+
+    fn write_topic(&self, record: &chaski_batch::Record<'_>, message: &mut Message) {
+        if self.gate.spec.kind == GatewayKind::Pub {
+            match self.gate.spec.topic_frame {
+                TopicFrame::Topic => message.push(self.topic.clone()),
+                TopicFrame::Key => message.push(record.key.unwrap_or_default()),
+            }
+        }
+    }
+}
+
+/// Bytes of all frames of a message.
+pub(super) fn byte_len(message: &Outgoing<'_>) -> u64 {
+    message.frames().map(|(frame, _)| frame.len() as u64).sum()
 }

@@ -1,24 +1,20 @@
 //! PUB: the records of a topic, to all who have subscribed.
 //!
-//! A subscriber that is slower than the topic loses what its queue has no room for; nobody else
-//! waits for it, and the loss is counted. Who has to know of it has `position` in the gateway's
-//! `frames`, and asks for what is missing: see [`super::history`].
+//! A subscriber that is slower than the topic is waited for a little (see [`super::patience`]), and
+//! then loses what its queue has no room for; the loss is counted. Who has to know of it has
+//! `position` in the gateway's `frames`, and asks for what is missing: see [`super::history`].
 //!
 //! With a `group`, positions are committed once a second and when the gateway stops, so that it
 //! goes on behind them after a restart: a second's messages may then go out twice.
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-
-use chaski_zmq::Message;
 
 use super::gate::Gate;
 use super::history::Histories;
 use super::limits::{NAP, READ_BYTES_MAX};
 use super::outlet::{self, Shape};
+use super::patience::Patience;
+use super::wait;
 use crate::client::{Records, TopicReader};
 
 /// How often positions are committed, and drops looked for.
@@ -33,6 +29,7 @@ pub(super) fn run(gate: &Gate<'_>) -> Result<(), String> {
         shape: Shape::new(gate),
         reader,
         histories,
+        patience: Patience::new(gate),
         tend_at: Instant::now() + TEND_EVERY,
         committed: Vec::new(),
     };
@@ -48,6 +45,7 @@ struct Publisher<'a> {
     shape: Shape<'a>,
     reader: TopicReader,
     histories: Option<Histories<'a>>,
+    patience: Patience,
     tend_at: Instant,
     /// Positions as they were committed last.
     committed: Vec<(i32, i64)>,
@@ -55,9 +53,13 @@ struct Publisher<'a> {
 
 impl Publisher<'_> {
     fn turn(&mut self) -> Result<(), String> {
+        let backlog = u64::try_from(self.reader.lag()).unwrap_or(0);
         let idle = match self.reader.next(READ_BYTES_MAX) {
             Ok(Some(records)) => {
-                publish(self.gate, &self.shape, &records);
+                let count = records.next_offset().abs_diff(records.first_offset());
+                self.patience.begin(self.gate, count, backlog.saturating_sub(count))?;
+                publish(self.gate, &self.shape, &records, &mut self.patience);
+                self.patience.rest(self.gate)?;
                 self.gate.counters.set_positions(self.reader.positions());
                 false
             }
@@ -88,7 +90,8 @@ impl Publisher<'_> {
             self.reader.wait(at_most);
             return;
         };
-        if let Some(wish) = wait_for_either(&self.reader, self.gate.socket, at_most) {
+        let socket = self.gate.socket;
+        if let Some(wish) = wait::for_message(socket, at_most, |cx| self.reader.poll_wait(cx)) {
             histories.hear(&wish);
         }
     }
@@ -109,17 +112,15 @@ impl Publisher<'_> {
     }
 }
 
-fn publish(gate: &Gate<'_>, shape: &Shape<'_>, records: &Records<'_>) {
+fn publish(gate: &Gate<'_>, shape: &Shape<'_>, records: &Records<'_>, patience: &mut Patience) {
     let began = Instant::now();
     let (mut count, mut bytes) = (0, 0);
     let partition = records.partition();
     outlet::each(gate, records, |record| {
-        let mut message = Message::new();
-        shape.write(partition, record, &mut message);
-        bytes += message.byte_len() as u64;
-        // A publisher never waits, and what a subscriber does not get is counted there.
-        match gate.socket.send(message) {
-            Ok(()) => count += 1,
+        let message = || shape.message(partition, record);
+        // What a subscriber does not get is counted there.
+        match patience.send(gate, message) {
+            Ok(len) => (count, bytes) = (count + 1, bytes + len),
             Err(error) => gate.counters.fail(&error),
         }
         true
@@ -128,35 +129,4 @@ fn publish(gate: &Gate<'_>, shape: &Shape<'_>, records: &Records<'_>) {
     gate.counters.messages.add(count);
     gate.counters.bytes.add(bytes);
     gate.counters.latency.record(began.elapsed());
-}
-
-/// Sleeps until a reader has something to be seen, or the socket a message, which it returns.
-fn wait_for_either(
-    reader: &TopicReader,
-    socket: &chaski_zmq::Socket,
-    at_most: Duration,
-) -> Option<Message> {
-    let deadline = Instant::now() + at_most;
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut received = pin!(socket.recv_async());
-    loop {
-        if let Poll::Ready(received) = received.as_mut().poll(&mut context) {
-            return received.ok();
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || reader.poll_wait(&mut context).is_ready() {
-            return None;
-        }
-        thread::park_timeout(left);
-    }
-}
-
-/// Wakes a thread that has parked.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
 }

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chaski_zmq::{Message, Monitor, What};
+use chaski_zmq::{Monitor, What};
 
 use super::drain::{Drain, Positions, Queue};
 use super::gate::Gate;
@@ -108,9 +108,8 @@ impl Push<'_> {
         let (mut count, mut bytes, mut failure) = (0, 0, None);
         let partition = records.partition();
         let next = outlet::each(gate, &records, |record| {
-            let mut message = Message::new();
-            shape.write(partition, record, &mut message);
-            let len = message.byte_len() as u64;
+            let message = shape.message(partition, record);
+            let len = outlet::byte_len(&message);
             match gate.socket.send(message) {
                 Ok(()) => (count, bytes) = (count + 1, bytes + len),
                 // All workers are full: there is time to look what they have done.

@@ -299,3 +299,62 @@ impl std::fmt::Debug for Entry {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use chaski_zmq::{Message, Push};
+
+    use super::*;
+    use crate::Builder;
+    use crate::client::Position;
+
+    /// Longest a test waits for what must come.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// What a gateway trips over.
+    const STONE: &str = "a stone";
+
+    /// The defect that gateways have in tests.
+    pub(in crate::gateway) fn trip(message: &Message) {
+        assert!(message.first().is_none_or(|frame| frame != STONE), "on purpose");
+    }
+
+    fn eventually(what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "never came to pass: {what}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_panic_is_told_and_counted_and_the_gateway_and_the_broker_go_on() {
+        let server = Builder::new().in_memory().start().expect("started");
+        let client = server.client();
+        let spec = GatewaySpec::new("g", GatewayKind::Pull, "t").bind("tcp://127.0.0.1:*");
+        let endpoint = client.gateways().add(spec).expect("added").endpoints.remove(0);
+        let status = || client.gateways().get("g").expect("there");
+        let push = Push::builder().sndtimeo(PATIENCE).build().expect("a socket");
+        push.connect(&endpoint).expect("connecting");
+        push.send("before").expect("sent");
+        eventually("it is stored", || status().messages == 1);
+        push.send(STONE).expect("sent");
+        push.flush();
+        eventually("it has failed", || status().errors == 1);
+        let told = status().last_error.expect("a reason");
+        assert!(told.contains("panicked") || told.contains("has failed"), "{told}");
+        eventually("it works again", || status().state == GatewayState::Running);
+        eventually("its peer is back", || status().peers.iter().any(|peer| peer.connected));
+        push.send("after").expect("sent");
+        push.flush();
+        eventually("it is stored", || status().messages == 2);
+        let after = status();
+        assert_eq!((after.drops, after.lag), (1, Some(0)), "what it tripped over is counted");
+        let mut reader = client.reader("t", 0, Position::Earliest).expect("a reader");
+        let mut count = 0;
+        while let Some(records) = reader.next(1 << 20).expect("readable") {
+            records.for_each(|_| count += 1).expect("well formed");
+        }
+        assert_eq!(count, 2);
+    }
+}

@@ -167,6 +167,10 @@ pub struct GatewaySpec {
     /// worker's connection is lost in that time, the message is sent again.
     #[serde(default = "default_settle_ms")]
     pub settle_ms: u64,
+    /// How far a PUB may fall behind because it waits for subscribers that are full, in
+    /// milliseconds, before they lose messages. 0: they lose them at once.
+    #[serde(default = "default_patience_ms")]
+    pub patience_ms: u64,
     /// Who may connect, or who we are where we connect. Default: nobody is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Security>,
@@ -182,6 +186,10 @@ fn default_message_bytes_max() -> u64 {
 
 fn default_settle_ms() -> u64 {
     1000
+}
+
+fn default_patience_ms() -> u64 {
+    250
 }
 
 /// Takes `"a"` for `["a"]`.
@@ -228,6 +236,7 @@ impl GatewaySpec {
             hwm: default_hwm(),
             message_bytes_max: default_message_bytes_max(),
             settle_ms: default_settle_ms(),
+            patience_ms: default_patience_ms(),
             security: None,
         }
     }
@@ -369,6 +378,9 @@ impl GatewaySpec {
         if self.settle_ms > 3_600_000 {
             return Err("`settle_ms` must be an hour at most".to_owned());
         }
+        if self.patience_ms > 60_000 {
+            return Err("`patience_ms` must be a minute at most".to_owned());
+        }
         Ok(())
     }
 }
@@ -421,6 +433,7 @@ mod tests {
             ("frames = 'key'", "must have `value`"),
             ("frames = 'position,value'", "`position` is for gateways out"),
             ("hwm = 0", "`hwm` is 0"),
+            ("patience_ms = 60001", "a minute at most"),
             ("colour = 1", "unknown field `colour`"),
             ("acks = 'two'", "unknown variant `two`"),
         ];

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chaski_zmq::{PeerStats, Socket};
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 use super::spec::{Direction, GatewayKind};
 use crate::metrics::{Histogram, Latency};
@@ -97,8 +98,19 @@ pub struct GatewayStatus {
     pub source: GatewaySource,
     /// In: from when a batch was received to when it was acknowledged. Out: from when a batch was
     /// read to when the socket had it.
-    #[serde(skip)]
+    #[serde(serialize_with = "percentiles")]
     pub latency: Latency,
+}
+
+/// As a latency is shown everywhere in the API; null where nothing has passed.
+fn percentiles<S: Serializer>(latency: &Latency, to: S) -> Result<S::Ok, S::Error> {
+    let micros = |share| latency.percentile(share).map(|time| time.as_nanos() as f64 / 1000.0);
+    let mut shown = to.serialize_struct("Latency", 4)?;
+    shown.serialize_field("p50_us", &micros(0.5))?;
+    shown.serialize_field("p99_us", &micros(0.99))?;
+    shown.serialize_field("p999_us", &micros(0.999))?;
+    shown.serialize_field("count", &latency.count())?;
+    shown.end()
 }
 
 /// A peer of a ZeroMQ socket.

@@ -1,9 +1,11 @@
 //! What came from a socket, into the log: used by all gateways in.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::frames::{Frames, Parsed};
 use super::gate::Gate;
+use super::landing::Landing;
 use super::limits::TOPICS_MAX;
 use super::spec::Acks;
 use crate::client::{
@@ -132,6 +134,24 @@ impl<'a> Writer<'a> {
         Outcomes { lanes, topic_is_fixed: self.topic_is_fixed() }
     }
 
+    /// Appends all batches, and does not wait until they are as durable as `acks` says.
+    pub(super) fn send(&mut self) -> Arc<Landing> {
+        let landing = Landing::new(self.lanes.len());
+        for (at, lane) in self.lanes.iter_mut().enumerate() {
+            let landing = landing.clone();
+            match &mut lane.producer {
+                Some(producer) => producer.flush_with(move |flushed| landing.tell(at, flushed)),
+                None => landing.tell(at, Ok(Vec::new())),
+            }
+        }
+        landing
+    }
+
+    /// What has become of what was sent, as far as that is known.
+    pub(super) fn outcomes(&self, landing: &Landing) -> Outcomes {
+        Outcomes { lanes: landing.take(), topic_is_fixed: self.topic_is_fixed() }
+    }
+
     fn topic_is_fixed(&self) -> bool {
         !self.gate.spec.names_topics()
     }
@@ -178,7 +198,8 @@ impl Outcomes {
     /// What became of one message.
     pub(super) fn of(&self, ticket: Ticket) -> Result<Stored, NotStored> {
         let Ticket { lane, placed } = ticket;
-        match placed.offset_in(&self.lanes[lane]) {
+        let unknown = Ok(Vec::new());
+        match placed.offset_in(self.lanes.get(lane).unwrap_or(&unknown)) {
             Ok(offset) => Ok(Stored { partition: placed.partition, offset }),
             Err(error) => Err(NotStored::of_produce(&error, self.topic_is_fixed)),
         }

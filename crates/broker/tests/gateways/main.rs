@@ -1,6 +1,7 @@
 //! Gateways with ZeroMQ sockets at the other end and the broker's own client behind: every kind,
 //! its promises, its counters, and what happens when something goes.
 
+mod full;
 mod inward;
 mod life;
 mod outward;

@@ -77,7 +77,7 @@ fn a_slow_subscriber_loses_what_is_counted_and_holds_nobody_up() {
     });
     // More than all buffers on the way hold.
     let big = "x".repeat(100_000);
-    for _ in 0..30 {
+    for _ in 0..60 {
         produce(&client, "news", "k", std::iter::repeat_n(big.clone(), 10));
     }
     eventually("the gateway is through", || status(&client).lag == Some(0));
@@ -86,6 +86,30 @@ fn a_slow_subscriber_loses_what_is_counted_and_holds_nobody_up() {
     drop(sub);
     eventually("the peer is gone", || status(&client).peers.is_empty());
     assert!(status(&client).drops >= before, "they are not forgotten with it");
+}
+
+#[test]
+fn a_subscriber_that_is_behind_for_a_moment_is_waited_for() {
+    let (_server, client) = in_memory();
+    let mut spec = bound(GatewayKind::Pub, "news");
+    spec.hwm = 1;
+    spec.patience_ms = 60_000;
+    let endpoint = add(&client, spec);
+    let sub = subscriber(&client, &endpoint, &[""]);
+    eventually("something comes", || {
+        produce(&client, "news", "k", ["x".to_owned()]);
+        sub.recv_timeout(Duration::from_millis(50)).is_ok()
+    });
+    // More than all buffers on the way hold.
+    let big = "y".repeat(100_000);
+    for n in 0..600 {
+        produce(&client, "news", "k", [format!("{n} {big}")]);
+    }
+    let told = |message: Message| frames(&message)[1].split(' ').next().map(str::to_owned);
+    let all = std::iter::from_fn(|| sub.recv().ok().and_then(told)).filter(|n| n != "x");
+    assert!(all.take(600).eq(numbers(0..600)), "each of them, in order");
+    eventually("all are counted", || status(&client).lag == Some(0));
+    assert_eq!(status(&client).drops, 0);
 }
 
 fn work(client: &Client) -> String {

@@ -7,7 +7,17 @@ use crate::message::{Frame, Message};
 /// A message on its way out: an envelope that the pattern writes, then what the user gave.
 ///
 /// What the user gave as a slice stays one until it is encoded, so that the common send neither
-/// copies nor allocates.
+/// copies nor allocates. Who has more frames than one gives those before the last as the envelope:
+///
+/// ```
+/// use chaski_zmtp::Message;
+/// use chaski_zmtp::pattern::Outgoing;
+///
+/// let body = vec![b'x'; 1000];
+/// let mut news = Outgoing::from(&body[..]);
+/// news.envelope = Message::from("topic");
+/// assert_eq!(news.first(), Some(&b"topic"[..]));
+/// ```
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     /// Frames that go before the body.
@@ -53,8 +63,11 @@ impl<'a> Outgoing<'a> {
         envelope.chain(body).enumerate().map(move |(at, frame)| (frame, at + 1 < count))
     }
 
-    /// The first frame of the body: a topic, an identity.
+    /// The first frame on the wire: a topic.
     pub fn first(&self) -> Option<&[u8]> {
+        if let Some(frame) = self.envelope.first() {
+            return Some(frame.as_slice());
+        }
         match &self.body {
             Body::Slice(slice) => Some(slice),
             Body::Message(message) => message.first().map(Frame::as_slice),

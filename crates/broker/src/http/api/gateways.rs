@@ -16,7 +16,8 @@ const LIST: Endpoint = Endpoint::get("/api/gateways", "Gateways, and what passes
         "{gateways:[{name, kind, direction: \"in\"|\"out\", endpoints:[..], topic, group, state: \
          \"starting\"|\"running\"|\"failed\"|\"stopped\", messages, bytes, drops, malformed, \
          resent, errors, lag, last_error, peers:[{address, connected, mechanism, user, sent, \
-         received, queued, hwm, dropped}], source: \"config\"|\"runtime\"}]}",
+         received, queued, hwm, dropped}], source: \"config\"|\"runtime\", latency: {p50_us, \
+         p99_us, p999_us, count}}]}",
     );
 
 const ADD: Endpoint = Endpoint::post(
