@@ -150,6 +150,25 @@ impl Builder {
         Ok(batch)
     }
 
+    /// As [`Builder::build`], but without compression where that makes it larger: the batch has
+    /// [`Builder::bytes`] at most.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn build_smallest(mut self) -> Result<Vec<u8>, BatchError> {
+        if self.codec == Codec::None {
+            return self.build();
+        }
+        let plain = self.bytes();
+        let compressed = self.clone().build()?;
+        if compressed.len() <= plain {
+            return Ok(compressed);
+        }
+        self.attributes &= !(self.codec as u16);
+        self.codec = Codec::None;
+        self.build()
+    }
+
     /// Writes the batch where it is to be, and no further copy of it is made: `out` has as many
     /// bytes as [`Builder::bytes`] says. The builder is as it was; [`Builder::clear`] begins anew.
     ///
@@ -277,6 +296,25 @@ mod tests {
         }
         let count = BatchError::Count { count: 0, delta: -1 };
         assert_eq!(builder.write(&mut [0; HEADER_LEN]), Err(count));
+    }
+
+    #[test]
+    fn what_cannot_be_compressed_is_not_made_larger() {
+        let noise: Vec<u8> =
+            (0..100_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let mut builder = Builder::new(codec);
+            builder.push(1, None, Some(&noise), &[]);
+            let bytes = builder.bytes();
+            let batch = builder.build_smallest().unwrap();
+            assert_eq!((batch.len(), check(&batch).unwrap().codec()), (bytes, Ok(Codec::None)));
+
+            let mut builder = Builder::new(codec);
+            builder.push(1, None, Some(&[7; 1000]), &[]);
+            let built = builder.clone().build().unwrap();
+            assert_eq!(check(&built).unwrap().codec(), Ok(codec));
+            assert_eq!(builder.build_smallest(), Ok(built));
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl LogStore for MemoryLog {
         let now_ms = clock::now_ms();
         for append in batches {
             let outcome = if state.closed {
-                Err(AppendError::Storage("the log is closed".to_owned()))
+                Err(AppendError::Closed)
             } else {
                 match state.partition(append.partition) {
                     Some(partition) => partition.append(append, now_ms, &mut calls),

@@ -115,6 +115,11 @@ pub enum AppendError {
     Full,
     #[error("storage failed: {0}")]
     Storage(String),
+    /// Written, but not known to be on disk: a sync failed. Recovery may find it.
+    #[error("it may be in the log or not: {0}")]
+    InDoubt(String),
+    #[error("the log is closed")]
+    Closed,
 }
 
 /// What became of an append.

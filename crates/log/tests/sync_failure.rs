@@ -22,7 +22,7 @@ fn a_failed_sync_is_final() {
     disk.fail_syncs.store(true, Ordering::Release);
     let pending = [(p, batch(0, 1), Disk), (p, batch(0, 1), Disk)];
     for outcome in probe.append_all(&pending) {
-        assert!(matches!(outcome, Err(AppendError::Storage(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(AppendError::InDoubt(_))), "{outcome:?}");
     }
     disk.fail_syncs.store(false, Ordering::Release);
     let syncs = disk.syncs.load(Ordering::Relaxed);

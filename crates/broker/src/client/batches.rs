@@ -156,7 +156,7 @@ impl Open {
         let partition = topic.partition(index).ok_or(unknown)?;
         let (bytes, Fit { header, .. }) = match self.content {
             Content::Records { builder, has_null_key } => {
-                let mut bytes = builder.build().map_err(Refusal::from)?;
+                let mut bytes = builder.build_smallest().map_err(Refusal::from)?;
                 let header = Header::parse(&bytes).map_err(Refusal::from)?;
                 let fit = admission::fit(&mut bytes, header, &topic.config, |_| Ok(has_null_key))?;
                 (bytes, fit)

@@ -110,7 +110,8 @@ pub enum ProduceError {
         /// Bytes that may.
         max: usize,
     },
-    /// The store did not take it; nothing of it was kept.
+    /// The store did not take it. Nothing of it was kept, but for [`AppendError::InDoubt`]: what
+    /// is in doubt and sent again may be there twice.
     #[error(transparent)]
     Append(AppendError),
     /// The outcome did not come in time, and is not known.

@@ -7,7 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chaski_log::store::{AppendOutcome, AppendSink};
+use chaski_log::store::{AppendError, AppendOutcome, AppendSink};
 use thiserror::Error;
 
 use super::{InsideStats, ProduceError};
@@ -24,13 +24,13 @@ pub struct Acked {
     pub count: usize,
 }
 
-/// A batch that the log does not hold, as far as is known.
+/// A batch that the log does not hold, as far as is known. The error says where that is not sure.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{count} records for partition {partition}: {error}")]
 pub struct BatchFailed {
     /// The partition it was for.
     pub partition: i32,
-    /// Its records, none of which were kept.
+    /// Its records: kept all or none.
     pub count: usize,
     /// Why.
     pub error: ProduceError,
@@ -132,10 +132,8 @@ impl Flight {
     pub(super) fn note_append(&self, batch: u64, outcome: AppendOutcome) {
         let outcome = match outcome {
             Ok(appended) => Ok(appended.base_offset),
-            Err(chaski_log::store::AppendError::NotFound) => {
-                Err(ProduceError::Deleted(self.topic.to_string()))
-            }
-            Err(_) if self.broker.stopping.has_begun() => Err(ProduceError::Stopped),
+            Err(AppendError::NotFound) => Err(ProduceError::Deleted(self.topic.to_string())),
+            Err(AppendError::Closed) => Err(ProduceError::Stopped),
             Err(error) => Err(ProduceError::Append(error)),
         };
         self.note(batch as usize, outcome);
@@ -262,7 +260,7 @@ impl Drop for Slot {
 mod tests {
     use std::sync::mpsc;
 
-    use chaski_log::store::{AppendError, Appended};
+    use chaski_log::store::Appended;
 
     use super::*;
 

@@ -204,10 +204,10 @@ mod tests {
         let probe = Probe::new(Box::new(log));
         let (p, other) = (probe.open("t", 0), probe.open("t", 1));
         disk.armed.store(true, Ordering::Relaxed);
-        for _ in 0..2 {
-            let outcome = probe.append(p, &batch(0, 1), Durability::Disk);
-            assert!(matches!(outcome, Err(AppendError::Storage(_))), "{outcome:?}");
-        }
+        let written = probe.append(p, &batch(0, 1), Durability::Disk);
+        assert!(matches!(written, Err(AppendError::InDoubt(_))), "{written:?}");
+        let refused = probe.append(p, &batch(0, 1), Durability::Disk);
+        assert!(matches!(refused, Err(AppendError::Storage(_))), "{refused:?}");
         assert!(probe.store.stats(p).unwrap().failed.is_some());
         probe.append(other, &batch(0, 1), Durability::Disk).unwrap();
     }

@@ -108,9 +108,10 @@ pub(crate) enum Stopped {
 }
 
 impl Stopped {
+    /// What an append is told that comes now.
     pub(crate) fn error(&self) -> AppendError {
         match self {
-            Stopped::Closed => AppendError::Storage("the log is closed".to_owned()),
+            Stopped::Closed => AppendError::Closed,
             Stopped::Deleted => AppendError::NotFound,
             Stopped::Failed(why) => AppendError::Storage(why.clone()),
         }

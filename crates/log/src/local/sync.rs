@@ -20,6 +20,7 @@ use super::pending::Answers;
 use super::segment::Segment;
 use crate::clock;
 use crate::disk::Disk;
+use crate::store::AppendError;
 use crate::watch::Calls;
 
 /// The active segment's index is saved with a checkpoint if it has grown by so many bytes: what a
@@ -166,7 +167,8 @@ impl Partition {
 
     /// Flushes for the last time and leaves a log that opens without a scan.
     pub(crate) fn close(&self, shared: &Shared) -> io::Result<()> {
-        {
+        let mut answers = Answers::default();
+        let cut = {
             let mut w = self.lock();
             match &w.stopped {
                 None => w.stopped = Some(Stopped::Closed),
@@ -176,12 +178,14 @@ impl Partition {
             if w.is_clean() {
                 return Ok(());
             }
-            let active = w.active.clone();
-            if active.zoned.swap(false, Ordering::Relaxed) {
-                shared.files.disk.set_len(&w.file, w.position)?;
-                active.dirty.store(true, Ordering::Relaxed);
-            }
-        }
+            w.cut_zone(shared).inspect_err(|error| {
+                // Nobody will sync what waits for it any more.
+                let why = format!("cannot cut {} to its batches: {error}", self.name);
+                w.stop(Stopped::Failed(why), &mut answers);
+            })
+        };
+        answers.deliver();
+        cut?;
         self.flush_and_index(shared, 1)
     }
 }
@@ -199,9 +203,21 @@ impl Writer {
         Plan { files, names: std::mem::take(&mut self.names), end: self.end }
     }
 
+    /// Cuts the active segment to its batches; the sync that follows makes it last.
+    fn cut_zone(&self, shared: &Shared) -> io::Result<()> {
+        if self.active.zoned.swap(false, Ordering::Relaxed) {
+            shared.files.disk.set_len(&self.file, self.position)?;
+            self.active.dirty.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// Takes no more appends, and fails those that wait.
     pub(crate) fn stop(&mut self, why: Stopped, answers: &mut Answers) {
-        let error = why.error();
+        let error = match &why {
+            Stopped::Failed(why) => AppendError::InDoubt(why.clone()),
+            Stopped::Closed | Stopped::Deleted => why.error(),
+        };
         for pending in self.pending.drain(..) {
             answers.fail(pending, &error);
         }
