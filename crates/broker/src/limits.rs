@@ -14,6 +14,10 @@ pub(crate) const CONTROL_QUEUED_BYTES_MAX: usize = 64 << 20;
 /// a directory and a few files a partition, while everybody else waits.
 pub(crate) const TOPICS_PER_REQUEST_MAX: usize = 1000;
 
+/// Partitions that one request may make, whether of new topics or of one that grows;
+/// POLICY_VIOLATION for those beyond, which another request may ask for. For the same reason.
+pub(crate) const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
+
 /// Topics that one Metadata request makes by asking for them; those beyond are unknown as yet,
 /// which lets the client ask again.
 pub(crate) const TOPICS_PER_METADATA_MAX: usize = 100;

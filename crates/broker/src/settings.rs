@@ -234,7 +234,12 @@ pub const BROKER: &[Setting] = &[
     ),
     broker("message.max.bytes", int(0, I32), "1048588", "Largest record batch accepted."),
     broker("compression.type", CODECS, "producer", "Batches are stored as they came."),
-    broker("min.insync.replicas", int(1, I32), "1", "Replicas that must have an acks=all batch."),
+    broker(
+        "min.insync.replicas",
+        int(1, 1),
+        "1",
+        "Replicas that must have an acks=all batch; there is one.",
+    ),
     broker("group.min.session.timeout.ms", int(1, I32), "6000", "Shortest session of a member."),
     broker("group.max.session.timeout.ms", int(1, I32), "1800000", "Longest session of a member."),
     broker(
@@ -327,10 +332,10 @@ pub const TOPIC: &[Setting] = &[
     ),
     topic(
         "min.insync.replicas",
-        int(1, I32),
+        int(1, 1),
         "1",
         Some("min.insync.replicas"),
-        "Replicas that must have an acks=all batch.",
+        "Replicas that must have an acks=all batch; there is one.",
     ),
     topic(
         "retention.bytes",
@@ -388,6 +393,8 @@ pub enum SettingError {
     Unknown { name: String, nearest: Option<&'static str> },
     #[error("`{name}` is `{value}`, but must be {expected}")]
     Value { name: String, value: String, expected: String },
+    #[error("`{name}` is a TOML {kind}, but must be one value")]
+    Kind { name: String, kind: &'static str },
 }
 
 fn suggestion(nearest: &Option<&'static str>) -> String {
@@ -535,7 +542,11 @@ impl Given {
                 toml::Value::String(text) => self.set(table, &name, text)?,
                 toml::Value::Integer(number) => self.set(table, &name, &number.to_string())?,
                 toml::Value::Boolean(flag) => self.set(table, &name, &flag.to_string())?,
-                other => self.set(table, &name, &format!("a TOML {}", other.type_str()))?,
+                toml::Value::Float(number) => self.set(table, &name, &number.to_string())?,
+                toml::Value::Array(_) | toml::Value::Datetime(_) => {
+                    find(table, &name)?;
+                    return Err(SettingError::Kind { name, kind: value.type_str() });
+                }
             }
         }
         Ok(())

@@ -8,7 +8,9 @@ use chaski_reactor::{Limits, Reactor};
 
 use super::topics::{Changed, NewTopic};
 use super::*;
-use crate::limits::{CONTROL_QUEUED_BYTES_MAX, CONTROL_REQUEST_BYTES_MAX};
+use crate::limits::{
+    CONTROL_QUEUED_BYTES_MAX, CONTROL_REQUEST_BYTES_MAX, PARTITIONS_PER_REQUEST_MAX,
+};
 use crate::settings::TOPIC;
 
 /// A MetaStore that others look into, and fill up.
@@ -148,6 +150,32 @@ fn a_topic_and_its_committed_offsets_go_in_one_commit() {
     scene.control.settle();
     let commits = scene.facts.commits();
     assert_eq!(deletes(&commits[0]), ["group/g/t/0", "topic/t"]);
+}
+
+#[test]
+fn a_topic_whose_deletion_cannot_be_committed_keeps_its_offsets() {
+    let mut scene = Scene::new();
+    scene.make(&["t"]);
+    scene.commit_offset("g", "t");
+    scene.facts.with(|inside| inside.full = true);
+    let request = delete_topics::Request { topic_names: vec!["t"], ..Default::default() };
+    scene.take(ApiKey::DeleteTopics, 5, &request);
+    assert!(!scene.control.journal.owes(), "nothing has been acted on");
+    scene.facts.with(|inside| inside.full = false);
+    scene.control.settle();
+    assert!(scene.control.topic("t").is_ok());
+    assert_eq!(deletes(&scene.facts.commits().concat()), [""; 0]);
+    assert_eq!(scene.control.coordinator.counts().offsets, 1);
+}
+
+#[test]
+fn a_request_makes_so_many_partitions_and_no_more() {
+    let scene = Scene::new();
+    let mut room = scene.control.room();
+    assert!(room.add_topic(PARTITIONS_PER_REQUEST_MAX).is_ok());
+    let (code, why) = room.add_topic(1).expect_err("one too many");
+    assert_eq!(code, chaski_kafka::ErrorCode::POLICY_VIOLATION, "{why}");
+    assert!(scene.control.room().add_topic(1).is_ok(), "another request may");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{Control, number};
 use crate::cluster::{Cluster, Topic, TopicConfig, is_topic_name};
+use crate::limits::PARTITIONS_PER_REQUEST_MAX;
 use crate::settings::{Given, TOPIC};
 
 /// A topic as the MetaStore holds it, in JSON under `topic/<name>`.
@@ -59,6 +60,8 @@ pub(super) struct Room {
     topics_max: usize,
     partitions: usize,
     partitions_max: usize,
+    /// Partitions that this request may still make.
+    new_max: usize,
 }
 
 impl Room {
@@ -81,6 +84,11 @@ impl Room {
                 format!("{more} partitions, must be at least 1 and at most {max} with all others");
             return Err((ErrorCode::INVALID_PARTITIONS, why));
         }
+        let Some(left) = self.new_max.checked_sub(more) else {
+            let why = format!("at most {PARTITIONS_PER_REQUEST_MAX} new partitions a request");
+            return Err((ErrorCode::POLICY_VIOLATION, why));
+        };
+        self.new_max = left;
         self.partitions = total;
         Ok(())
     }
@@ -206,6 +214,7 @@ impl Control {
             topics_max: number(&self.broker.settings, "max.topics") as usize,
             partitions: self.cluster.partitions,
             partitions_max: number(&self.broker.settings, "max.partitions") as usize,
+            new_max: PARTITIONS_PER_REQUEST_MAX,
         }
     }
 
@@ -229,7 +238,9 @@ impl Control {
         &mut self,
         mut asked: Vec<Result<NewTopic, Refused>>,
     ) -> Vec<Result<NewTopic, Refused>> {
-        self.commit_all(&mut asked, |new| put(&new.name, new.id, new.partitions, &new.given));
+        let stored = |new: &NewTopic| put(&new.name, new.id, new.partitions, &new.given);
+        let changes = asked.iter().flatten().map(stored).collect();
+        self.commit_all(&mut asked, changes);
         asked.into_iter().map(|new| new.and_then(|new| self.open_new(new))).collect()
     }
 
@@ -259,11 +270,15 @@ impl Control {
         &mut self,
         mut asked: Vec<Result<Arc<Topic>, Refused>>,
     ) -> Vec<Result<Arc<Topic>, Refused>> {
+        let deletes = |topic: &Arc<Topic>| {
+            let mut changes = self.coordinator.offset_deletes(&topic.name);
+            changes.push(Change::Delete { key: key(&topic.name) });
+            changes
+        };
+        let changes = asked.iter().flatten().flat_map(deletes).collect();
+        self.commit_all(&mut asked, changes);
         for topic in asked.iter().flatten() {
-            self.coordinator.topic_deleted(&topic.name, &mut self.effects);
-        }
-        self.commit_all(&mut asked, |topic| Change::Delete { key: key(&topic.name) });
-        for topic in asked.iter().flatten() {
+            self.coordinator.topic_deleted(&topic.name);
             self.cluster.remove(&topic.name);
             self.dirty = true;
         }
@@ -298,9 +313,9 @@ impl Control {
         &mut self,
         mut asked: Vec<Result<Growth, Refused>>,
     ) -> Vec<Result<(), Refused>> {
-        self.commit_all(&mut asked, |Growth { topic, count }| {
-            put(&topic.name, topic.id, *count, &topic.given)
-        });
+        let stored = |g: &Growth| put(&g.topic.name, g.topic.id, g.count, &g.topic.given);
+        let changes = asked.iter().flatten().map(stored).collect();
+        self.commit_all(&mut asked, changes);
         asked.into_iter().map(|growth| growth.and_then(|growth| self.open_more(&growth))).collect()
     }
 
@@ -330,9 +345,11 @@ impl Control {
         &mut self,
         mut asked: Vec<Result<Changed, Refused>>,
     ) -> Vec<Result<(), Refused>> {
-        self.commit_all(&mut asked, |Changed { topic, given }| {
+        let stored = |Changed { topic, given }: &Changed| {
             put(&topic.name, topic.id, topic.partitions.len(), given)
-        });
+        };
+        let changes = asked.iter().flatten().map(stored).collect();
+        self.commit_all(&mut asked, changes);
         asked.into_iter().map(|changed| changed.and_then(|c| self.apply(c))).collect()
     }
 
@@ -355,8 +372,7 @@ impl Control {
     }
 
     /// Commits what is to become of all that was not refused. If that fails, all of it is.
-    fn commit_all<T>(&mut self, asked: &mut [Result<T, Refused>], change: impl Fn(&T) -> Change) {
-        let changes: Vec<Change> = asked.iter().flatten().map(change).collect();
+    fn commit_all<T>(&mut self, asked: &mut [Result<T, Refused>], changes: Vec<Change>) {
         if changes.is_empty() {
             return;
         }

@@ -178,14 +178,21 @@ impl<T: Copy> Coordinator<T> {
         first.into_iter().chain(self.retention_due).min()
     }
 
+    /// What deletes the offsets of a topic, to be committed with whatever deletes the topic.
+    pub(crate) fn offset_deletes(&self, topic: &str) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (id, entry) in &self.groups {
+            let partitions = entry.offsets.of_topic(topic);
+            changes.extend(partitions.map(|at| saved::delete_offset(id, topic, at)));
+        }
+        changes
+    }
+
     /// Forgets the offsets of a topic that is no more, lest one created anew under its name
     /// inherit them.
-    pub(crate) fn topic_deleted(&mut self, topic: &str, fx: &mut Effects<T>) {
-        for (id, entry) in &mut self.groups {
-            for partition in entry.offsets.remove_topic(topic) {
-                self.offsets_held -= 1;
-                fx.changes.push(saved::delete_offset(id, topic, partition));
-            }
+    pub(crate) fn topic_deleted(&mut self, topic: &str) {
+        for entry in self.groups.values_mut() {
+            self.offsets_held -= entry.offsets.remove_topic(topic);
         }
         self.groups.retain(|_, entry| !entry.is_vacant());
     }

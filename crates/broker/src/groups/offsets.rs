@@ -49,9 +49,14 @@ impl Offsets {
         removed
     }
 
-    /// Forgets a topic; the partitions that had an offset.
-    pub(super) fn remove_topic(&mut self, topic: &str) -> Vec<i32> {
-        self.topics.remove(topic).map_or_else(Vec::new, |p| p.into_keys().collect())
+    /// The partitions of a topic that have an offset.
+    pub(super) fn of_topic(&self, topic: &str) -> impl Iterator<Item = i32> {
+        self.topics.get(topic).into_iter().flat_map(|partitions| partitions.keys().copied())
+    }
+
+    /// Forgets a topic; how many partitions had an offset.
+    pub(super) fn remove_topic(&mut self, topic: &str) -> usize {
+        self.topics.remove(topic).map_or(0, |partitions| partitions.len())
     }
 
     /// Forgets the offsets whose time has come: those with a time of their own by that, the others

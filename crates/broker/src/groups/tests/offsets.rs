@@ -202,9 +202,10 @@ fn a_deleted_topic_takes_its_offsets_along() {
     scene.commit(None, ("t", 0), 5, "");
     scene.commit(None, ("u", 0), 5, "");
     for (topic, left) in [("t", 1), ("x", 1), ("u", 0)] {
-        let mut fx = Effects::default();
-        scene.coordinator.topic_deleted(topic, &mut fx);
-        scene.absorb(fx);
+        let changes = scene.coordinator.offset_deletes(topic);
+        assert_eq!(scene.coordinator.offsets_held, scene.store.len(), "nothing is forgotten yet");
+        scene.absorb(Effects { changes, ..Effects::default() });
+        scene.coordinator.topic_deleted(topic);
         assert_eq!((scene.store.len(), scene.coordinator.offsets_held), (left, left));
     }
     assert_eq!(scene.state(), State::Dead);
