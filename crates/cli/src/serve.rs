@@ -121,6 +121,7 @@ fn settings(args: &Serve) -> Result<Given, Failure> {
         ("kafka.listen", &args.kafka),
         ("kafka.advertised", &args.advertised),
         ("http.listen", &args.http),
+        ("shm.listen", &args.shm),
         ("acks.all", &args.acks_all),
     ];
     for (name, value) in flags {
@@ -151,6 +152,9 @@ pub(crate) fn explain(error: StartError) -> Failure {
         StartError::Listen { .. } => {
             "is another broker running? `--kafka ADDR` and `--http ADDR` choose other addresses"
         }
+        StartError::Shm { .. } => {
+            "is another broker of this user running? `--shm NAME` chooses another name"
+        }
         StartError::Unclaimed { .. } => {
             "bring meta.redb back from where it went, or move the log directory away to begin anew"
         }
@@ -167,10 +171,11 @@ fn greet(server: &Server, began: Instant) {
     let mut out = io::stdout().lock();
     let text = format!(
         "chaski {} is up after {:.0?}
-  kafka   {kafka}
-  http    http://{http}/metrics
-  log     {} topics, {} partitions, opened in {:.0?}
-  shards  {}
+  kafka    {kafka}
+  console  http://{http}/
+  metrics  http://{http}/metrics
+  log      {} topics, {} partitions, opened in {:.0?}
+  shards   {}
 
 Try, in another terminal:
   echo hello | chaski send kafka://{kafka}/greetings

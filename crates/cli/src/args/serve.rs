@@ -22,9 +22,12 @@ pub(crate) struct Serve {
     /// Address told to Kafka clients, if it is another
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertised: Option<String>,
-    /// Address of metrics and health [default: 127.0.0.1:8080]
+    /// Address of the console, the API, metrics and health [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<String>,
+    /// Name under which processes of this machine reach the log through shared memory
+    #[arg(long, value_name = "NAME")]
+    pub(crate) shm: Option<String>,
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "CHASKI_CONFIG")]
     pub(crate) config: Option<PathBuf>,

@@ -7,9 +7,9 @@ use super::{DirArg, HttpArg, OutputArg};
 
 /// Watch everything at once: topics, groups, sockets, rings and shards, on one live screen.
 ///
-/// What the broker's API and metrics tell, and what services in shared memory on this machine say
-/// of themselves. Each part stands alone: without a broker there are rings, and the others say why
-/// they are empty. Rates are of the last seconds.
+/// What the broker's API and metrics tell, and what services in shared memory say of themselves:
+/// those of the broker's machine, and without a broker, or with --dir, those of this one. Each part
+/// stands alone, and says why it is empty. Rates are of the last seconds.
 ///
 /// Keys: 1 to 5 or Tab choose a part, Up and Down (j, k) scroll it, s sorts it by the next column,
 /// z shows it alone, Space holds the picture, q or Ctrl-C ends.

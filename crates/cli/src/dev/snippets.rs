@@ -82,7 +82,7 @@ From Python, with `pip install confluent-kafka`:
   from confluent_kafka import Producer
   producer = Producer({{'bootstrap.servers': '{kafka}'}})
   producer.produce('{topic}', value='hello'); producer.flush()
-Whole programs, also for ZeroMQ: chaski dev --snippets python|java|rust|go|c|all
+Whole programs, also for ZeroMQ: start it as chaski dev --snippets python|java|rust|go|c|all
 "
     )
 }

@@ -7,6 +7,7 @@
 mod rates;
 mod screen;
 
+use std::collections::HashMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -46,6 +47,22 @@ impl Watch {
         let rows = ServiceRates::all(self.before.as_ref(), &now);
         self.before = Some(now);
         Ok(rows)
+    }
+
+    /// The same for services that were told of, each with its program.
+    pub(crate) fn rows_of(&mut self, told: Vec<(Service, Option<String>)>) -> Vec<ServiceRates> {
+        let (services, programs): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        let names = services.iter().map(|service: &Service| service.name.clone());
+        let mut programs: HashMap<String, Option<String>> = names.zip(programs).collect();
+        let time = format!("{:.3}", jiff::Timestamp::now());
+        let now = Look { at: Instant::now(), time, services };
+        let rows = ServiceRates::all(self.before.as_ref(), &now);
+        self.before = Some(now);
+        let named = |row: ServiceRates| {
+            let program = programs.remove(row.name()).flatten();
+            row.run_by(program)
+        };
+        rows.into_iter().map(named).collect()
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) struct Topic {
     pub(super) records: Option<u64>,
     pub(super) bytes: Option<u64>,
     pub(super) in_records_s: Option<f64>,
+    pub(super) groups: Option<u64>,
     pub(super) lag: Option<i64>,
     pub(super) problems: Vec<Value>,
 }
@@ -104,6 +105,43 @@ pub(super) struct Socket {
 #[serde(default)]
 pub(super) struct Peer {
     pub(super) queued: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Rings {
+    pub(super) rings: Vec<Ring>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ring {
+    pub(super) name: String,
+    pub(super) kind: Option<String>,
+    pub(super) pid: u32,
+    pub(super) program: Option<String>,
+    pub(super) answered: bool,
+    pub(super) generation: String,
+    pub(super) clients: Vec<Client>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Client {
+    pub(super) slot: u64,
+    pub(super) pid: u64,
+    pub(super) alive: bool,
+    pub(super) fill: u64,
+    pub(super) capacity: u64,
+    pub(super) waiting: u64,
+    pub(super) stalls: u64,
+    pub(super) wakes: u64,
+    pub(super) drops: u64,
+    #[serde(rename = "in")]
+    pub(super) taken: u64,
+    pub(super) out: u64,
+    pub(super) in_bytes: u64,
+    pub(super) out_bytes: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]

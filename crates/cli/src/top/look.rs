@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::api::{Groups, Overview, Shards, Sockets, Topics};
+use super::api::{self, Groups, Overview, Shards, Sockets, Topics};
 use super::metrics::{Scrape, ShardSums, TopicSums};
 use super::rings::{RingRow, Rings};
 use super::rows::{BrokerRow, GroupRow, ShardRow, SocketRow, TopicRow, rounded};
@@ -47,11 +47,17 @@ impl Looker {
 
     pub(super) fn look(&mut self) -> Look {
         let mut look = Look { time: format!("{:.0}", jiff::Timestamp::now()), ..Look::default() };
-        match self.http.get::<Overview>("/api/overview") {
-            Ok(overview) => self.ask_api(overview, &mut look),
-            Err(error) => self.without_api(&error, &mut look),
-        }
-        look.rings = part("rings", self.rings.look(), &mut look.missing);
+        let theirs = match self.http.get::<Overview>("/api/overview") {
+            Ok(overview) => {
+                self.ask_api(overview, &mut look);
+                self.http.get::<api::Rings>("/api/rings").ok()
+            }
+            Err(error) => {
+                self.without_api(&error, &mut look);
+                None
+            }
+        };
+        look.rings = part("rings", self.rings.look(theirs), &mut look.missing);
         look
     }
 
@@ -136,6 +142,7 @@ impl Rates {
             records: Some((sums.end - sums.start) as u64),
             bytes: Some(sums.bytes as u64),
             records_per_second: self.of(sums.end, |s| s.topics.get(name).map(|t| t.end)),
+            groups: None,
             lag: None,
             problems: [("damaged", sums.damaged), ("closed for writing", sums.failed)]
                 .into_iter()

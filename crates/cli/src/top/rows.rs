@@ -39,6 +39,8 @@ pub(super) struct TopicRow {
     pub(super) records: Option<u64>,
     pub(super) bytes: Option<u64>,
     pub(super) records_per_second: Option<f64>,
+    /// How many read it; None: not known.
+    pub(super) groups: Option<u64>,
     /// Of the slowest group; None: not known, or no group reads it.
     pub(super) lag: Option<i64>,
     pub(super) problems: Vec<String>,
@@ -145,6 +147,7 @@ impl From<api::Topic> for TopicRow {
             records: topic.records,
             bytes: topic.bytes,
             records_per_second: topic.in_records_s,
+            groups: topic.groups,
             lag: topic.lag,
         }
     }
@@ -194,6 +197,16 @@ impl From<api::Shard> for ShardRow {
     }
 }
 
+impl TopicRow {
+    /// A lag that is not known is told from that of a topic which nobody reads.
+    fn shown_lag(&self) -> String {
+        match (self.lag, self.groups) {
+            (None, Some(1..)) => "unknown".to_owned(),
+            (lag, _) => or_dash(lag),
+        }
+    }
+}
+
 impl Row for TopicRow {
     const COLUMNS: &'static [Column] = &[
         text("TOPIC"),
@@ -212,7 +225,7 @@ impl Row for TopicRow {
             or_dash(self.records),
             or_dash(self.bytes.map(show_bytes)),
             or_dash(self.records_per_second.map(|rate| format!("{rate:.1}"))),
-            or_dash(self.lag),
+            self.shown_lag(),
             self.problems.join("; "),
         ]
     }
@@ -295,4 +308,18 @@ impl Row for ShardRow {
 /// To one digit behind the point.
 pub(super) fn rounded(rate: f64) -> f64 {
     (rate * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_lag_is_told_from_none() {
+        let shown = |groups, lag| TopicRow { groups, lag, ..TopicRow::default() }.shown_lag();
+        assert_eq!(shown(Some(2), Some(0)), "0");
+        assert_eq!(shown(Some(2), None), "unknown");
+        assert_eq!(shown(Some(0), None), "-");
+        assert_eq!(shown(None, Some(3)), "3", "of a broker that does not count them");
+    }
 }

@@ -179,6 +179,15 @@ impl ServiceRates {
         rows
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Of another machine, whose processes cannot be looked up here.
+    pub(super) fn run_by(self, program: Option<String>) -> ServiceRates {
+        ServiceRates { program, ..self }
+    }
+
     fn of(before: Option<&Look>, look: &Look, service: &Service) -> ServiceRates {
         let then = Before::of(before, service);
         let each = service.connections.iter().flat_map(|connection| {

@@ -14,6 +14,7 @@ fn look() -> Look {
         records: Some(1000),
         bytes: Some(12_345),
         records_per_second: Some(rate),
+        groups: Some(1),
         lag: Some(7),
         problems: Vec::new(),
     };
