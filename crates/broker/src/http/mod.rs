@@ -105,7 +105,7 @@ impl View {
             samples: Samples::new(),
             census: Census::default(),
             lags: Lags::default(),
-            services: Services::default(),
+            services: Services::new(given),
             streams: Streams::new(),
             changes: Semaphore::new(CHANGES_MAX),
         }

@@ -3,6 +3,7 @@
 //! A service answers at once, from a thread of its own, and the survey reads what it counts anyway.
 //! One that has been stopped keeps the survey waiting for a second, and no longer.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,15 @@ use chaski_shm::survey::{self, ListError, Service};
 
 use super::error::ApiError;
 use super::extract::Live;
+use crate::Client;
+use crate::settings::Given;
 
 /// Youngest survey that is not used again; or after as long as it took.
 const AGE_MIN: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
 pub(super) struct Services {
+    /// Where their sockets are.
+    directory: PathBuf,
     last: Mutex<Option<Arc<Survey>>>,
     /// One surveys at a time; the others wait for what it sees.
     looking: tokio::sync::Mutex<()>,
@@ -30,6 +34,20 @@ pub(super) struct Survey {
 }
 
 impl Services {
+    /// Those of the directory that the broker meets others in.
+    pub(super) fn new(given: &Given) -> Services {
+        let named = given.get("shm.directory").filter(|named| !named.is_empty());
+        Services {
+            directory: named.map_or_else(chaski_shm::directory, PathBuf::from),
+            last: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// What has been seen of late, or is now.
     pub(super) async fn fresh(&self, live: &Live) -> Result<Arc<Survey>, ApiError> {
         if let Some(young) = self.young() {
@@ -39,7 +57,10 @@ impl Services {
         if let Some(young) = self.young() {
             return Ok(young);
         }
-        let seen = Arc::new(live.run(|_| Survey::take().map_err(refused)).await?);
+        let directory = self.directory.clone();
+        let take =
+            move |_: &Client| Survey::take(&directory).map_err(|error| refused(&directory, &error));
+        let seen = Arc::new(live.run(take).await?);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
         Ok(seen)
     }
@@ -51,9 +72,9 @@ impl Services {
 }
 
 impl Survey {
-    fn take() -> Result<Survey, ListError> {
+    fn take(directory: &Path) -> Result<Survey, ListError> {
         let began = Instant::now();
-        let services = survey::list()?;
+        let services = survey::list_in(directory)?;
         Ok(Survey { took: began.elapsed(), ..Survey::of(services) })
     }
 
@@ -63,8 +84,7 @@ impl Survey {
     }
 }
 
-fn refused(error: ListError) -> ApiError {
-    let directory = chaski_shm::directory();
+fn refused(directory: &Path, error: &ListError) -> ApiError {
     let what = format!("cannot list the services in {}: {error}", directory.display());
     let error = ApiError::internal(what);
     error.hint("it must belong to the user of the broker, who alone may write to it")

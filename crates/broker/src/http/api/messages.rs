@@ -186,24 +186,29 @@ fn stretches(
     let mut all = Vec::new();
     for partition in partitions {
         let offsets = client.offsets(topic, partition)?;
-        let (start, end) = (offsets.log_start, offsets.high_watermark);
-        let end = before.get(&partition).map_or(end, |before| end.min(*before).max(start));
+        let bounds = (offsets.log_start, offsets.high_watermark);
         let next = match from {
             // The newest are looked for from the end back to the start.
-            From::Earliest | From::Latest => start,
+            From::Earliest | From::Latest => bounds.0,
             From::Offset(offset) => *offset,
             From::Time(ms) => {
                 let found = client.find_offset(topic, partition, OffsetQuery::AtOrAfter(*ms))?;
-                found.map_or(end, |found| found.offset)
+                found.map_or(bounds.1, |found| found.offset)
             }
             From::Each(each) => match each.get(&partition) {
                 Some(offset) => *offset,
                 None => continue,
             },
         };
-        all.push(Stretch { partition, next: next.min(end).max(start), end });
+        all.push(within(bounds, partition, next, before.get(&partition).copied()));
     }
     Ok(all)
+}
+
+/// What is between the bounds of the partition, and before an offset if one is given.
+fn within((start, end): (i64, i64), partition: i32, next: i64, before: Option<i64>) -> Stretch {
+    let end = before.map_or(end, |before| before.min(end).max(start));
+    Stretch { partition, next: next.min(end).max(start), end }
 }
 
 #[cfg(test)]
@@ -221,5 +226,31 @@ mod tests {
         for wrong in ["now", "1.5", "time:", "0:", ":1", "0:1,", "0:1;2:3"] {
             assert_eq!(from(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn before_is_an_offset_of_some_partitions() {
+        let before = |text: &str| offsets_by_partition("before", text).ok();
+        assert_eq!(before("2:9"), Some([(2, 9)].into()));
+        assert_eq!(before("0:5,3:-7,1:0"), Some([(0, 5), (3, -7), (1, 0)].into()));
+        assert_eq!(before("0:5,0:6"), Some([(0, 6)].into()), "the last one holds");
+        for wrong in ["", "3", "0:", ":1", "0:1,", "0:1;2:3", "0:x", "99999999999:1"] {
+            assert_eq!(before(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_from_before_on() {
+        let of = |next, before| {
+            let stretch = within((10, 20), 3, next, before);
+            (stretch.next, stretch.end)
+        };
+        assert_eq!(of(10, None), (10, 20));
+        assert_eq!(of(12, Some(15)), (12, 15));
+        assert_eq!(of(18, Some(15)), (15, 15), "all of it is before where one begins");
+        assert_eq!(of(12, Some(99)), (12, 20), "there is no more");
+        assert_eq!(of(12, Some(-1)), (10, 10), "nothing is that old any more");
+        assert_eq!((of(i64::MIN, None), of(i64::MAX, None)), ((10, 20), (20, 20)));
+        assert_eq!(within((0, 0), 0, 5, Some(7)).end, 0, "an empty one");
     }
 }

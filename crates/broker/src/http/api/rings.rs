@@ -1,7 +1,6 @@
 //! Rings in shared memory: the broker's own, and those of other programs of its user.
 
 use std::fs;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -144,15 +143,16 @@ fn program(pid: u64) -> Option<String> {
 
 async fn rings(live: Live) -> Told {
     let seen = live.view.services.fresh(&live).await?;
-    live.tell(move |_| Ok::<_, ApiError>(list(&seen))).await
+    let directory = live.view.services.directory().display().to_string();
+    live.tell(move |_| Ok::<_, ApiError>(list(&seen, directory))).await
 }
 
-fn list(seen: &Arc<Survey>) -> List {
+fn list(seen: &Survey, directory: String) -> List {
     let mut services: Vec<&Service> = seen.services.iter().collect();
     // Those of a kind stay in order of name.
     services.sort_by_key(|service| service.pid != std::process::id());
     List {
-        directory: chaski_shm::directory().display().to_string(),
+        directory,
         total: services.len(),
         rings: services.into_iter().take(RINGS_MAX).map(Row::of).collect(),
     }
@@ -190,7 +190,7 @@ mod tests {
         };
         let own = std::process::id();
         let services = vec![service("a", own + 1), service("b", own), service("c", own + 1)];
-        let told = list(&Arc::new(Survey::of(services)));
+        let told = list(&Survey::of(services), "/run/x".to_owned());
         let names: Vec<&str> = told.rings.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["b", "a", "c"]);
         let first = &told.rings[0];
