@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_shm::{Batch, ConnectError, Error, Leave, Pull, PullBuilder, Push, PushBuilder, Wait};
 
@@ -24,11 +24,13 @@ impl Place {
     }
 
     fn push(&self) -> PushBuilder {
-        Push::builder().directory(self.path()).reconnect_within(Duration::from_millis(200))
+        let builder = Push::builder().directory(self.path()).connect_within(LONG);
+        builder.reconnect_within(Duration::from_millis(200))
     }
 
     fn pull(&self) -> PullBuilder {
-        Pull::builder().directory(self.path()).reconnect_within(Duration::from_millis(200))
+        let builder = Pull::builder().directory(self.path()).connect_within(LONG);
+        builder.reconnect_within(Duration::from_millis(200))
     }
 }
 
@@ -310,6 +312,12 @@ fn a_worker_outlives_its_sender_and_works_for_the_next() {
     drop(first);
     assert_eq!(number(&pull.recv_timeout(LONG).unwrap()), 1);
     assert_eq!(pull.recv_timeout(LONG).unwrap().len(), 100_000);
+    // Of the hang-up it learns from another thread.
+    let deadline = Instant::now() + LONG;
+    while pull.senders() > 0 {
+        assert!(Instant::now() < deadline, "it still has a sender");
+        thread::yield_now();
+    }
     let late = pull.recv_timeout(Duration::from_millis(5)).unwrap_err();
     assert!(matches!(late, Error::TimedOut), "{late}");
     assert_eq!((pull.departures().count(), pull.senders()), (1, 0));
