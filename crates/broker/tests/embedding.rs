@@ -342,6 +342,18 @@ fn whole_batches_are_checked_taken_and_stored_once() {
 }
 
 #[test]
+fn who_is_past_the_end_is_told_and_does_not_sleep() {
+    let (_server, client) = in_memory();
+    client.create_topic("t", None, &[]).unwrap();
+    for offset in [5, i64::MAX] {
+        let mut reader = client.reader("t", 0, Position::Offset(offset)).unwrap();
+        assert!(reader.wait(Duration::MAX));
+        assert!(matches!(reader.next(1), Err(ReadError::OutOfRange { end: 0, .. })));
+    }
+    assert_eq!(client.reader("t", 0, Position::Offset(i64::MIN)).unwrap().lag(), i64::MAX);
+}
+
+#[test]
 fn outcomes_come_to_whoever_does_not_wait() {
     for (server, _dir) in both() {
         let client = server.client();

@@ -126,6 +126,7 @@ impl Cursor {
                 let resumes = resumes.unwrap_or_else(end).max(from.saturating_add(1));
                 ReadError::Damaged { offset, resumes, reason }
             }
+            store::ReadError::Storage(why) => ReadError::Storage(why),
             other => ReadError::Storage(other.to_string()),
         }
     }

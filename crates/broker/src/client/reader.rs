@@ -38,7 +38,12 @@ impl Sleeper {
 
     /// Leaves a watch at each cursor; false: there is something to be seen already.
     fn watch<'c>(&self, broker: &Broker, cursors: impl IntoIterator<Item = &'c Cursor>) -> bool {
-        let watch = |at: &Cursor| broker.store.watch(at.id, at.offset, self.key, &self.watcher);
+        // Who is past the end, as after a time when the log was longer, is to hear of it.
+        let is_within =
+            |at: &Cursor| broker.store.offsets(at.id).is_ok_and(|o| at.offset <= o.log_end);
+        let watch = |at: &Cursor| {
+            broker.store.watch(at.id, at.offset, self.key, &self.watcher) && is_within(at)
+        };
         // Whoever stops the broker raises the signal after it has said so.
         !broker.stopping.has_begun() && cursors.into_iter().all(watch)
     }
@@ -140,12 +145,12 @@ impl Reader {
 
     /// Sleeps until there is something to be seen: records, an error, an interruption. False: the
     /// time is over first.
-    pub fn wait(&self, timeout: Duration) -> bool {
+    pub fn wait(&mut self, timeout: Duration) -> bool {
         self.sleeper.wait(&self.broker, [&self.cursor], timeout)
     }
 
     /// The same for a task: ready when there is something to be seen.
-    pub fn poll_wait(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.sleeper.poll(&self.broker, [&self.cursor], context)
     }
 
@@ -195,7 +200,9 @@ impl fmt::Debug for Reader {
 
 fn lag(broker: &Broker, cursor: &Cursor) -> i64 {
     let offsets = broker.store.offsets(cursor.id);
-    offsets.map_or(0, |offsets| (offsets.high_watermark - cursor.offset).max(0))
+    offsets.map_or(0, |offsets| {
+        offsets.high_watermark.saturating_sub(cursor.offset).max(0)
+    })
 }
 
 /// Reads all partitions of a topic, one after the other, with one buffer. From
@@ -239,12 +246,12 @@ impl TopicReader {
 
     /// Sleeps until there is something to be seen: records, an error, an interruption. False: the
     /// time is over first. Partitions that the topic gets meanwhile do not wake it.
-    pub fn wait(&self, timeout: Duration) -> bool {
+    pub fn wait(&mut self, timeout: Duration) -> bool {
         self.sleeper.wait(&self.broker, &self.cursors, timeout)
     }
 
     /// The same for a task: ready when there is something to be seen.
-    pub fn poll_wait(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.sleeper.poll(&self.broker, &self.cursors, context)
     }
 
@@ -282,8 +289,12 @@ impl TopicReader {
         }
         let is_same = self.cursors.first().is_some_and(|first| first.is_of(topic));
         if is_same {
-            let new = self.cursors.len()..topic.partitions.len();
-            self.cursors.extend(new.filter_map(|at| Cursor::new(topic.clone(), at as i32)));
+            for at in self.cursors.len()..topic.partitions.len() {
+                let Some(mut cursor) = Cursor::new(topic.clone(), at as i32) else { return };
+                // If that fails, so does the first read, which says why.
+                let _ = cursor.seek(&self.broker, Position::Earliest);
+                self.cursors.push(cursor);
+            }
         }
     }
 }
