@@ -1,4 +1,4 @@
-"""Gateways: pyzmq at one end, Kafka clients at the other, and kill -9 of each part.
+"""Gateways: pyzmq at one end, three Kafka clients at the other, and kill -9 of each part.
 
 What is promised of each kind is in docs/gateways.md; here the promises are held to it:
 
@@ -7,6 +7,8 @@ What is promised of each kind is in docs/gateways.md; here the promises are held
 - PULL: what was taken is stored, in order and once; what was on the way when somebody died is lost
   as a whole stretch, and nothing else is;
 - PUB: a subscriber can tell what it has missed, and gets it.
+
+And counters add up: see `taken_in` and `given_out`.
 """
 
 import json
@@ -21,6 +23,7 @@ import pytest
 import zmq
 
 from broker import PATIENCE, eventually, free_port
+from clients import BEGINNING, Message
 
 PATIENCE_MS = int(PATIENCE * 1000)
 
@@ -56,6 +59,39 @@ class Gateways:
     def get(self, name):
         _, answer = self.call("GET", "/gateways")
         return next(one for one in answer["gateways"] if one["name"] == name)
+
+
+def taken_in(gateways, name, count):
+    """Holds a gateway in to its counters: what it has taken, by the count of who sent it, is stored
+    or dropped, and nothing is held back; its sockets have counted the same for peers still there.
+    """
+
+    def adds_up():
+        status = gateways.get(name)
+        return status["messages"] + status["drops"] == count and status
+
+    status = eventually(adds_up, f"{count} are stored or dropped")
+    assert status["lag"] == 0
+    assert status["malformed"] <= status["drops"]
+    assert sum(peer["received"] for peer in status["peers"]) <= count
+    assert (status["latency"]["count"] > 0) == (count > 0)
+    return status
+
+
+def given_out(gateways, name, count):
+    """Holds a gateway out to its counters: each record it has read was handed to its socket once,
+    but for those sent again; each peer got it, or waits for it, or has lost it.
+    """
+
+    def adds_up():
+        status = gateways.get(name)
+        return status["messages"] - status["resent"] == count and status["lag"] == 0 and status
+
+    status = eventually(adds_up, f"{count} are handed over")
+    for peer in status["peers"]:
+        assert peer["sent"] + peer["queued"] + peer["dropped"] <= status["messages"]
+    assert status["drops"] >= sum(peer["dropped"] for peer in status["peers"])
+    return status
 
 
 @pytest.fixture
@@ -135,27 +171,33 @@ def killed(process):
     return process.communicate()[0].decode().splitlines()
 
 
-def test_push_to_kafka_consumer(broker, context, name):
+@pytest.mark.parametrize("acks", ["one", "all"])
+def test_push_to_kafka_consumer(client, broker, context, name, acks):
     gateways = Gateways(broker)
-    endpoint = gateways.add(name, "pull", name, frames="key,value")
+    endpoint = gateways.add(name, "pull", name, frames="key,value", acks=acks)
     push = connected(context, zmq.PUSH, endpoint)
     for value in numbers(0, 20_000):
-        push.send_multipart([b"k", value])
-    records = consume(broker, name, 20_000)
-    assert records == [(n, b"k", b"%d" % n) for n in range(20_000)]
-    eventually(lambda: gateways.get(name)["messages"] == 20_000, "all are counted")
-    status = gateways.get(name)
-    assert (status["drops"], status["errors"], status["lag"]) == (0, 0, 0)
+        push.send_multipart([b"k", value, b"trace", b"7"])
+    push.send_multipart([b"no value"])
+    with client.reader(broker) as reader:
+        records = reader.start(name, BEGINNING).read(20_000)
+    assert [(r.offset, r.key, r.value) for r in records] == [
+        (n, b"k", b"%d" % n) for n in range(20_000)
+    ]
+    assert {r.headers for r in records} == {(("trace", b"7"),)}
+    status = taken_in(gateways, name, 20_001)
+    assert (status["drops"], status["malformed"], status["errors"]) == (1, 1, 0)
+    assert status["peers"][0]["received"] == 20_001
 
 
-def test_kafka_producer_to_sub(broker, context, name):
+def test_kafka_producer_to_sub(client, broker, context, name):
     gateways = Gateways(broker)
-    endpoint = gateways.add(name, "pub", name, frames="position,value")
+    endpoint = gateways.add(name, "pub", name, frames="position,key,value")
     sub = connected(context, zmq.SUB, endpoint, subscribe=name)
     sub.rcvtimeo = 50
 
     def arrives():
-        produce(broker, name, [b"probe"])
+        client.produce(broker, name, [Message(b"probe")])
         try:
             return sub.recv_multipart()
         except zmq.Again:
@@ -163,14 +205,43 @@ def test_kafka_producer_to_sub(broker, context, name):
 
     eventually(arrives, "the subscription has arrived")
     sub.rcvtimeo = PATIENCE_MS
-    produce(broker, name, numbers(0, 500))
+    placed = client.produce(broker, name, [Message(value, b"k") for value in numbers(0, 500)])
     values = []
     while len(values) < 500:
-        topic, _, value = sub.recv_multipart()
+        topic, position, key, value = sub.recv_multipart()
         assert topic == name.encode()
         if value != b"probe":
+            assert (position, key) == (b"%d:%d" % placed[len(values)], b"k")
             values.append(value)
     assert values == numbers(0, 500)
+    assert given_out(gateways, name, end_of(broker, name))["drops"] == 0
+
+
+def test_dealer_to_kafka_consumer(client, broker, context, name):
+    gateways = Gateways(broker)
+    dealer = connected(context, zmq.DEALER, gateways.add(name, "router", name))
+    for value in numbers(0, 1_000):
+        dealer.send_multipart([value, b"", value])
+    dealer.send_multipart([b"no envelope"])
+    answers = [dealer.recv_multipart() for _ in range(1_001)]
+    assert answers[:-1] == [[n, b"", b"ok", b"0", n] for n in numbers(0, 1_000)]
+    assert answers[-1][1:3] == [b"error", b"INVALID_RECORD"]
+    with client.reader(broker) as reader:
+        records = reader.start(name, BEGINNING).read(1_000)
+    assert [r.value for r in records] == numbers(0, 1_000)
+    status = taken_in(gateways, name, 1_001)
+    assert (status["drops"], status["unanswered"]) == (1, 0)
+
+
+def test_kafka_producer_to_workers(client, broker, context, name):
+    gateways = Gateways(broker)
+    endpoint = gateways.add(name, "push", name, group=name, **{"from": "earliest"}, settle_ms=100)
+    client.produce(broker, name, [Message(value) for value in numbers(0, 500)])
+    worker = connected(context, zmq.PULL, endpoint)
+    assert [worker.recv() for _ in range(500)] == numbers(0, 500)
+    eventually(lambda: committed(broker, name, name) == 500, "it is committed")
+    status = given_out(gateways, name, 500)
+    assert (status["resent"], status["peers"][0]["sent"]) == (0, 500)
 
 
 def test_a_configuration_file_brings_gateways(make_broker, context, tmp_path):
@@ -216,6 +287,7 @@ def test_a_remote_publisher_is_taken_in(broker, context, name):
     for topic in [b"eur", b"usd", b"eur/x"]:
         publisher.send_multipart([topic, b"1"])
     assert [key for _, key, _ in consume(broker, name, 2)] == [b"eur", b"eur/x"]
+    assert taken_in(Gateways(broker), name, 2)["drops"] == 0
 
 
 class Asking(threading.Thread):
@@ -262,6 +334,9 @@ def test_router_at_least_once_with_the_broker_killed(make_broker, context, name)
     records = {offset: value for offset, _, value in consume(broker, name, end_of(broker, name))}
     for n, offset in asking.offsets.items():
         assert records[offset] == b"%d" % n, "what was answered is where it was said to be"
+    # Of the broker's last life; what was answered in that is among what is stored.
+    status = Gateways(broker).get("in")
+    assert status["lag"] == status["drops"] == 0 and status["messages"] <= len(records)
 
 
 ASKER = """
@@ -290,7 +365,7 @@ def test_router_with_the_client_killed(broker, name):
     assert answered == list(range(len(answered))) and len(answered) <= stored
     values = [value for _, _, value in consume(broker, name, stored)]
     assert values == numbers(0, stored), "in order, once, without a gap"
-    assert gateways.get(name)["messages"] == stored
+    assert taken_in(gateways, name, stored)["drops"] == 0
 
 
 PUSHER = """
@@ -316,7 +391,7 @@ def test_pull_with_the_client_killed(broker, name):
 
     status = eventually(settled, "what had come is stored")
     stored = end_of(broker, name)
-    assert status["messages"] == stored and status["drops"] == 0
+    assert taken_in(gateways, name, stored) and status["drops"] == 0
     values = [value for _, _, value in consume(broker, name, stored)]
     assert values == numbers(0, stored), "what came is a beginning of what was sent"
 
@@ -332,8 +407,11 @@ def test_pull_with_the_broker_killed(make_broker, name):
         eventually(lambda: gateways.get("in")["messages"] > 5_000, "more are stored")
     finally:
         killed(pusher)
+    eventually(lambda: not gateways.get("in")["peers"], "it is gone")
     stored = end_of(broker, name)
     values = [int(value) for _, _, value in consume(broker, name, stored)]
+    status = gateways.get("in")
+    assert status["lag"] == status["drops"] == 0 and status["messages"] < stored
     steps = [after - before for before, after in zip(values, values[1:])]
     assert values[0] == 0 and min(steps) >= 1, "in order, and none twice"
     assert sum(step > 1 for step in steps) <= 1, "one gap at most: what was on the way"
@@ -369,8 +447,11 @@ def test_push_at_least_once_with_workers_and_the_broker_killed(make_broker, name
     )
     produce(broker, name, numbers(0, 3_000))
     done = set()
-    first, second = python(WORKER, endpoint), python(WORKER, endpoint)
+    # One after the other: who comes alone has something to lose.
+    first = python(WORKER, endpoint)
     eventually(lambda: gateways.get("out")["messages"] > 500, "some are on their way")
+    second = python(WORKER, endpoint)
+    eventually(lambda: len(gateways.get("out")["peers"]) == 2, "the other is there")
     done |= {int(n) for n in killed(first)}
     eventually(lambda: gateways.get("out")["resent"] > 0, "what it had is sent again")
     broker.kill()
@@ -381,6 +462,9 @@ def test_push_at_least_once_with_workers_and_the_broker_killed(make_broker, name
     )
     done |= {int(n) for n in killed(second)} | {int(n) for n in killed(third)}
     assert done == set(range(3_000)), "nothing is lost with a worker, nor with the broker"
+    status = gateways.get("out")
+    assert status["lag"] == 0 and status["drops"] == 0
+    assert status["messages"] - status["resent"] <= 3_000
 
 
 def test_a_subscriber_catches_up_over_the_death_of_the_broker(make_broker, context, name):
@@ -411,6 +495,8 @@ def test_a_subscriber_catches_up_over_the_death_of_the_broker(make_broker, conte
             assert (position, topic_frame) == (again, name.encode())
         assert seen.setdefault(position, value) == value
     produced.join()
+    # Since the broker's last start; the history goes to who asked for it, and is counted as well.
+    assert gateways.get("out")["lag"] == gateways.get("out")["drops"] == 0
     assert seen == {b"0:%d" % n: b"%d" % n for n in range(3_000)}
 
 
@@ -429,6 +515,7 @@ def test_plain(broker, context, name):
     assert [value for _, _, value in consume(broker, name, end_of(broker, name))] == [b"hello"]
     users = [peer["user"] for peer in Gateways(broker).get(name)["peers"]]
     assert "ada" in users
+    assert taken_in(Gateways(broker), name, 1)["drops"] == 0
     stranger.close(0)
 
 
@@ -451,6 +538,7 @@ def test_curve(broker, context, name, kind, tmp_path):
         push = connected(context, zmq.PUSH, endpoint, **keys)
         push.send(b"sealed")
         assert consume(broker, name, 2)[1][2] == b"sealed"
+        taken_in(Gateways(broker), name, 1)
     else:
         sub = connected(context, zmq.SUB, endpoint, **keys)
         sub.subscribe("@earliest")
