@@ -20,6 +20,9 @@ use crate::serve::{self, Ending};
 use ports::{ANY_ENDPOINT, HTTP, KAFKA, PUBLISH, PULL, Port};
 use snippets::{Places, Sockets};
 
+/// The name under which processes of this machine find it, if nobody else has that.
+const SHM: &str = "chaski";
+
 pub(crate) fn run(args: &Dev) -> Result<(), Failure> {
     serve::start_log(&args.log)?;
     let ending = Ending::expect()?;
@@ -33,7 +36,7 @@ pub(crate) fn run(args: &Dev) -> Result<(), Failure> {
     let zmq = join(&server, topic);
     if let (Some(kafka), Some(http)) = (server.kafka_addr(), server.http_addr()) {
         let places = Places { kafka: kafka.to_string(), topic: topic.to_owned(), zmq };
-        greet(args, &places, http, &dir);
+        greet(args, &places, http, server.shm_name().unwrap_or_default(), &dir);
     }
     let ended = ending.wait_and_stop(server);
     remove(dir, args.keep)?;
@@ -44,19 +47,23 @@ pub(crate) fn run(args: &Dev) -> Result<(), Failure> {
 fn start(args: &Dev, dir: &TempDir) -> Result<Server, Failure> {
     let kafka = Port::choose(args.kafka.as_deref(), KAFKA);
     let http = Port::choose(args.http.as_deref(), HTTP);
-    let started = builder(dir, &kafka, &http).start();
-    let started = match started {
+    // A name that nobody else has.
+    let own = format!("{SHM}-{}", std::process::id());
+    let started = match builder(dir, &kafka, &http, SHM).start() {
         // Taken by somebody else since it was looked at.
-        Err(StartError::Listen { .. }) => builder(dir, &kafka.or_any(), &http.or_any()).start(),
+        Err(StartError::Listen { .. }) => {
+            builder(dir, &kafka.or_any(), &http.or_any(), &own).start()
+        }
+        Err(StartError::Shm { .. }) => builder(dir, &kafka, &http, &own).start(),
         started => started,
     };
     started.map_err(serve::explain)
 }
 
-fn builder(dir: &TempDir, kafka: &Port<'_>, http: &Port<'_>) -> Builder {
+fn builder(dir: &TempDir, kafka: &Port<'_>, http: &Port<'_>, shm: &str) -> Builder {
     // What is thrown away in the end need not be on disk before it is acknowledged.
     let builder = Builder::new().data_dir(dir.path()).set("acks.all", "page-cache");
-    builder.kafka(kafka.address()).http(http.address())
+    builder.kafka(kafka.address()).http(http.address()).set("shm.listen", shm)
 }
 
 fn create(server: &Server, topics: &[String]) -> Result<(), Failure> {
@@ -93,13 +100,14 @@ fn open(
 }
 
 /// Says where everything is and what to do with it.
-fn greet(args: &Dev, places: &Places, http: SocketAddr, dir: &TempDir) {
+fn greet(args: &Dev, places: &Places, http: SocketAddr, shm: &str, dir: &TempDir) {
     let Places { kafka, topic, zmq } = places;
     let fate = if args.keep { "kept at the end" } else { "removed at the end" };
     let mut text = format!(
         "chaski {} for development
   kafka    {kafka}
   console  http://{http}/
+  shm      {shm}
   data     {} ({fate})
   topics   {}
 {}

@@ -1,7 +1,8 @@
 //! Producers in shared memory: what they write is read by everybody else, in memory and on disk;
 //! what no producer should write is told, and harms nobody; brokers that stop and come back.
 
-mod common;
+mod deaths;
+mod disk;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use chaski_local::{LocalProducer, OpenError, Partitioner, Record};
 use tempfile::TempDir;
 
 /// Longest a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 const NAME: &str = "test";
 
