@@ -71,7 +71,7 @@ fn broker() {
     let server = start(Path::new(&home)).expect("started");
     let client = server.client();
     if client.topic("t").is_none() {
-        client.create_topic("t", Some(1), &[("segment.bytes", "32768")]).expect("made");
+        client.create_topic("t", Some(1), &[("segment.bytes", "65536")]).expect("made");
     }
     produce(&client, "t", from..from + COUNT);
     stay();
@@ -184,7 +184,7 @@ fn consumers_that_are_killed_leave_nothing_with_the_broker() {
     let home = Home::new();
     let server = home.start();
     let client = server.client();
-    client.create_topic("t", Some(1), &[("segment.bytes", "32768")]).expect("made");
+    client.create_topic("t", Some(1), &[("segment.bytes", "65536")]).expect("made");
     produce(&client, "t", 0..COUNT);
     for round in 0..5 {
         let mut consumer = Killed::start("consumer", &home, 0);

@@ -14,7 +14,7 @@ fn records_are_read_while_they_are_produced() {
     let server = home.start();
     let client = server.client();
     // Some tens of segments.
-    client.create_topic("t", Some(1), &[("segment.bytes", "16384")]).expect("made");
+    client.create_topic("t", Some(1), &[("segment.bytes", "65536")]).expect("made");
     let mut consumer = home.reading("t");
     std::thread::scope(|scope| {
         scope.spawn(|| produce(&client, "t", 0..20_000));

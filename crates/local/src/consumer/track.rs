@@ -174,6 +174,8 @@ impl Track {
         if let Some(open) = &mut self.open {
             open.segment = None;
         }
+        // It may be outside of what there is, which the broker knows to tell.
+        self.suspect = true;
         Ok(self.offset)
     }
 

@@ -14,6 +14,8 @@ use crate::admit::{Admit, Peer};
 use crate::door::for_packets::{Directory, Unusable, credentials, errno, receive, send};
 use crate::door::{ConnectError, Received};
 use crate::name::Name;
+use crate::survey;
+use crate::wire::{Answer, Hello, Kind};
 
 /// Between two tries to connect.
 const REST: Duration = Duration::from_millis(5);
@@ -103,6 +105,20 @@ impl Connection {
                 Err(errno) => return Err(errno.into()),
             }
         }
+    }
+
+    /// Answers a packet that is a survey (`chaski shm ls`), if the peer is of the same user or
+    /// root: there is a service here, of a kind of its own. False: the packet is something else.
+    pub fn answer_survey(&self, packet: &[u8]) -> bool {
+        let is_survey = Hello::decode(packet).is_ok_and(|hello| hello.kind == Kind::Survey);
+        if is_survey
+            && self.peer.is_same_user_or_root()
+            && let Ok((len, fd)) = survey::write(&survey::Service::default())
+        {
+            // Who has gone meanwhile does not want to know.
+            let _ = self.send(&Answer::Survey { len }.encode(), &[fd.as_fd()]);
+        }
+        is_survey
     }
 
     /// Bounds the bytes that may wait for the peer, as the kernel counts them: some 800 for a small

@@ -110,3 +110,27 @@ fn a_descriptor_that_was_opened_for_reading_cannot_be_written_by_the_peer() {
     let Received::Packet(_, mut fds) = b.receive(&mut buffer) else { panic!("it was sent") };
     assert!(File::from(fds.remove(0)).write_all(b"x").is_err());
 }
+
+#[test]
+fn a_survey_finds_out_that_somebody_is_there() {
+    let place = place();
+    let listener = place.bind("there").unwrap();
+    std::thread::scope(|scope| {
+        let listing = scope.spawn(|| crate::survey::list_in(&place.path).unwrap());
+        let surveyor = loop {
+            match listener.accept().unwrap() {
+                Some(connection) => break connection,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert!(surveyor.wait(LONG).unwrap());
+        let mut buffer = [0; 1024];
+        let Received::Packet(packet, _) = surveyor.receive(&mut buffer) else { panic!("a hello") };
+        assert!(!surveyor.answer_survey(b"something else"));
+        assert!(surveyor.answer_survey(packet));
+        let listed = listing.join().unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].name.as_str(), listed[0].answered), ("there", true));
+        assert_eq!(listed[0].pid, std::process::id());
+    });
+}

@@ -75,6 +75,9 @@ impl Consumer {
                 Received::Oversized | Received::Gone => return false,
             };
             let Some((number, request)) = Request::decode(packet) else {
+                if connection.answer_survey(packet) {
+                    return false;
+                }
                 let _ = self.send(number_of(packet), &refused("a request that is none"), None);
                 return false;
             };
