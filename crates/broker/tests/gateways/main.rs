@@ -6,6 +6,7 @@ mod inward;
 mod life;
 mod outward;
 mod secured;
+mod syncs;
 
 use std::time::{Duration, Instant};
 
