@@ -52,11 +52,22 @@ impl Builder {
         self
     }
 
-    /// Keeps everything in this directory, which is made if it is not there.
+    /// Keeps everything in this directory, which is made if it is not there. Its path is UTF-8 and
+    /// has no blank at either end; another is told by [`Builder::start`].
     #[must_use]
     pub fn data_dir(mut self, dir: impl AsRef<Path>) -> Builder {
         self.plan.memory = false;
-        self.set("data.dir", &dir.as_ref().display().to_string())
+        match dir.as_ref().to_str() {
+            Some(path) if path.trim() == path => self.set("data.dir", path),
+            _ => {
+                self.refused.get_or_insert(SettingError::Value {
+                    name: "data.dir".to_owned(),
+                    value: dir.as_ref().display().to_string(),
+                    expected: "UTF-8 without a blank at either end".to_owned(),
+                });
+                self
+            }
+        }
     }
 
     /// Keeps the log on a disk that does as a test wants.
@@ -146,6 +157,16 @@ mod tests {
         let server = builder.http("127.0.0.1:0").without_kafka().start().expect("started");
         assert!(server.http_addr().is_some());
         assert_eq!((server.kafka_addr(), server.shards()), (None, 0));
+    }
+
+    #[test]
+    fn a_directory_that_settings_cannot_name_is_no_other() {
+        use std::os::unix::ffi::OsStrExt as _;
+        for path in [&b"data\xff"[..], b"data "] {
+            let dir = std::ffi::OsStr::from_bytes(path);
+            let error = Builder::new().data_dir(dir).start().err().expect("refused").to_string();
+            assert!(error.contains("data.dir") && error.contains("UTF-8"), "{error}");
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ type Tell = Box<dyn FnOnce(&str) + Send>;
 #[derive(Default)]
 struct State {
     phase: Phase,
-    /// Whom to tell of a failure.
-    tell: Option<Tell>,
+    /// Those to be told of a failure.
+    tell: Vec<Tell>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Health {
             drop(state);
             tell(&why);
         } else {
-            state.tell = Some(Box::new(tell));
+            state.tell.push(Box::new(tell));
         }
     }
 
@@ -78,7 +78,7 @@ impl Health {
         state.phase = Phase::Failed(why.clone());
         let tell = mem::take(&mut state.tell);
         drop(state);
-        if let Some(tell) = tell {
+        for tell in tell {
             tell(&why);
         }
     }

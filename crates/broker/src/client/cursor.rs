@@ -50,6 +50,9 @@ impl Cursor {
 
     /// Moves to a position; returns its offset.
     pub(crate) fn seek(&mut self, broker: &Broker, to: Position) -> Result<i64, ReadError> {
+        if broker.stopping.has_begun() {
+            return Err(ReadError::Stopped);
+        }
         let found = |query| match broker.store.find(self.id, query) {
             Ok(found) => Ok(found.map(|found| found.offset)),
             Err(error) => Err(ReadError::of_lookup(&error, &self.topic.name)),

@@ -93,6 +93,10 @@ impl Client {
         self.broker.stopping.has_begun()
     }
 
+    pub(super) fn check_running(&self) -> Result<(), ClientError> {
+        if self.has_stopped() { Err(ClientError::Stopped) } else { Ok(()) }
+    }
+
     /// Time since the broker began to take requests.
     pub fn uptime(&self) -> Duration {
         self.broker.started.elapsed()

@@ -157,7 +157,7 @@ impl Reader {
     /// Moves elsewhere; returns the offset.
     ///
     /// # Errors
-    /// [`ReadError::Deleted`], [`ReadError::Storage`].
+    /// [`ReadError::Deleted`], [`ReadError::Stopped`], [`ReadError::Storage`].
     pub fn seek(&mut self, to: Position) -> Result<i64, ReadError> {
         self.cursor.seek(&self.broker, to)
     }
@@ -258,7 +258,8 @@ impl TopicReader {
     /// Moves one partition elsewhere; returns the offset.
     ///
     /// # Errors
-    /// [`ReadError::Deleted`] also if there is no such partition; [`ReadError::Storage`].
+    /// [`ReadError::Deleted`] also if there is no such partition; [`ReadError::Stopped`],
+    /// [`ReadError::Storage`].
     pub fn seek(&mut self, partition: i32, to: Position) -> Result<i64, ReadError> {
         let cursor = usize::try_from(partition).ok().and_then(|at| self.cursors.get_mut(at));
         let cursor = cursor.ok_or_else(|| ReadError::Deleted(self.topic.clone()))?;
@@ -366,9 +367,5 @@ impl Client {
             Err(ReadError::Deleted(_)) => Err(gone()),
             Err(error) => Err(ClientError::Storage(error.to_string())),
         }
-    }
-
-    pub(super) fn check_running(&self) -> Result<(), ClientError> {
-        if self.has_stopped() { Err(ClientError::Stopped) } else { Ok(()) }
     }
 }

@@ -259,6 +259,7 @@ impl Client {
         partition: i32,
         query: OffsetQuery,
     ) -> Result<Option<OffsetFound>, ClientError> {
+        self.check_running()?;
         let (_, id) = self.partition(topic, partition)?;
         self.broker.store.find(id, query).map_err(|e| self.of_store(&e, topic))
     }

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(offsets.get("t", 0).map(|c| c.commit_ms), Some(2));
         assert!(offsets.remove("t", 0));
         assert!(!offsets.remove("t", 0));
-        assert_eq!(offsets.remove_topic("t"), [1]);
+        assert_eq!(offsets.remove_topic("t"), 1);
         assert!(offsets.is_empty());
     }
 
