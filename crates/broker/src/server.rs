@@ -106,7 +106,7 @@ fn value<'a>(given: &'a Given, name: &str) -> &'a str {
     given.get(setting.name).unwrap_or(setting.default)
 }
 
-fn number(given: &Given, name: &str) -> i64 {
+pub(crate) fn number(given: &Given, name: &str) -> i64 {
     value(given, name).parse().unwrap_or_default()
 }
 

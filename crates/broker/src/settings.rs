@@ -118,6 +118,12 @@ pub const BROKER: &[Setting] = &[
         "",
         "Name under which processes of this machine reach the log; empty: they do not.",
     ),
+    broker(
+        "shm.spin.us",
+        int(0, 1_000_000),
+        "20",
+        "Microseconds an idle intake of batches from shared memory polls before it sleeps.",
+    ),
     broker("shm.directory", Kind::Text, "", "Directory of its sockets; empty: that of this user."),
     broker("node.id", int(0, I32), "1", "This broker's id in the Kafka protocol."),
     broker("shards", int(0, 1024), "0", "Event loops that serve clients; 0: one per core."),

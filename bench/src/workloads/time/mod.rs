@@ -10,6 +10,7 @@ mod gateways;
 mod pages;
 mod peer;
 mod produce;
+mod rings;
 
 use std::rc::Rc;
 
@@ -38,6 +39,7 @@ pub fn cases(plan: &Rc<Plan>) -> Vec<Case> {
     cases.extend(acknowledge::cases(plan));
     cases.extend(consume::cases(plan));
     cases.extend(pages::cases(plan));
+    cases.extend(rings::cases(plan));
     cases.extend(end_to_end::cases(plan));
     cases.extend(client::cases(plan));
     cases.extend(footprint::cases(plan));

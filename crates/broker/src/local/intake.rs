@@ -33,7 +33,7 @@ use chaski_local::producer::wire::{
     self, APPEND_LEN, Appended, Reason, Refused, Request, Response,
 };
 use chaski_log::store::{Append, AppendError, AppendOutcome, AppendSink, Durability, PartitionId};
-use chaski_shm::{BindError, Server, Ticket};
+use chaski_shm::{BindError, Server, Ticket, Wait};
 use slab::Slab;
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ use super::late::Late;
 use crate::admission::{self, Refusal};
 use crate::cluster::Topic;
 use crate::health::{self, Health};
-use crate::{Broker, nearest};
+use crate::{Broker, nearest, server};
 
 /// Requests of one round.
 const ROUND_REQUESTS: usize = 64;
@@ -80,7 +80,7 @@ pub(super) struct Intake {
     late: Arc<Late>,
     sink: Arc<dyn AppendSink>,
     /// Appends without an outcome, by token.
-    waits: Slab<Wait>,
+    waits: Slab<Waiting>,
     round: Vec<Pending>,
     /// Memory for requests, and how much it is.
     spare: Vec<Vec<u8>>,
@@ -90,7 +90,7 @@ pub(super) struct Intake {
 }
 
 /// An append whose producer waits.
-struct Wait {
+struct Waiting {
     ticket: Ticket,
     partitions: u32,
     taken: Instant,
@@ -125,9 +125,11 @@ impl Running {
 
 impl Intake {
     pub(super) fn bind(name: &str, broker: Arc<Broker>) -> Result<Intake, BindError> {
+        let spin = Duration::from_micros(server::number(&broker.settings, "shm.spin.us") as u64);
         let mut builder = Server::builder()
             .clients_max(PRODUCERS_MAX)
-            .large_bytes(broker.request_max.min(REQUEST_BYTES_MAX));
+            .large_bytes(broker.request_max.min(REQUEST_BYTES_MAX))
+            .wait(Wait::Adaptive(spin));
         let directory = broker.settings.get("shm.directory");
         if let Some(directory) = directory.filter(|directory| !directory.is_empty()) {
             builder = builder.directory(directory);
@@ -208,7 +210,7 @@ impl Intake {
                         stats.produced_batches.add(1);
                         stats.produced_records.add(header.record_count as u64);
                         stats.produced_bytes.add((request.len() - APPEND_LEN) as u64);
-                        let token = self.waits.insert(Wait { ticket, partitions, taken }) as u64;
+                        let token = self.waits.insert(Waiting { ticket, partitions, taken }) as u64;
                         let durability = self.durability(append.durability);
                         let bytes = request;
                         self.round.push(Pending { bytes, partition, header, durability, token });

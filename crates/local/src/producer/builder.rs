@@ -16,14 +16,15 @@ use super::wire::{Reason, Request, Response, TOPIC_NAME_MAX};
 use super::{LocalProducer, OpenError, PARTITIONS_MAX};
 use crate::{Chooser, Partitioner};
 
-/// Bytes of each ring of the connection. A batch of up to a quarter goes through the ring.
-const RING_BYTES: usize = 256 << 10;
-
 /// Batches under way at once.
 const IN_FLIGHT_MAX: usize = 256;
 
-/// The least and the most that `batch_bytes` may be.
-const BATCH_BYTES: (usize, usize) = (1 << 10, 16 << 20);
+/// When a batch is sent, unless somebody says otherwise: with its header it fills a segment for a
+/// large payload, whose sizes are powers of two. A quarter of it carried a fifth less.
+const BATCH_BYTES: usize = 240 << 10;
+
+/// The least and the most that it may be.
+const BATCH_BYTES_BOUNDS: (usize, usize) = (1 << 10, 16 << 20);
 
 /// Choices for a [`LocalProducer`].
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ impl Default for LocalProducerBuilder {
             durability: Durability::Disk,
             codec: Codec::None,
             partitioner: Partitioner::Kafka,
-            batch_bytes: 60 << 10,
+            batch_bytes: BATCH_BYTES,
             timeout: Duration::from_secs(30),
             resend: false,
             directory: None,
@@ -74,10 +75,10 @@ impl LocalProducerBuilder {
         self
     }
 
-    /// Bytes at which a batch is sent, before compression: 60 KiB by default, from 1 KiB to 16 MiB,
-    /// and no more than the topic takes. A record that is larger is a batch of its own.
+    /// Bytes at which a batch is sent, before compression: 240 KiB by default, 1 KiB to 16 MiB, and
+    /// no more than the topic takes. A record that is larger is a batch of its own.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
-        self.batch_bytes = bytes.clamp(BATCH_BYTES.0, BATCH_BYTES.1);
+        self.batch_bytes = bytes.clamp(BATCH_BYTES_BOUNDS.0, BATCH_BYTES_BOUNDS.1);
         self
     }
 
@@ -116,7 +117,6 @@ impl LocalProducerBuilder {
     /// See [`OpenError`]: among others nobody of that name came within 2 s.
     pub fn connect(self, name: &str, topic: &str) -> Result<LocalProducer, OpenError> {
         let mut client = Client::builder()
-            .ring_bytes(RING_BYTES)
             .outstanding_max(IN_FLIGHT_MAX)
             .reconnect_within(self.timeout)
             .wait(self.wait);

@@ -83,7 +83,7 @@ impl Gathering {
 
 /// A request to append what a builder holds, as it is sent if it need not be kept.
 pub(super) fn request(append: &Append, builder: Builder) -> Result<Vec<u8>, BatchError> {
-    let batch = builder.build()?;
+    let batch = builder.build_smallest()?;
     let mut bytes = Vec::with_capacity(APPEND_LEN + batch.len());
     bytes.extend_from_slice(&append.encode());
     bytes.extend_from_slice(&batch);

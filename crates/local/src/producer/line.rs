@@ -132,7 +132,7 @@ impl Line {
         self.answers.clear();
     }
 
-    /// Waits for an answer, which may make room, and begins to count the time if that has not begun.
+    /// Waits for an answer, which may make room. The first wait of a request begins to count time.
     #[cold]
     fn wait_for_room(&mut self, deadline: &mut Option<Instant>) -> Result<(), Unsent> {
         let now = Instant::now();

@@ -56,7 +56,7 @@ use crate::{Chooser, Record};
 
 /// No batch is left to grow once so many others have been begun after it: outcomes are told in
 /// order, and it would hold all of theirs up.
-const AHEAD_MAX: u64 = 256;
+const AHEAD_MAX: u64 = 128;
 
 /// Puts records into a topic of a broker on this machine. From [`LocalProducer::connect`].
 ///

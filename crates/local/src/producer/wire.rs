@@ -397,7 +397,16 @@ mod tests {
     }
 
     fn responses() -> impl Strategy<Value = (u8, [u8; 16], u32, u64, bool, i64, usize, String)> {
-        (0..3_u8, any(), any(), any(), any(), any(), 0..Reason::ALL.len(), ".{0,80}")
+        (
+            0..3_u8,
+            any::<[u8; 16]>(),
+            any::<u32>(),
+            any::<u64>(),
+            any::<bool>(),
+            any::<i64>(),
+            0..Reason::ALL.len(),
+            ".{0,80}",
+        )
     }
 
     proptest! {
