@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use common::{Broker, chaski, command, finish};
+use common::{Broker, Process, chaski, command, finish};
 use flate2::read::GzDecoder;
 
 /// A record that must not get out.
@@ -39,11 +39,9 @@ fn all_there_is_goes_in_without_secrets_and_records() {
     let paths = [file, config].map(|path| path.to_str().unwrap());
     // The broker says itself where its data is.
     let args = ["bundle", "--file", paths[0], "--config", paths[1]];
-    let mut process = command(&[&args[..], &["-o", "json"]].concat())
-        .env("CHASKI_HTTP", &broker.http)
-        .env("CHASKI_HTTP_TOKEN", "t0ps3cret")
-        .spawn()
-        .unwrap();
+    let mut command = command(&[&args[..], &["-o", "json"]].concat());
+    command.env("CHASKI_HTTP", &broker.http).env("CHASKI_HTTP_TOKEN", "t0ps3cret");
+    let mut process = Process::start(&mut command);
     drop(process.stdin.take());
     let said = finish(process).ok();
     let bundled = said.json();

@@ -5,15 +5,14 @@ mod common;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Child;
 
-use common::{Outcome, chaski, command, finish, signal};
+use common::{Outcome, Process, chaski, command, finish, signal};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// A running `chaski dev`, and what it said.
 struct Dev {
-    process: Child,
+    process: Process,
     said: String,
     /// Where its directory is made.
     temporary: TempDir,
@@ -22,8 +21,8 @@ struct Dev {
 impl Dev {
     fn start(args: &[&str]) -> Dev {
         let temporary = tempfile::tempdir().unwrap();
-        let mut process =
-            command(&[&["dev"], args].concat()).env("TMPDIR", temporary.path()).spawn().unwrap();
+        let mut command = command(&[&["dev"], args].concat());
+        let mut process = Process::start(command.env("TMPDIR", temporary.path()));
         let mut said = String::new();
         let mut out = BufReader::new(process.stdout.as_mut().unwrap());
         while !said.contains("Ctrl-C ends it.") {
@@ -74,7 +73,7 @@ fn what_is_sent_to_its_intake_is_in_the_topic() {
     let dev = Dev::start(&["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
     let intake = dev.place("intake");
     let (endpoint, _) = intake.split_once(',').unwrap();
-    let sending = command(&["send", &format!("zmq+{endpoint}"), "-q"]).spawn().unwrap();
+    let sending = Process::start(&mut command(&["send", &format!("zmq+{endpoint}"), "-q"]));
     common::feed(sending, b"hello\n").ok();
     let url = format!("kafka://{}/greetings", dev.place("kafka"));
     let received = chaski(&["recv", &url, "--from", "earliest", "--count", "1"]).ok();
@@ -124,7 +123,7 @@ fn programs_have_the_addresses_of_the_broker() {
 fn a_name_that_is_no_topic_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let args = ["dev", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--topics", "a/b"];
-    let mut process = command(&args).env("TMPDIR", temporary.path()).spawn().unwrap();
+    let mut process = Process::start(command(&args).env("TMPDIR", temporary.path()));
     drop(process.stdin.take());
     finish(process).fails(2, &["topic `a/b` was not created"]);
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);

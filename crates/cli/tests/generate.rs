@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Broker, Outcome, chaski, command, finish};
+use common::{Broker, Outcome, Process, chaski, command, finish};
 use serde_json::Value;
 
 /// What a broker serves: the families, and the names of all samples.
@@ -91,7 +91,7 @@ fn completed(broker: Option<&Broker>, words: &[&str]) -> Vec<String> {
     };
     let http = broker.map_or("127.0.0.1:1", |broker| &broker.http);
     asking.env("CHASKI_HTTP", http);
-    let mut process = asking.spawn().unwrap();
+    let mut process = Process::start(&mut asking);
     drop(process.stdin.take());
     let Outcome { stdout, .. } = finish(process).ok();
     stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()

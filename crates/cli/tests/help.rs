@@ -3,10 +3,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::PipeWriter;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Broker, Outcome, chaski, command, finish, signal};
+use common::{Broker, Outcome, Process, chaski, command, finish, signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
 /// Every command there is.
@@ -66,7 +68,7 @@ const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/hel
 /// Help as everybody sees it: in a terminal of 100 columns, with nothing in the environment.
 fn help(words: &[&str]) -> String {
     let args = [words, &["--help"]].concat();
-    let mut process = command(&args).env_clear().env("COLUMNS", "100").spawn().unwrap();
+    let mut process = Process::start(command(&args).env_clear().env("COLUMNS", "100"));
     drop(process.stdin.take());
     finish(process).ok().stdout
 }
@@ -143,13 +145,13 @@ fn interrupted_twice() -> Outcome {
     let broker = Broker::start();
     // More than a pipe holds.
     broker.send("t", &"x\n".repeat(100_000));
-    let mut reader = broker.spawn(&["recv", &broker.url("t")]);
-    let printed = reader.stdout.as_ref().unwrap();
-    let mut waiting = 0;
-    // As long as it grows, the reader may yet see that it is to end.
-    while waiting < 32 * 1024 || rustix::io::ioctl_fionread(printed).unwrap() != waiting {
-        waiting = rustix::io::ioctl_fionread(printed).unwrap();
-        std::thread::sleep(Duration::from_millis(50));
+    let (_unread, printed) = std::io::pipe().unwrap();
+    let output = printed.try_clone().unwrap();
+    let mut reader = Process::start(command(&["recv", &broker.url("t")]).stdout(output));
+    // As long as there is room, the reader may yet see that it is to end.
+    while has_room(&printed) {
+        assert!(reader.try_wait().unwrap().is_none(), "it ended before it was told to");
+        std::thread::sleep(Duration::from_millis(5));
     }
     signal(&reader, Signal::INT);
     while reader.try_wait().unwrap().is_none() {
@@ -157,6 +159,11 @@ fn interrupted_twice() -> Outcome {
         signal(&reader, Signal::TERM);
     }
     finish(reader)
+}
+
+fn has_room(pipe: &PipeWriter) -> bool {
+    let mut polled = [PollFd::new(pipe, PollFlags::OUT)];
+    poll(&mut polled, Some(&Timespec::default())).unwrap() > 0
 }
 
 #[test]

@@ -123,7 +123,8 @@ fn what_a_dead_service_left_behind_is_seen_and_not_removed() {
     fs::create_dir(&services).unwrap();
     fs::set_permissions(&services, fs::Permissions::from_mode(0o700)).unwrap();
     let shown = services.to_str().unwrap();
-    let mut process = common::command(&["recv", &format!("shm://x?dir={shown}")]).spawn().unwrap();
+    let url = format!("shm://x?dir={shown}");
+    let process = common::Process::start(&mut common::command(&["recv", &url]));
     let state = || {
         let listed = chaski(&["inspect", "shm", "--dir", shown, "-o", "json"]).ok().json();
         let entries = listed.as_array().unwrap();
@@ -133,8 +134,7 @@ fn what_a_dead_service_left_behind_is_seen_and_not_removed() {
     while state().as_deref() != Some("listening") {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    process.kill().unwrap();
-    process.wait().unwrap();
+    process.kill();
     assert_eq!(state().as_deref(), Some("left behind"));
     let table = chaski(&["inspect", "shm", "--dir", shown]).ok().stdout;
     assert!(table.contains("directory") && table.contains("left behind"), "{table}");

@@ -3,7 +3,6 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::Child;
 
 use common::{Broker, finish, signal};
 use rustix::process::Signal;
@@ -182,7 +181,7 @@ fn wait_for_record(broker: &Broker) {
         topics = broker.run(&["topic", "list", "-o", "jsonl"]).ok().jsonl().len();
     }
     let args = ["recv", &broker.url("t"), "--from", "earliest", "--count", "1"];
-    let mut receiving: Child = broker.spawn(&args);
+    let mut receiving = broker.spawn(&args);
     let mut line = String::new();
     BufReader::new(receiving.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "one\n");

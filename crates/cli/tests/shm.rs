@@ -4,10 +4,9 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::Child;
 use std::time::Duration;
 
-use common::{Outcome, command, feed, finish, signal};
+use common::{Outcome, Process, command, feed, finish, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,8 +22,8 @@ impl Services {
         Services(tempfile::tempdir().unwrap())
     }
 
-    fn spawn(&self, args: &[&str]) -> Child {
-        command(args).env("CHASKI_SHM_DIR", self.0.path()).spawn().unwrap()
+    fn spawn(&self, args: &[&str]) -> Process {
+        Process::start(command(args).env("CHASKI_SHM_DIR", self.0.path()))
     }
 
     fn run(&self, args: &[&str]) -> Outcome {
@@ -36,7 +35,7 @@ impl Services {
     }
 
     /// Starts a process that binds a name, and waits until it has it.
-    fn bind(&self, name: &str, args: &[&str]) -> Child {
+    fn bind(&self, name: &str, args: &[&str]) -> Process {
         let process = self.spawn(args);
         self.until(name, |_| true);
         process
@@ -56,6 +55,18 @@ impl Services {
             }
         }
         panic!("it never came to pass: {:?}", self.list());
+    }
+
+    /// Runs it until it succeeds: who is too late to answer one survey may answer the next.
+    fn until_answered(&self, args: &[&str]) -> Outcome {
+        let mut outcomes = (0..100).map(|_| self.run(args));
+        outcomes.find(|outcome| outcome.code == 0).expect("an answer")
+    }
+
+    /// The same until it tells what it should.
+    fn until_told(&self, args: &[&str], is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut told = (0..100).map(|_| self.until_answered(args).json());
+        told.find(is_so).expect("it never came to pass")
     }
 }
 
@@ -153,14 +164,13 @@ fn answers_come_in_the_order_of_the_requests() {
     let seen: Value = serde_json::from_str(&seen).unwrap();
     assert_eq!((&seen["service"], &seen["value"]), (&"echo".into(), &"0".into()));
     assert!(seen["pid"].as_u64().unwrap() > 0);
-    server.kill().unwrap();
-    server.wait().unwrap();
+    server.kill();
 }
 
 #[test]
 fn an_answer_is_shown_before_the_next_question() {
     let services = Services::new();
-    let mut server = services.bind("echo", &["recv", "shm://echo?type=serve"]);
+    let server = services.bind("echo", &["recv", "shm://echo?type=serve"]);
     let mut asking = services.spawn(&["send", "shm://echo?type=call", "-q"]);
     let (mut questions, answers) = (asking.stdin.take().unwrap(), asking.stdout.take().unwrap());
     let mut answers = BufReader::new(answers).lines();
@@ -170,24 +180,21 @@ fn an_answer_is_shown_before_the_next_question() {
     }
     drop(questions);
     finish(asking).ok();
-    server.kill().unwrap();
-    server.wait().unwrap();
+    server.kill();
 }
 
 #[test]
 fn requests_that_a_killed_server_had_not_taken_are_answered_by_the_next() {
     let services = Services::new();
-    let mut first = services.bind("echo", &["recv", "shm://echo?type=serve"]);
+    let first = services.bind("echo", &["recv", "shm://echo?type=serve"]);
     let mut asking = services.spawn(&["send", "shm://echo?type=call"]);
     services.until("echo", |echo| echo["peers"] == 1);
     signal(&first, Signal::STOP);
     asking.stdin.take().unwrap().write_all(lines(0..10).as_bytes()).unwrap();
-    first.kill().unwrap();
-    first.wait().unwrap();
-    let mut second = services.bind("echo", &["recv", "shm://echo?type=serve"]);
+    first.kill();
+    let second = services.bind("echo", &["recv", "shm://echo?type=serve"]);
     assert_eq!(finish(asking).ok().stdout, lines(0..10));
-    second.kill().unwrap();
-    second.wait().unwrap();
+    second.kill();
 }
 
 #[test]
@@ -199,11 +206,10 @@ fn a_listener_gets_the_latest_number() {
     let heard = finish(listening).ok().json();
     assert_eq!((&heard["value"], &heard["rings"]), (&"17".into(), &1.into()));
 
-    let mut listening = services.bind("bell", &["recv", "shm://bell?type=listen"]);
+    let listening = services.bind("bell", &["recv", "shm://bell?type=listen"]);
     let args = ["send", "shm://bell?type=notify"];
     services.feed(&args, b"1\nx\n").fails(1, &["line 2 is no number", "hint: a notification"]);
-    listening.kill().unwrap();
-    listening.wait().unwrap();
+    listening.kill();
 }
 
 #[test]
@@ -228,7 +234,7 @@ fn what_was_received_as_json_is_sent_again() {
 #[test]
 fn a_service_is_listed_and_inspected() {
     let services = Services::new();
-    let mut collector = services.bind("x", &["recv", "shm://x"]);
+    let collector = services.bind("x", &["recv", "shm://x"]);
     let mut sending = services.spawn(&["send", "shm://x"]);
     sending.stdin.as_mut().unwrap().write_all(b"hello\nworld\n").unwrap();
     let listed = services.until("x", |x| x["messages"] == 2);
@@ -236,7 +242,8 @@ fn a_service_is_listed_and_inspected() {
     assert_eq!((&listed["pid"], &listed["peers"]), (&collector.id().into(), &1.into()));
     assert_eq!((&listed["bytes"], &listed["program"]), (&10.into(), &"chaski".into()));
 
-    let inspected = services.run(&["shm", "inspect", "x", "-o", "json"]).ok().json();
+    let inspect = ["shm", "inspect", "x", "-o", "json"];
+    let inspected = services.until_told(&inspect, |x| x["connections"].is_array());
     let [peer] = &inspected["connections"].as_array().unwrap()[..] else { panic!("one") };
     assert_eq!(peer["pid"], sending.id());
     let [way] = &peer["ways"].as_array().unwrap()[..] else { panic!("one way: {peer}") };
@@ -245,25 +252,23 @@ fn a_service_is_listed_and_inspected() {
         (&"in".into(), &2.into(), &10.into())
     );
 
-    let table = services.run(&["shm", "inspect", "x"]).ok().stdout;
+    let table = services.until_answered(&["shm", "inspect", "x"]).stdout;
     for part in ["pattern  pull", "peers    1 of at most 1024", "STALLS  WAKES  ASLEEP"] {
         assert!(table.contains(part), "{table}");
     }
     let table = services.run(&["shm", "ls"]).ok().stdout;
     assert!(table.starts_with("SERVICE  PATTERN"), "{table}");
 
-    collector.kill().unwrap();
-    collector.wait().unwrap();
+    collector.kill();
     assert!(services.list().is_empty(), "of a killed process nothing is left");
-    sending.kill().unwrap();
-    sending.wait().unwrap();
+    sending.kill();
     assert!(!services.0.path().join("x").exists());
 }
 
 #[test]
 fn rates_are_of_what_moved() {
     let services = Services::new();
-    let mut collector = services.bind("x", &["recv", "shm://x"]);
+    let collector = services.bind("x", &["recv", "shm://x"]);
     let top = ["shm", "top", "--interval", "0.3", "--count", "2", "-o", "jsonl"];
     let watching = services.spawn(&top);
     let mut sending = services.spawn(&["send", "shm://x"]);
@@ -272,29 +277,28 @@ fn rates_are_of_what_moved() {
     assert_eq!(rows.len(), 2, "a row a look: {rows:?}");
     assert!(rows.iter().all(|row| row["messages_per_second"].is_f64()), "{rows:?}");
 
+    services.until("x", |x| x["peers"] == 1);
     let args = ["shm", "top", "x", "--interval", "0.05", "--count", "1", "-o", "json"];
-    let rows = services.run(&args).ok().json();
+    let rows = services.until_told(&args, |rows| !rows[0]["pid"].is_null());
     assert_eq!((&rows[0]["way"], &rows[0]["pid"]), (&"in".into(), &sending.id().into()));
     let table = services.run(&["shm", "top", "--interval", "0.05", "-n", "2"]).ok().stdout;
     assert_eq!(table.matches("SERVICE  PATTERN").count(), 2, "{table}");
     assert!(!table.contains('\x1b'), "nothing is drawn without a terminal: {table}");
-    for process in [&mut sending, &mut collector] {
-        process.kill().unwrap();
-        process.wait().unwrap();
+    for process in [sending, collector] {
+        process.kill();
     }
 }
 
 #[test]
 fn a_stopped_process_is_silent() {
     let services = Services::new();
-    let mut collector = services.bind("x", &["recv", "shm://x"]);
+    let collector = services.bind("x", &["recv", "shm://x"]);
     signal(&collector, Signal::STOP);
     let listed = services.until("x", |x| x["state"] == "silent");
     assert_eq!((&listed["pid"], &listed["peers"]), (&collector.id().into(), &Value::Null));
     services.run(&["shm", "inspect", "x"]).fails(1, &["`x` did not answer", "was stopped"]);
     services.run(&["send", "shm://x"]).fails(3, &["did not answer", "was stopped"]);
-    collector.kill().unwrap();
-    collector.wait().unwrap();
+    collector.kill();
 }
 
 #[test]
@@ -313,11 +317,10 @@ fn failures_say_why_and_what_to_do() {
     fails(&["shm", "top", "x"], 1, &["no process is bound to `x`"]);
     fails(&["shm", "ls", "--dir", "/proc/1/root"], 1, &["cannot list the services", "hint:"]);
 
-    let mut collector = services.bind("x", &["recv", "shm://x"]);
+    let collector = services.bind("x", &["recv", "shm://x"]);
     fails(&["recv", "shm://x"], 1, &["bound by a living process", "chaski shm inspect x"]);
     fails(&["send", "shm://x?type=call"], 1, &["chaski shm ls"]);
-    collector.kill().unwrap();
-    collector.wait().unwrap();
+    collector.kill();
 }
 
 #[test]

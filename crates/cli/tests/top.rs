@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::{Broker, Outcome, command, finish};
+use common::{Broker, Outcome, Process, command, finish};
 
 /// One look at this broker, and at services that nobody has.
 fn once(http: &str, more: &[&str]) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
     let args = ["top", "--once", "--interval", "0.1", "--http", http];
-    let mut process =
-        command(&[&args[..], more].concat()).env("CHASKI_SHM_DIR", dir.path()).spawn().unwrap();
+    let mut command = command(&[&args[..], more].concat());
+    let mut process = Process::start(command.env("CHASKI_SHM_DIR", dir.path()));
     drop(process.stdin.take());
     finish(process)
 }
@@ -46,7 +46,7 @@ fn without_a_broker_there_are_rings_and_reasons() {
 #[test]
 fn a_live_screen_needs_a_terminal() {
     for args in [&["top"][..], &["top", "-o", "json"]] {
-        let mut process = command(args).spawn().unwrap();
+        let mut process = Process::start(&mut command(args));
         drop(process.stdin.take());
         finish(process).fails(2, &["needs a terminal", "chaski top --once"]);
     }

@@ -4,12 +4,11 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::Child;
 use std::time::Duration;
 
 use chaski_zmq::auth::Passwords;
-use chaski_zmq::{Context, Pull};
-use common::{Outcome, chaski, command, feed, finish, signal};
+use chaski_zmq::{Context, Pull, Rep};
+use common::{LONG, Outcome, Process, chaski, command, feed, finish, signal};
 use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
@@ -44,35 +43,45 @@ impl Place {
     /// Waits until somebody has bound it.
     fn until_bound(&self, name: &str) {
         let path = self.0.path().join(name);
-        for _ in 0..LOOKS_MAX {
-            if path.exists() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("nobody bound {}", path.display());
+        until(&format!("{} is bound", path.display()), || path.exists());
     }
 }
 
-fn spawn(args: &[&str]) -> Child {
-    command(args).spawn().unwrap()
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..LOOKS_MAX {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it never came to pass: {what}");
+}
+
+/// Waits until a process has taken over SIGTERM, the last of the signals that it hears.
+fn until_it_hears_signals(process: &Process) {
+    let status = format!("/proc/{}/status", process.id());
+    until("signals are heard", || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+        caught >> (Signal::TERM.as_raw() - 1) & 1 == 1
+    });
+}
+
+fn spawn(args: &[&str]) -> Process {
+    Process::start(&mut command(args))
 }
 
 fn send(args: &[&str], stdin: &[u8]) -> Outcome {
     feed(spawn(&[&["send"], args].concat()), stdin)
 }
 
-fn recv(args: &[&str]) -> Child {
+fn recv(args: &[&str]) -> Process {
     spawn(&[&["recv"], args].concat())
 }
 
-fn kill(mut process: Child) {
-    process.kill().unwrap();
-    process.wait().unwrap();
-}
-
 /// What a process that left its port to the system is bound to.
-fn bound(process: &mut Child) -> String {
+fn bound(process: &mut Process) -> String {
     let mut line = String::new();
     BufReader::new(process.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
     let endpoint = line.trim_end().strip_prefix("bound to ").expect("an address").to_owned();
@@ -166,7 +175,7 @@ fn answers_come_in_the_order_of_the_requests() {
     let mut seen = String::new();
     BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut seen).unwrap();
     assert_eq!(seen, "{\"value\":\"0\"}\n");
-    kill(server);
+    server.kill();
 }
 
 #[test]
@@ -184,22 +193,23 @@ fn an_answer_is_shown_before_the_next_question() {
     }
     drop(questions);
     finish(asking).ok();
-    kill(server);
+    server.kill();
 }
 
 #[test]
 fn a_request_whose_server_dies_is_not_answered() {
     let place = Place::new();
-    let server = recv(&[&place.url("echo", "type=rep&bind")]);
+    let server = Rep::new();
+    server.bind(&*format!("ipc://{}", place.path("echo"))).unwrap();
     let mut asking = spawn(&["send", &place.url("echo", "type=req")]);
     let mut questions = asking.stdin.take().unwrap();
     writeln!(questions, "one").unwrap();
+    server.send(server.recv_timeout(LONG).unwrap()).unwrap();
     asking.stdout.as_mut().unwrap().read_exact(&mut [0; 4]).unwrap();
-    signal(&server, Signal::STOP);
     writeln!(questions, "two").unwrap();
-    // Long enough for the request to leave; if it did not, it waits for the next server.
-    std::thread::sleep(Duration::from_millis(300));
-    kill(server);
+    // A request that had not left would wait for the next server.
+    assert_eq!(&server.recv_timeout(LONG).unwrap()[0], "two");
+    drop(server);
     finish(asking).fails(3, &["line 2 was not answered", "may have been worked on"]);
 }
 
@@ -322,7 +332,7 @@ fn failures_say_why_and_what_to_do() {
     let mut collector = recv(&["zmq+tcp://127.0.0.1:*"]);
     let taken = bound(&mut collector) + "?bind";
     fails(&["recv", &taken], 1, &["cannot bind", "is in use"]);
-    kill(collector);
+    collector.kill();
     let separator = ["send", &port, "--key-separator", ":"];
     feed(spawn(&separator), b"none\n").fails(1, &["line 1 is no message", "it has no `:`"]);
     feed(spawn(&["send", &port, "--json"]), b"{}\n").fails(1, &["`value` or `frames`"]);
@@ -344,18 +354,26 @@ fn an_interrupt_ends_everything_that_waits() {
     let mut sending = spawn(&["send", &place.url("y", "bind")]);
     sending.stdin.as_mut().unwrap().write_all(b"nobody takes this\n").unwrap();
     place.until_bound("y");
-    // Signals are heard before an address is bound; of who connects nothing is to be seen.
-    std::thread::sleep(Duration::from_millis(300));
     for waiting in [&collector, &connecting, &sending] {
+        until_it_hears_signals(waiting);
         signal(waiting, Signal::INT);
     }
     finish(collector).ok();
     finish(connecting).ok();
     finish(sending).fails(1, &["interrupted: not all was sent and taken"]);
 
-    let mut early = spawn(&["send", &place.url("z", "")]);
-    early.stdin.take().unwrap().write_all(b"nobody gets this\n").unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    signal(&early, Signal::INT);
-    finish(early).fails(1, &["interrupted", "1 message taken, which nobody got"]);
+    // That it has taken the line is not to be seen: one that was told too early is told again.
+    let early = (0..20).find_map(|_| {
+        let mut early = spawn(&["send", &place.url("z", "")]);
+        let mut line = early.stdin.take().unwrap();
+        line.write_all(b"nobody gets this\n").unwrap();
+        until_it_hears_signals(&early);
+        until("the line is read", || rustix::io::ioctl_fionread(&line).unwrap() == 0);
+        drop(line);
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&early, Signal::INT);
+        let outcome = finish(early).fails(1, &["interrupted"]);
+        outcome.stderr.contains("1 message taken, which nobody got").then_some(outcome)
+    });
+    assert!(early.is_some(), "nothing is said of the line that was taken");
 }

@@ -4,14 +4,23 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const CHASKI: &str = env!("CARGO_BIN_EXE_chaski");
+
+/// Longer than anything takes that works.
+pub(crate) const LONG: Duration = Duration::from_secs(300);
+
+/// A running process. Killed when dropped, so that a test that fails leaves nobody behind.
+pub(crate) struct Process(Option<Child>);
 
 /// A running `chaski serve` on ports of its own. Killed when dropped.
 pub(crate) struct Broker {
@@ -84,9 +93,10 @@ impl Broker {
     }
 
     /// Starts `chaski` with all three streams as pipes.
-    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
-        let http = ("CHASKI_HTTP", &self.http);
-        command(args).env("CHASKI_BROKER", &self.address).env(http.0, http.1).spawn().unwrap()
+    pub(crate) fn spawn(&self, args: &[&str]) -> Process {
+        let mut command = command(args);
+        command.env("CHASKI_BROKER", &self.address).env("CHASKI_HTTP", &self.http);
+        Process::start(&mut command)
     }
 
     /// Sends lines to a topic.
@@ -123,6 +133,40 @@ impl Broker {
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Process {
+        Process(Some(command.spawn().unwrap()))
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.0.as_mut().unwrap().kill().unwrap();
+        self.0.as_mut().unwrap().wait().unwrap();
+    }
+}
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        self.0.as_ref().expect("taken only by who consumes it")
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        self.0.as_mut().expect("taken only by who consumes it")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -169,8 +213,7 @@ impl Outcome {
 /// Runs `chaski` without a broker.
 pub(crate) fn chaski(args: &[&str]) -> Outcome {
     let mut command = command(args);
-    let mut process =
-        command.env_remove("CHASKI_BROKER").env_remove("CHASKI_HTTP").spawn().unwrap();
+    let mut process = Process::start(command.env_remove("CHASKI_BROKER").env_remove("CHASKI_HTTP"));
     drop(process.stdin.take());
     finish(process)
 }
@@ -183,7 +226,7 @@ pub(crate) fn command(args: &[&str]) -> Command {
 }
 
 /// Waits for the end of a process that reads this.
-pub(crate) fn feed(mut process: Child, stdin: &[u8]) -> Outcome {
+pub(crate) fn feed(mut process: Process, stdin: &[u8]) -> Outcome {
     let mut pipe = process.stdin.take().unwrap();
     let stdin = stdin.to_vec();
     // It may end before it has read everything.
@@ -193,9 +236,17 @@ pub(crate) fn feed(mut process: Child, stdin: &[u8]) -> Outcome {
     outcome
 }
 
-/// Waits for the end of a process.
-pub(crate) fn finish(process: Child) -> Outcome {
-    let output = process.wait_with_output().unwrap();
+/// Waits for the end of a process. One that has none is killed, and fails the test.
+pub(crate) fn finish(mut process: Process) -> Outcome {
+    let child = process.0.take().unwrap();
+    let pid = pid(&child);
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    let Ok(output) = end.recv_timeout(LONG) else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("a process did not end within {LONG:?}");
+    };
+    let output = output.unwrap();
     Outcome {
         code: output.status.code().expect("no signal ends it"),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -204,6 +255,9 @@ pub(crate) fn finish(process: Child) -> Outcome {
 }
 
 pub(crate) fn signal(process: &Child, signal: Signal) {
-    let pid = Pid::from_raw(process.id().try_into().unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
+    kill_process(pid(process), signal).unwrap();
+}
+
+fn pid(process: &Child) -> Pid {
+    Pid::from_raw(process.id().try_into().unwrap()).unwrap()
 }
