@@ -2,9 +2,12 @@
 //! processes.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_shm::{Client, ConnectError, Error, Server, Wait};
+
+/// Longer than anything takes that works.
+const LONG: Duration = Duration::from_secs(60);
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -15,7 +18,8 @@ fn server(directory: &tempfile::TempDir) -> Server {
 }
 
 fn client(directory: &tempfile::TempDir) -> Client {
-    Client::builder().directory(directory.path().join("shm")).connect("test").unwrap()
+    let builder = Client::builder().directory(directory.path().join("shm"));
+    builder.connect_within(LONG).connect("test").unwrap()
 }
 
 /// Answers until a request is empty.
@@ -123,6 +127,7 @@ fn sleepers_are_woken() {
     let mut client = Client::builder()
         .directory(directory.path().join("shm"))
         .wait(Wait::Block)
+        .connect_within(LONG)
         .connect("test")
         .unwrap();
     for n in 0..300_u32 {
@@ -143,7 +148,12 @@ fn answers_come_in_the_order_of_the_server_and_in_parts() {
         let second = server.recv().unwrap().defer();
         server.reply(second, b"second").unwrap();
         for part in 0..100_u8 {
-            server.reply_part(&first, &[part; 4000]).unwrap();
+            // It may take the other thread longer to make room than a server waits.
+            let deadline = Instant::now() + LONG;
+            while let Err(error) = server.try_reply_part(&first, &[part; 4000]) {
+                assert!(matches!(error, Error::Full) && Instant::now() < deadline, "{error}");
+                thread::yield_now();
+            }
         }
         server.reply(first, b"end").unwrap();
         drop(server.recv().unwrap());
@@ -229,6 +239,7 @@ fn without_a_next_server_everything_is_told() {
     let server = server(&directory);
     let mut client = Client::builder()
         .directory(directory.path().join("shm"))
+        .connect_within(LONG)
         .reconnect_within(Duration::from_millis(50))
         .connect("test")
         .unwrap();
@@ -307,7 +318,7 @@ fn a_response_that_cannot_be_sent_is_said_to_be_none() {
         drop(server.loan(ticket, 5).unwrap());
         server
     });
-    let builder = Client::builder().directory(&path).large_bytes(70_000);
+    let builder = Client::builder().directory(&path).connect_within(LONG).large_bytes(70_000);
     let mut client = builder.connect("test").unwrap();
     for _ in 0..2 {
         let unanswered = client.call(b"?").unwrap_err();

@@ -19,7 +19,8 @@ fn listener(directory: &Path) -> Listener {
 }
 
 fn notifier(directory: &Path) -> Notifier {
-    Notifier::builder().directory(directory.join("shm")).connect("bell").unwrap()
+    let builder = Notifier::builder().directory(directory.join("shm"));
+    builder.connect_within(LONG).connect("bell").unwrap()
 }
 
 /// Waits until so many notifiers are connected.
@@ -170,7 +171,8 @@ fn the_next_listener_hears_what_the_last_had_not() {
 fn without_a_next_listener_it_is_over() {
     let directory = tempfile::tempdir().unwrap();
     let listener = listener(directory.path());
-    let builder = Notifier::builder().reconnect_within(Duration::from_millis(20));
+    let builder = Notifier::builder().connect_within(LONG);
+    let builder = builder.reconnect_within(Duration::from_millis(20));
     let mut notifier = builder.directory(directory.path().join("shm")).connect("bell").unwrap();
     drop(listener);
     loop {
@@ -185,8 +187,8 @@ fn without_a_next_listener_it_is_over() {
 fn others_do_not_connect() {
     let directory = tempfile::tempdir().unwrap();
     let _listener = listener(directory.path());
-    let refused = Pull::builder().directory(directory.path().join("shm")).connect("bell");
-    let refused = refused.unwrap_err();
+    let builder = Pull::builder().directory(directory.path().join("shm"));
+    let refused = builder.connect_within(LONG).connect("bell").unwrap_err();
     assert!(matches!(refused, ConnectError::Refused { .. }), "{refused}");
 }
 

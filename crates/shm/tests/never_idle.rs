@@ -1,6 +1,7 @@
 //! A server that always has something to do. In a process of its own, whose descriptors it counts.
 
 use std::thread;
+use std::time::Duration;
 
 use chaski_shm::{Client, Server};
 
@@ -16,7 +17,8 @@ fn clients_that_come_and_go_leave_nothing_with_a_server_that_is_never_idle() {
             server.reply(ticket, &payload).unwrap();
         }
     });
-    let client = || Client::builder().directory(&path).connect("test").unwrap();
+    let builder = || Client::builder().directory(&path).connect_within(Duration::from_secs(60));
+    let client = || builder().connect("test").unwrap();
     let mut busy = client();
     for _ in 0..16 {
         busy.send(&[1; 100]).unwrap();

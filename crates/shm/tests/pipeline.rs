@@ -186,7 +186,8 @@ fn without_a_worker_nothing_is_sent() {
 
     let path = place.path();
     let working = thread::spawn(move || {
-        let mut pull = Pull::builder().directory(path).connect("jobs").unwrap();
+        let builder = Pull::builder().directory(path).connect_within(LONG);
+        let mut pull = builder.connect("jobs").unwrap();
         pull.recv_timeout(LONG).unwrap().into_vec()
     });
     push.send(b"yes").unwrap();

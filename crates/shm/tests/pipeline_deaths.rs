@@ -121,7 +121,9 @@ fn a_worker_dies(role: &str, kill_at: &str, in_hand_max: usize) {
     let mut victim = place.start(role, "victim", kill_at);
     let others = ["one", "two"].map(|journal| place.start(role, journal, ""));
     // Who dies at a step may never have been seen.
+    let begun = Instant::now();
     while push.receivers() < 2 || (kill_at.is_empty() && push.receivers() < 3) {
+        assert!(begun.elapsed() < LONG, "{} workers", push.receivers());
         thread::yield_now();
     }
     let end = if kill_at.is_empty() { chance(MESSAGES) } else { MESSAGES };
@@ -195,7 +197,9 @@ fn the_sender_of_workers_may_die_at_any_time() {
             let pull = builder.reconnect_within(Duration::from_millis(20)).connect("jobs");
             thread::spawn(|| drain(pull.unwrap()))
         });
+        let begun = Instant::now();
         while place.journal("sent").is_empty() {
+            assert!(begun.elapsed() < LONG, "it sends nothing");
             thread::yield_now();
         }
         thread::sleep(Duration::from_micros(chance(30_000)));
@@ -232,7 +236,9 @@ fn one_of_many_senders_may_die_at_any_time() {
         let mut sender = place.start("send", "sent", "");
         let end = 1 + chance(5000) as usize;
         let (mut received, mut killed) = (Vec::new(), false);
+        let begun = Instant::now();
         while pull.departures().count() == 0 {
+            assert!(begun.elapsed() < LONG, "{} received, killed: {killed}", received.len());
             if let Some(message) = pull.try_recv().unwrap() {
                 assert_eq!(*message, payload(number(&message)));
                 received.push(number(&message));
@@ -311,7 +317,8 @@ fn child() {
             send(push, journal);
         }
         "send" => {
-            send(Push::builder().directory(directory).connect("results").unwrap(), journal);
+            let builder = Push::builder().directory(directory).connect_within(LONG);
+            send(builder.connect("results").unwrap(), journal);
         }
         other => panic!("no role {other}"),
     }

@@ -1,6 +1,7 @@
 //! Endpoints as tasks: on tokio, and on an executor that knows no I/O.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -34,8 +35,14 @@ fn ends() -> (tempfile::TempDir, Server, Client) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shm");
     let server = Server::builder().directory(&path).bind("task").unwrap();
-    let client = Client::builder().directory(&path).connect("task").unwrap();
+    let client = connect(&path);
     (directory, server, client)
+}
+
+/// A client, however late the doorman is.
+fn connect(directory: &Path) -> Client {
+    let builder = Client::builder().directory(directory).connect_within(Duration::from_secs(60));
+    builder.connect("task").unwrap()
 }
 
 async fn serve(mut server: Server, requests: u32) {
@@ -106,7 +113,7 @@ mod on_tokio {
             let serving = tokio::spawn(serve(server, 8 * 100));
             let asking: Vec<_> = (0..8)
                 .map(|_| {
-                    let client = Client::builder().directory(&path).connect("task").unwrap();
+                    let client = connect(&path);
                     tokio::spawn(async move {
                         let mut client = client;
                         for n in 0..100_u32 {
