@@ -4,7 +4,9 @@ set anew, what is hostile kept as text, and who sees or hears little able to use
 import json
 import os
 import re
+import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -297,6 +299,46 @@ def test_unknown_is_told_from_zero(console, filled):
         page.goto("/groups?search=watcher")
         row = page.locator("tbody tr", has_text="watcher").locator("td").first
         expect(row).to_have_text("unknown")
+        CONFLUENT.produce(filled, "pending", [Message(b"x")])
+        with CONFLUENT.member(filled, "follower", ["pending"]) as follower:
+            eventually(lambda: follower.poll(0.2) or follower.assignment(), "it has a share")
+            page.goto("/topics?search=pending")
+            lag = page.locator("tbody tr", has_text="pending").locator("td").first
+            expect(lag).to_have_text("unknown")
+    page.goto("/topics?search=events")
+    lag = page.locator("tbody tr", has_text="events").locator("td").first
+    expect(lag).to_have_text("\u2013")
+
+
+def test_rings_tell_who_is_there_and_who_is_stopped(make_broker, open_console, tmp_path):
+    sockets = tmp_path / "sockets"
+    sockets.mkdir(mode=0o700)
+    page = open_console(make_broker("--set", f"shm.directory={sockets}")).open("/rings", ".note")
+    environment = os.environ | {"CHASKI_SHM_DIR": str(sockets)}
+    with running("recv", "shm://lines", env=environment) as taker:
+        sent = {"env": environment, "stdin": subprocess.PIPE}
+        with running("send", "shm://lines", **sent) as sender:
+            sender.stdin.write(b"one\ntwo\n")
+            sender.stdin.flush()
+            row = page.locator("article", has_text="lines").locator("tbody tr")
+            expect(row).to_contain_text(str(sender.pid))
+            expect(row.locator("td").nth(5)).to_have_text("2")
+            keep(page, "rings-at-work")
+            taker.send_signal(signal.SIGSTOP)
+            silent = page.locator("article .badge", has_text="does not answer")
+            expect(silent).to_be_visible()
+    page.wait_for_selector("article", state="detached")
+
+
+@contextmanager
+def running(*args, **given):
+    """A `chaski` that runs until then, and no longer."""
+    process = subprocess.Popen([binary(), *args], stdout=subprocess.DEVNULL, **given)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_gateway_is_added_and_removed(console, filled):
@@ -328,8 +370,8 @@ def many_topics(route):
     first, rows = int(query.get("offset", 0)), int(query["limit"])
     topics = [
         {"name": f"region-{at % 7}.topic-{at:05}", "partitions": 6, "records": at * 1000,
-         "bytes": at * 118_000, "in_records_s": at % 100, "lag": None if at % 3 else at,
-         "cleanup_policy": "delete", "problems": []}
+         "bytes": at * 118_000, "in_records_s": at % 100, "groups": at % 2,
+         "lag": None if at % 3 else at, "cleanup_policy": "delete", "problems": []}
         for at in range(first, min(first + rows, 10_000))
     ]
     route.fulfill(json={"total": 10_000, "topics": topics})
