@@ -64,7 +64,7 @@ fn intrude(path: &std::path::Path, policy: Policy) -> Dialed {
 fn who_erases_the_marks_of_others_delays_them_and_no_more() {
     let (_directory, path) = place();
     let mut publisher = Publisher::builder().directory(&path).bind("news").unwrap();
-    let builder = Subscriber::builder().directory(&path).wait(Wait::Block);
+    let builder = Subscriber::builder().directory(&path).connect_within(LONG).wait(Wait::Block);
     let mut honest = builder.connect("news").unwrap();
     let intruder = intrude(&path, Policy::DropOldest);
     let board = memory::open_writable(intruder.fds[1].as_fd(), Board::LEN).unwrap();
@@ -95,7 +95,8 @@ fn who_moves_its_cursor_to_nowhere_is_cut_off_alone() {
     let (_directory, path) = place();
     let builder = Publisher::builder().directory(&path).ring_bytes(4096);
     let mut publisher = builder.policies([Policy::Block]).bind("news").unwrap();
-    let builder = Subscriber::builder().directory(&path).policy(Policy::Block);
+    let builder = Subscriber::builder().directory(&path).connect_within(LONG);
+    let builder = builder.policy(Policy::Block);
     let mut honest = builder.connect("news").unwrap();
     let intruder = intrude(&path, Policy::Block);
     let page = memory::open_writable(intruder.fds[2].as_fd(), 4096).unwrap();

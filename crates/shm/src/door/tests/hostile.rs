@@ -22,7 +22,36 @@ fn send_many(socket: &OwnedFd, bytes: &[u8], count: usize) {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(250))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).unwrap();
+    let sent = sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL);
+    assert!(matches!(sent, Ok(_) | Err(Errno::PIPE)), "{sent:?}");
+}
+
+/// What a stranger is answered to the first that it says, and its socket. One that was not quick
+/// enough for the doorman, on a machine so busy, tries once more.
+#[track_caller]
+fn answered(place: &Place, speak: impl Fn(&OwnedFd)) -> (OwnedFd, Option<Answer>) {
+    let mut told = None;
+    soon("an answer to what was said", || {
+        let socket = place.connect();
+        speak(&socket);
+        let answer = answer(&socket);
+        let late = matches!(&answer, Some(Answer::Refused(refused)) if is_late(refused));
+        told = (!late).then_some((socket, answer));
+        told.is_some()
+    });
+    told.unwrap()
+}
+
+fn is_late(refused: &Refused) -> bool {
+    refused.text.contains("no hello within")
+}
+
+#[track_caller]
+fn refused(place: &Place, speak: impl Fn(&OwnedFd)) -> (OwnedFd, Refused) {
+    match answered(place, speak) {
+        (socket, Some(Answer::Refused(refused))) => (socket, refused),
+        (_, other) => panic!("not refused, but {other:?}"),
+    }
 }
 
 #[test]
@@ -34,17 +63,14 @@ fn what_is_no_hello_is_refused_and_others_are_served() {
     let garbage: [&[u8]; 6] =
         [b"x", b"chsk", &[0; 48], &hello[..47], &welcome, &[0xff; PACKET_MAX]];
     for bytes in garbage {
-        let socket = place.connect();
-        say(&socket, bytes);
-        assert_eq!(refusal(&socket).code, Refusal::Malformed, "{bytes:?}");
+        let (socket, refused) = refused(&place, |socket| say(socket, bytes));
+        assert_eq!(refused.code, Refusal::Malformed, "{bytes:?}");
         assert_eq!(answer(&socket), None);
     }
-    let socket = place.connect();
-    say(&socket, &vec![0x41; 10_000]);
-    assert!(refusal(&socket).text.contains("too long"));
-    let socket = place.connect();
-    say(&socket, b"");
-    assert_eq!(answer(&socket), None, "an empty packet is the end");
+    let (_, long) = refused(&place, |socket| say(socket, &vec![0x41; 10_000]));
+    assert!(long.text.contains("too long"), "{long}");
+    let (_, end) = answered(&place, |socket| say(socket, b""));
+    assert_eq!(end, None, "an empty packet is the end");
     served(&place, &house);
 }
 
@@ -54,13 +80,11 @@ fn descriptors_beyond_the_limit_are_refused() {
     let house = place.bind().unwrap();
     let hello = Hello::new(Kind::Call).encode();
     for count in [5, 6, 7, 8, 100, 250] {
-        let socket = place.connect();
-        send_many(&socket, &hello, count);
-        assert!(refusal(&socket).text.contains("more descriptors"), "{count}");
+        let (_, refused) = refused(&place, |socket| send_many(socket, &hello, count));
+        assert!(refused.text.contains("more descriptors"), "{count}: {refused}");
     }
-    let socket = place.connect();
-    send_many(&socket, &hello, 4);
-    assert!(matches!(answer(&socket), Some(Answer::Welcome(_))));
+    let (_socket, welcomed) = answered(&place, |socket| send_many(socket, &hello, 4));
+    assert!(matches!(welcomed, Some(Answer::Welcome(_))), "{welcomed:?}");
     assert_eq!(house.host.brought.lock().unwrap().len(), 4);
 }
 
@@ -70,9 +94,7 @@ fn a_client_of_another_version_is_told_both() {
     let _house = place.bind().unwrap();
     let mut hello = Hello::new(Kind::Call).encode();
     hello[4..6].copy_from_slice(&(VERSION + 8).to_le_bytes());
-    let socket = place.connect();
-    say(&socket, &hello);
-    let refused = refusal(&socket);
+    let (_, refused) = refused(&place, |socket| say(socket, &hello));
     assert_eq!(refused.code, Refusal::Version);
     assert!(refused.text.contains("version 1") && refused.text.contains("of 9"), "{refused}");
 }
@@ -127,8 +149,8 @@ fn a_client_survives_any_server() {
     assert!(matches!(error, ConnectError::Malformed { .. }), "{error}");
     // One that hangs up was perhaps restarted, so it is tried again, and here not answered.
     let error = answered_within(Duration::from_millis(300), drop);
-    let expected = matches!(error, ConnectError::Silent { .. } | ConnectError::NotFound { .. });
-    assert!(expected, "{error}");
+    use ConnectError::{HungUp, NotFound, Silent};
+    assert!(matches!(error, Silent { .. } | NotFound { .. } | HungUp { .. }), "{error}");
 }
 
 #[test]
@@ -152,7 +174,7 @@ fn who_connects_and_says_nothing_delays_nobody_and_is_dismissed() {
     served(&place, &house);
     // The others have until the deadline.
     for socket in silent[1..].iter().chain([&late]) {
-        assert!(refusal(socket).text.contains("no hello within"));
+        assert!(is_late(&refusal(socket)));
         assert_eq!(answer(socket), None);
     }
 }
@@ -161,11 +183,12 @@ fn who_connects_and_says_nothing_delays_nobody_and_is_dismissed() {
 fn a_hello_may_take_its_time() {
     let place = Place::new();
     let _house = place.bind().unwrap();
-    let socket = place.connect();
-    // Enough for the doorman to let it wait, which others do not see.
-    place.dial().unwrap();
-    say(&socket, &Hello::new(Kind::Call).encode());
-    assert!(matches!(answer(&socket), Some(Answer::Welcome(_))));
+    let (_socket, welcomed) = answered(&place, |socket| {
+        // Enough for the doorman to let it wait, which others do not see.
+        place.dial().unwrap();
+        say(socket, &Hello::new(Kind::Call).encode());
+    });
+    assert!(matches!(welcomed, Some(Answer::Welcome(_))), "{welcomed:?}");
 }
 
 #[test]
@@ -173,9 +196,9 @@ fn a_host_that_panics_harms_only_the_one_it_panicked_for() {
     let place = Place::new();
     let host = Arc::new(Plain { panics_at: Some(13), ..Plain::default() });
     let house = place.bind_as(Admit::default(), host).unwrap();
-    let socket = place.connect();
-    say(&socket, &Hello { policy: 13, ..Hello::new(Kind::Call) }.encode());
-    assert_eq!(refusal(&socket).code, Refusal::Failed);
+    let hello = Hello { policy: 13, ..Hello::new(Kind::Call) }.encode();
+    let (_, refused) = refused(&place, |socket| say(socket, &hello));
+    assert_eq!(refused.code, Refusal::Failed);
     served(&place, &house);
 }
 
@@ -195,9 +218,9 @@ fn control_messages_that_break_a_rule_close_the_session() {
         (&segment, 40),
     ];
     for (bytes, fds) in breaches {
-        let socket = place.connect();
-        say(&socket, &Hello::new(Kind::Call).encode());
-        assert!(matches!(answer(&socket), Some(Answer::Welcome(_))));
+        let hello = Hello::new(Kind::Call).encode();
+        let (socket, welcomed) = answered(&place, |socket| say(socket, &hello));
+        assert!(matches!(welcomed, Some(Answer::Welcome(_))), "{welcomed:?}");
         let session = house.host.next();
         packet::send(&socket, &segment, &[bell.as_fd()]).unwrap();
         match fds {
