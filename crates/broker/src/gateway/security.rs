@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,6 +25,9 @@ const ANYBODY: &str = "*";
 
 /// Longest name or password: PLAIN gives their length a byte.
 const PLAIN_BYTES_MAX: usize = 255;
+
+/// Most that is read of a file with a key: a certificate has comments.
+const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// How connections are secured. One that has `server_key`, or `username`, is the client of a
 /// server that it connects to; any other is the server.
@@ -190,7 +195,7 @@ fn public(key: &str) -> Result<PublicKey, String> {
 fn read_key(path: &Path) -> Result<SecretKey, String> {
     let shown = path.display();
     let failed = |why: &dyn fmt::Display| format!("secret key {shown}: {why}");
-    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let text = read_short(path).map_err(|error| failed(&error))?;
     if std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0) {
         tracing::warn!(file = %shown, "others may read this secret key; chmod 600 mends it");
     }
@@ -199,6 +204,17 @@ fn read_key(path: &Path) -> Result<SecretKey, String> {
         (name.trim() == "secret-key").then(|| value.trim().trim_matches('"'))
     });
     in_certificate.unwrap_or(text.trim()).parse().map_err(|error| failed(&error))
+}
+
+/// The text of a file that may be any: whoever adds a gateway by the API names it.
+fn read_short(path: &Path) -> io::Result<String> {
+    // A pipe would be waited for, and a device may have no end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The ZeroMQ context of all gateways of a broker, and who decides about their peers.
@@ -276,6 +292,12 @@ mod tests {
         assert_eq!(check("mechanism = 'plain'\nusers = { ada = 'x' }"), Ok(()));
         assert!(check("mechanism = 'plain'\nuser = 'ada'").is_err());
         assert!(check("mechanism = 'gssapi'").is_err());
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_no_key() {
+        let error = read_key(Path::new("/dev/zero")).expect_err("refused");
+        assert!(error.contains("no regular file"), "{error}");
     }
 
     #[test]
