@@ -30,7 +30,8 @@ fn publisher(place: &Path) -> PublisherBuilder {
 }
 
 fn subscriber(place: &Path, policy: Policy) -> SubscriberBuilder {
-    Subscriber::builder().directory(place).policy(policy).reconnect_within(LONG)
+    let builder = Subscriber::builder().directory(place).policy(policy);
+    builder.connect_within(LONG).reconnect_within(LONG)
 }
 
 fn join(place: &Path, policy: Policy) -> Subscriber {
