@@ -328,3 +328,31 @@ fn a_response_that_cannot_be_sent_is_said_to_be_none() {
     assert!(matches!(client.call(b"?").unwrap_err(), Error::Unanswered { .. }));
     drop(serving.join().unwrap());
 }
+
+#[test]
+fn an_alarm_ends_the_wait_of_a_server_that_comes_or_is_under_way() {
+    const LONG: Duration = Duration::from_secs(120);
+    let directory = directory();
+    let mut server = server(&directory);
+    let (alarm, mut payload) = (server.alarm(), Vec::new());
+    let began = Instant::now();
+    assert!(server.try_recv_into(&mut payload).is_none());
+    alarm.ring();
+    server.wait(LONG).unwrap();
+    assert!(server.try_recv_into(&mut payload).is_none(), "which takes the ring");
+    let ringing = thread::spawn(move || alarm.ring());
+    server.wait(LONG).unwrap();
+    ringing.join().unwrap();
+    assert!(began.elapsed() < LONG, "nobody waited to the end");
+
+    let mut client = client(&directory);
+    client.send(b"hello").unwrap();
+    let ticket = loop {
+        server.wait(LONG).unwrap();
+        if let Some(ticket) = server.try_recv_into(&mut payload) {
+            break ticket;
+        }
+    };
+    server.reply(ticket, &payload).unwrap();
+    assert_eq!(*client.recv().unwrap(), *b"hello");
+}

@@ -1,5 +1,5 @@
 //! `into-the-log-*`: records of a process on the broker's machine, acknowledged from the page
-//! cache: through shared memory, and over TCP by librdkafka (many) or a bare socket (one at a time).
+//! cache: through shared memory, and over TCP by librdkafka (many) or a bare socket (one by one).
 
 use std::path::Path;
 use std::rc::Rc;

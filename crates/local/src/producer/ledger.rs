@@ -117,7 +117,8 @@ impl Placed {
                 error.acked().find(|acked| acked.batch == self.batch)
             }
         };
-        Ok(acked.map(|acked| acked.base_offset + self.index as i64))
+        // What the broker says may be anything.
+        Ok(acked.map(|acked| acked.base_offset.saturating_add(self.index as i64)))
     }
 }
 
