@@ -148,9 +148,12 @@ async fn rings(live: Live) -> Told {
 }
 
 fn list(seen: &Survey, directory: String) -> List {
-    let mut services: Vec<&Service> = seen.services.iter().collect();
+    let own = |service: &Service| service.pid == std::process::id();
+    // What hands out the log's pages has no rings, and answers no survey.
+    let has_rings = |service: &&Service| service.answered || !own(service);
+    let mut services: Vec<&Service> = seen.services.iter().filter(has_rings).collect();
     // Those of a kind stay in order of name.
-    services.sort_by_key(|service| service.pid != std::process::id());
+    services.sort_by_key(|service| !own(service));
     List {
         directory,
         total: services.len(),
@@ -189,7 +192,9 @@ mod tests {
             service
         };
         let own = std::process::id();
-        let services = vec![service("a", own + 1), service("b", own), service("c", own + 1)];
+        let mut pages = service("pages", own);
+        pages.answered = false;
+        let services = vec![service("a", own + 1), service("b", own), pages, service("c", own + 1)];
         let told = list(&Survey::of(services), "/run/x".to_owned());
         let names: Vec<&str> = told.rings.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["b", "a", "c"]);
