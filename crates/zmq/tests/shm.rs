@@ -347,7 +347,8 @@ fn who_does_not_keep_the_protocol_is_cut_off_and_others_are_served() {
         &[(3, &hello), (4, long), (4, long), (0, long)],
     ];
     for (n, records) in strangers.iter().enumerate() {
-        let pipe = chaski_shm::pipe::connect(&at["shm://".len()..]).unwrap();
+        let builder = chaski_shm::pipe::Pipe::builder().connect_within(LONG);
+        let pipe = builder.connect(&at["shm://".len()..]).unwrap();
         let (mut sender, mut receiver) = pipe.split();
         for (tag, payload) in *records {
             // It may have been cut off already.

@@ -42,6 +42,8 @@ pub(crate) struct Numbered {
 /// Short queues, so that a sender comes to wait.
 fn short(kind: Kind) -> Builder<Socket> {
     let builder = Socket::builder(kind).sndhwm(2).rcvhwm(2).sndbuf(16_384).rcvbuf(16_384);
+    // A sender whose receiver has failed ends, too.
+    let builder = builder.sndtimeo(LONG);
     match kind {
         Kind::Router => builder.router_mandatory(true).routing_id("sender"),
         // Who would drop messages is made to wait.
