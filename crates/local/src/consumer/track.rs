@@ -155,7 +155,7 @@ impl Track {
     /// Records between here and the high watermark.
     pub(super) fn lag(&self, link: Option<&Link>) -> i64 {
         let seen = link.zip(self.open.as_ref()).map(|(link, open)| link.high_watermark(open.cell));
-        (seen.unwrap_or(self.high_watermark) - self.offset).max(0)
+        seen.unwrap_or(self.high_watermark).saturating_sub(self.offset).max(0)
     }
 
     /// Moves to a position; returns its offset.
@@ -247,7 +247,7 @@ impl Track {
             high_watermark: self.high_watermark,
             check: reading.check,
         };
-        let about = usize::try_from(self.high_watermark - self.offset).unwrap_or(usize::MAX);
+        let about = usize::try_from(self.high_watermark.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let about = about.saturating_mul(self.record_bytes).saturating_add(READ_MIN / 2);
         let mut want = about.clamp(READ_MIN.min(reading.bytes), reading.bytes);
         loop {
@@ -258,7 +258,7 @@ impl Track {
                     buffer.len = len;
                     segment.position += len as u64;
                     segment.is_aligned = true;
-                    let records = usize::try_from(span.next - span.from).unwrap_or(1).max(1);
+                    let records = usize::try_from(span.next.saturating_sub(span.from)).unwrap_or(1).max(1);
                     self.record_bytes = len.div_ceil(records);
                     self.offset = span.next;
                     return Ok(Ok(span));
