@@ -29,7 +29,7 @@ fn role() {
             let server = broker(Embedded::new().data_dir(dir.join("data")), dir);
             let _there = server.client().create_topic("t", Some(1), &[]);
             say("ready");
-            std::thread::park_timeout(PATIENCE);
+            std::thread::sleep(PATIENCE);
         }
         other => panic!("no role {other}"),
     }
