@@ -82,7 +82,8 @@ impl Actor {
     fn start_well(role: &str, place: &Path) -> Actor {
         let mut actor = Actor::start(role, place, "");
         let mut line = String::new();
-        while line.trim() != "ready" {
+        // Where tests run one by one the name of the test is before it, on the same line.
+        while !line.trim_end().ends_with("ready") {
             line.clear();
             assert!(actor.output.read_line(&mut line).unwrap() > 0, "it ended: {role}");
         }
