@@ -37,10 +37,10 @@ fn everything_at_once() {
         scope.spawn(|| read(&probe, p, &done));
         scope.spawn(|| read(&probe, p, &done));
         scope.spawn(|| trim_and_find(&probe, p, &done));
-        for writer in writers {
-            writer.join().unwrap();
-        }
+        // The others end with the writers, however these end.
+        let ends: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
         done.store(true, Ordering::Release);
+        ends.into_iter().for_each(|end| end.unwrap());
     });
     let offsets = probe.store.offsets(p).unwrap();
     assert_eq!(offsets.log_end, WRITERS * i64::from(BATCHES) * 2);

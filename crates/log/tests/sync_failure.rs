@@ -46,7 +46,7 @@ fn what_waits_for_the_disk_is_not_shown() {
     let config = LogConfig { segment_bytes: 600, ..LogConfig::default() };
     let p = probe.store.open(&spec("t", 0, config)).unwrap();
     probe.append(p, &batch(0, 1), PageCache).unwrap();
-    disk.hold_syncs.store(true, Ordering::Release);
+    let held = disk.hold();
     let mut sent = probe.send(&[(p, sequenced(1, 0, 0, 3), Disk)]);
     // Through several segments, all of them behind the one that waits.
     for i in 0..30 {
@@ -58,7 +58,7 @@ fn what_waits_for_the_disk_is_not_shown() {
     assert!(probe.read_ok(p, 1, 1000, true).unwrap().records.is_none());
     assert!(sent.iter().all(|token| probe.poll(*token).is_none()), "even the duplicate waits");
 
-    disk.hold_syncs.store(false, Ordering::Release);
+    drop(held);
     let outcomes: Vec<_> = sent.iter().map(|token| probe.wait(*token).unwrap()).collect();
     assert_eq!(outcomes.iter().map(|a| a.base_offset).collect::<Vec<_>>(), [1, 1, 34]);
     assert_eq!(outcomes.iter().map(|a| a.duplicate).collect::<Vec<_>>(), [false, true, false]);
@@ -73,10 +73,10 @@ fn one_sync_serves_all_who_wait() {
     let probe = on(disk.clone(), dir.path());
     let p = probe.open("t", 0);
     probe.append(p, &batch(0, 1), Disk).unwrap();
-    disk.hold_syncs.store(true, Ordering::Release);
+    let held = disk.hold();
     let before = disk.syncs.load(Ordering::Relaxed);
     let sent: Vec<u64> = (0..100).flat_map(|i| probe.send(&[(p, batch(i, 1), Disk)])).collect();
-    disk.hold_syncs.store(false, Ordering::Release);
+    drop(held);
     for token in sent {
         probe.wait(token).unwrap();
     }

@@ -8,7 +8,6 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use chaski_batch::Header;
 use chaski_log::conformance::{Probe, sequenced, spec};
@@ -251,11 +250,13 @@ fn a_gap_right_behind_the_checkpoint_is_damage() {
     fs::remove_file(log.join("t-0").join(name(&logs[1]))).unwrap();
     // While nothing is synced, the segment before the gap is served as recovery found it.
     let disk = Arc::new(FaultyDisk::default());
-    disk.hold_syncs.store(true, Ordering::Release);
+    let held = disk.hold();
     let probe = on(disk.clone(), bench.work.path());
+    // Dropped before the store, whose end waits for it.
+    let held = held;
     let p = probe.store.open(&spec("t", 0, config())).unwrap();
     let reads: Vec<_> = (4..8).map(|offset| probe.read(p, offset, 1)).collect();
-    disk.hold_syncs.store(false, Ordering::Release);
+    drop(held);
     for read in reads {
         assert!(matches!(read, Err(ReadError::Corrupt { resumes: Some(8), .. })), "{read:?}");
     }

@@ -77,7 +77,7 @@ pub struct FaultyDisk {
     /// Files cannot be cut.
     pub fail_cuts: AtomicBool,
     /// Syncs wait while it is set.
-    pub hold_syncs: AtomicBool,
+    hold_syncs: AtomicBool,
     pub syncs: AtomicUsize,
 }
 
@@ -93,7 +93,22 @@ impl Default for FaultyDisk {
     }
 }
 
+/// Syncs wait until it is dropped. Declared behind the store, whose end waits for them, it lets a
+/// test that fails end.
+pub struct Held<'a>(&'a FaultyDisk);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.hold_syncs.store(false, Ordering::Release);
+    }
+}
+
 impl FaultyDisk {
+    pub fn hold(&self) -> Held<'_> {
+        self.hold_syncs.store(true, Ordering::Release);
+        Held(self)
+    }
+
     fn full() -> io::Error {
         io::Error::from_raw_os_error(28)
     }
