@@ -112,12 +112,17 @@ fn a_subscriber_that_is_behind_for_a_moment_is_waited_for() {
     assert_eq!(status(&client).drops, 0);
 }
 
+/// Settled a little later, so that its offsets are committed while a test looks.
 fn work(client: &Client) -> String {
+    work_settled_after(client, 100)
+}
+
+fn work_settled_after(client: &Client, settle_ms: u64) -> String {
     client.create_topic("work", Some(1), &[]).expect("made");
     let mut spec = bound(GatewayKind::Push, "work");
     spec.group = Some("workers".to_owned());
     spec.from = From::Earliest;
-    spec.settle_ms = 100;
+    spec.settle_ms = settle_ms;
     add(client, spec)
 }
 
@@ -152,7 +157,8 @@ fn work_is_shared_and_its_offset_committed_once_it_has_left() {
 #[test]
 fn what_a_lost_worker_had_is_sent_to_another() {
     let (_server, client) = in_memory();
-    let endpoint = work(&client);
+    // However late this thread is, nothing is settled before the worker is lost.
+    let endpoint = work_settled_after(&client, 60_000);
     let lazy = Socket::builder(Kind::Pull).rcvhwm(1).build().expect("a socket");
     lazy.connect(&endpoint).expect("connecting");
     eventually("it is there", || status(&client).peers.len() == 1);
@@ -164,9 +170,11 @@ fn what_a_lost_worker_had_is_sent_to_another() {
     while !missing.is_empty() {
         missing.remove(&frames(&worker.recv().expect("the rest comes"))[0]);
     }
-    eventually("it is committed", || committed(&client) == Some(100));
-    let status = status(&client);
-    assert!(status.resent > 0 && status.messages == 100 + status.resent, "{status:?}");
+    eventually("what came again is counted", || {
+        let status = status(&client);
+        status.resent > 0 && status.messages == 100 + status.resent
+    });
+    assert!(committed(&client).unwrap_or(0) < 100, "not all has settled");
 }
 
 #[test]
