@@ -105,8 +105,8 @@ def main():
         broker = Broker(Path(home)).start()
         try:
             bare, first, files = (statistics.median(each) for each in paints(browser, broker))
-            print(f"first paint, nothing cached, median of {PAINTS}: {first:.0f} ms, of a page that "
-                  f"says ok {bare:.0f} ms; all files after {files:.0f} ms")
+            print(f"first paint, nothing cached, median of {PAINTS}: {first:.0f} ms, of a page "
+                  f"that says ok {bare:.0f} ms; all files after {files:.0f} ms")
             fill(broker)
             eventually(lambda: '"total":10000' in broker.http_get("/api/topics?limit=1")[1],
                        "all topics are there")
