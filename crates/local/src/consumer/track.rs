@@ -247,7 +247,7 @@ impl Track {
             high_watermark: self.high_watermark,
             check: reading.check,
         };
-        let about = usize::try_from(self.high_watermark.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let about = count(self.offset, self.high_watermark);
         let about = about.saturating_mul(self.record_bytes).saturating_add(READ_MIN / 2);
         let mut want = about.clamp(READ_MIN.min(reading.bytes), reading.bytes);
         loop {
@@ -258,8 +258,7 @@ impl Track {
                     buffer.len = len;
                     segment.position += len as u64;
                     segment.is_aligned = true;
-                    let records = usize::try_from(span.next.saturating_sub(span.from)).unwrap_or(1).max(1);
-                    self.record_bytes = len.div_ceil(records);
+                    self.record_bytes = len.div_ceil(count(span.from, span.next).max(1));
                     self.offset = span.next;
                     return Ok(Ok(span));
                 }
@@ -327,6 +326,11 @@ impl Track {
         let (topic, partition) = (self.topic.to_string(), self.partition);
         Trouble::Error(ConsumeError::Storage { topic, partition, why: error.to_string() })
     }
+}
+
+/// How many offsets there are from one to another.
+fn count(from: i64, to: i64) -> usize {
+    usize::try_from(to.saturating_sub(from)).unwrap_or(0)
 }
 
 /// Reads up to `want` bytes; returns how many there are before the end of the file.
