@@ -7,7 +7,7 @@
 //! | `shm` (default) | [`shm`] | messages between the processes of one machine; on Linux |
 //! | `zmq` (default) | [`zmq`] | sockets that talk to every ZeroMQ program; on Linux |
 //! | `log` (default) | [`log`] | the durable log, in files or in memory |
-//! | `local` (default) | [`log`] | the log of a broker on this machine, by shared memory; on Linux |
+//! | `local` (default) | [`log`] | the log of a broker on this machine, in shared memory; Linux |
 //! | `broker` | [`broker`] | the broker as a library, to embed and to test against |
 //! | `kafka` | [`kafka`] | the Kafka wire protocol, sans I/O |
 //! | `futures` | | `Stream` for receivers and `Sink` for senders of [`channel`] |
