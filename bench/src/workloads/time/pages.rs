@@ -1,5 +1,5 @@
-//! `out-of-the-log-100B`: records of a broker on this machine, read by one core: from its pages, and
-//! by librdkafka over TCP. Each turn has a broker of its own, with the same records in it.
+//! `out-of-the-log-100B`: records of a broker on this machine, read by one core: from its pages,
+//! and by librdkafka over TCP. Each turn has a broker of its own, with the same records in it.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
