@@ -1,3 +1,5 @@
+//! Both ends in one process: names, packets, descriptors, and what bounds them.
+
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
