@@ -200,9 +200,7 @@ impl fmt::Debug for Reader {
 
 fn lag(broker: &Broker, cursor: &Cursor) -> i64 {
     let offsets = broker.store.offsets(cursor.id);
-    offsets.map_or(0, |offsets| {
-        offsets.high_watermark.saturating_sub(cursor.offset).max(0)
-    })
+    offsets.map_or(0, |offsets| offsets.high_watermark.saturating_sub(cursor.offset).max(0))
 }
 
 /// Reads all partitions of a topic, one after the other, with one buffer. From
