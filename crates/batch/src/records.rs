@@ -113,6 +113,7 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// Walks over all of them once; they end where `bytes` does.
+    #[inline]
     fn parse(mut cursor: Cursor<'a>) -> Result<Headers<'a>, BatchError> {
         let count = cursor.length()?;
         let headers = Headers { count, bytes: cursor.0 };
@@ -190,6 +191,7 @@ pub struct Iter<'a> {
 }
 
 impl<'a> Iter<'a> {
+    #[inline]
     fn record(&mut self) -> Result<Record<'a>, BatchError> {
         let length = self.rest.length()?;
         let mut fields = Cursor(self.rest.take(length)?);
@@ -206,6 +208,7 @@ impl<'a> Iter<'a> {
     }
 
     /// Offsets rise within a batch and end with its last offset; compaction may leave gaps.
+    #[inline]
     fn offset(&mut self, delta: i32) -> Result<i64, BatchError> {
         let delta = i64::from(delta);
         if delta < self.delta_min || delta > self.header.last_offset_delta.into() {
@@ -215,6 +218,7 @@ impl<'a> Iter<'a> {
         Ok(self.header.base_offset.saturating_add(delta))
     }
 
+    #[inline]
     fn timestamp(&self, delta: i64) -> i64 {
         match self.header.timestamp_type() {
             TimestampType::Create => self.header.base_timestamp.wrapping_add(delta),
@@ -231,6 +235,7 @@ impl<'a> Iter<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = Result<Record<'a>, BatchError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left <= 0 {
             let left_over = !self.rest.0.is_empty();

@@ -34,6 +34,7 @@ pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Cursor<'a> {
     /// The next `len` bytes.
+    #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], BatchError> {
         let (taken, rest) = self
             .0
@@ -44,12 +45,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// A 64-bit integer.
+    #[inline]
     pub(crate) fn varlong(&mut self) -> Result<i64, BatchError> {
         let coded = self.unsigned(VARLONG_BYTES_MAX)?;
         Ok((coded >> 1) as i64 ^ -((coded & 1) as i64))
     }
 
     /// A 32-bit integer.
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<i32, BatchError> {
         let coded = u32::try_from(self.unsigned(VARINT_BYTES_MAX)?)
             .map_err(|_| BatchError::Record("an integer exceeds 32 bits"))?;
@@ -57,11 +60,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// A length or a count, which is not negative.
+    #[inline]
     pub(crate) fn length(&mut self) -> Result<usize, BatchError> {
         usize::try_from(self.varint()?).map_err(|_| BatchError::Record("a negative length"))
     }
 
     /// Bytes behind their length; -1 stands for null.
+    #[inline]
     pub(crate) fn nullable(&mut self) -> Result<Option<&'a [u8]>, BatchError> {
         match self.varint()? {
             -1 => Ok(None),
@@ -73,7 +78,23 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Nearly all have one byte, or two.
+    #[inline]
     fn unsigned(&mut self, bytes_max: usize) -> Result<u64, BatchError> {
+        match *self.0 {
+            [last @ ..0x80, ref rest @ ..] => {
+                self.0 = rest;
+                Ok(last.into())
+            }
+            [first, last @ ..0x80, ref rest @ ..] => {
+                self.0 = rest;
+                Ok(u64::from(last) << 7 | u64::from(first & 0x7f))
+            }
+            _ => self.unsigned_long(bytes_max),
+        }
+    }
+
+    fn unsigned_long(&mut self, bytes_max: usize) -> Result<u64, BatchError> {
         let mut value = 0;
         for (i, &byte) in self.0.iter().take(bytes_max).enumerate() {
             if i == VARLONG_BYTES_MAX - 1 && byte > 1 {
