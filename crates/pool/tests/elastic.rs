@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_pool::partition::{Consistent, LeastLoaded, Partitioner, RoundRobin};
 use chaski_pool::{
@@ -65,6 +65,11 @@ fn churn(partitioner: impl Partitioner<u32> + 'static) {
                 })
             })
             .collect();
+        // The producers may be slow to begin.
+        let begun = Instant::now();
+        while ledger.total_handled() == 0 && begun.elapsed() < LONG {
+            thread::yield_now();
+        }
         let mut handled = 0;
         for round in 0..20 {
             let new = pool.add_worker().unwrap();

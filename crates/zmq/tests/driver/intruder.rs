@@ -40,7 +40,9 @@ impl Scene {
             stand_between(from, to, tamper);
         });
         let push = Push::builder().curve_serverkey(server.public());
-        let push = push.curve_secretkey(client.secret()).reconnect_ivl(None).build().unwrap();
+        let push = push.curve_secretkey(client.secret()).reconnect_ivl(None);
+        // Where the handshake fails nobody is ever there to send to.
+        let push = push.sndtimeo(PATIENCE).build().unwrap();
         push.connect(&between).unwrap();
         Scene { pull, monitor, push, intruder }
     }
@@ -178,7 +180,7 @@ fn who_has_another_servers_key_does_not_get_in_and_others_do() {
     let at = pull.bind("tcp://127.0.0.1:*").unwrap();
     let client = |key| {
         let push = Push::builder().curve_serverkey(key).curve_secretkey(other.secret());
-        let push = push.reconnect_ivl(None).build().unwrap();
+        let push = push.reconnect_ivl(None).sndtimeo(PATIENCE).build().unwrap();
         push.connect(&at).unwrap();
         push
     };
