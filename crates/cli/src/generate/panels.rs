@@ -43,11 +43,13 @@ pub(super) const ROWS: &[Row] = &[
 const MESSAGES: &[Panel] = &[
     Panel {
         title: "Records in",
-        about: "What producers sent; inside: gateways and the broker's own process.",
+        about: "What producers sent; inside: gateways and the broker's own process; local: \
+                through shared memory.",
         unit: "cps",
         lines: &[
             line("sum(rate(chaski_produce_records_total@[$__rate_interval]))", "clients"),
             line("sum(rate(chaski_inside_produce_records_total@[$__rate_interval]))", "inside"),
+            line("sum(rate(chaski_local_produce_records_total@[$__rate_interval]))", "local"),
         ],
     },
     Panel {
@@ -57,6 +59,7 @@ const MESSAGES: &[Panel] = &[
         lines: &[
             line("sum(rate(chaski_produce_bytes_total@[$__rate_interval]))", "clients"),
             line("sum(rate(chaski_inside_produce_bytes_total@[$__rate_interval]))", "inside"),
+            line("sum(rate(chaski_local_produce_bytes_total@[$__rate_interval]))", "local"),
         ],
     },
     Panel {
@@ -75,6 +78,7 @@ const MESSAGES: &[Panel] = &[
         lines: &[
             line("sum(rate(chaski_produce_batches_total@[$__rate_interval]))", "clients"),
             line("sum(rate(chaski_inside_produce_batches_total@[$__rate_interval]))", "inside"),
+            line("sum(rate(chaski_local_produce_batches_total@[$__rate_interval]))", "local"),
         ],
     },
     Panel {
@@ -86,6 +90,10 @@ const MESSAGES: &[Panel] = &[
             line(
                 "sum(rate(chaski_inside_produce_errors_total@[$__rate_interval]))",
                 "batches from inside",
+            ),
+            line(
+                "sum(rate(chaski_local_produce_errors_total@[$__rate_interval]))",
+                "batches through shared memory",
             ),
             line("sum(rate(chaski_malformed_requests_total@[$__rate_interval]))", "connections"),
         ],
@@ -287,6 +295,7 @@ const SHARDS: &[Panel] = &[
         unit: "short",
         lines: &[
             line("sum(chaski_shard_connections@)", "open"),
+            line("sum(chaski_local_producers@)", "producers through shared memory"),
             line("sum(rate(chaski_shard_accepted_total@[$__rate_interval]))", "new in a second"),
         ],
     },
