@@ -47,7 +47,7 @@
 //! let push = chaski_zmq::Push::new();
 //! push.connect(&status.endpoints[0])?;
 //! push.send("an order")?;
-//! let reader = client.reader("orders", 0, Position::Earliest)?;
+//! let mut reader = client.reader("orders", 0, Position::Earliest)?;
 //! assert!(reader.wait(std::time::Duration::from_secs(10)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

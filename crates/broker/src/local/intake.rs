@@ -87,6 +87,17 @@ pub(super) struct Intake {
     spare_bytes: usize,
     outcomes: Vec<(u64, AppendOutcome)>,
     response: Vec<u8>,
+    /// When departures were noted last.
+    noted: Instant,
+}
+
+/// What a request takes beyond its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cost {
+    Usual,
+    /// A look through the names of topics: the round ends, so that batches in it do not wait for
+    /// more of them.
+    Dear,
 }
 
 /// An append whose producer waits.
@@ -148,6 +159,7 @@ impl Intake {
             spare_bytes: 0,
             outcomes: Vec::new(),
             response: Vec::new(),
+            noted: Instant::now(),
         })
     }
 
@@ -163,8 +175,11 @@ impl Intake {
             self.take_round();
             let appended = self.append_round();
             // Behind the look at the rings: a ring of the alarm after this ends the wait.
-            if !self.answer_late() && !appended {
+            let idle = !self.answer_late() && !appended;
+            if idle || self.noted.elapsed() >= NAP {
                 self.note_departures();
+            }
+            if idle {
                 self.rest()?;
             }
         }
@@ -174,6 +189,10 @@ impl Intake {
 
     /// Sleeps until there is something to do.
     fn rest(&mut self) -> io::Result<()> {
+        // Its ring may have been taken with the requests just now, and would not end the wait.
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         if self.waits.len() >= WAITING_MAX {
             // Requests may be there, and are not to be taken: a wait would not sleep.
             std::thread::sleep(Duration::from_millis(1));
@@ -196,11 +215,14 @@ impl Intake {
             };
             bytes += request.len();
             self.stats().requests.add(1);
-            self.take(ticket, request);
+            if self.take(ticket, request) == Cost::Dear {
+                return;
+            }
         }
     }
 
-    fn take(&mut self, ticket: Ticket, mut request: Vec<u8>) {
+    fn take(&mut self, ticket: Ticket, mut request: Vec<u8>) -> Cost {
+        let mut cost = Cost::Usual;
         match Request::decode(&request) {
             Ok(Request::Append(append)) => {
                 let taken = Instant::now();
@@ -214,20 +236,24 @@ impl Intake {
                         let durability = self.durability(append.durability);
                         let bytes = request;
                         self.round.push(Pending { bytes, partition, header, durability, token });
-                        return;
+                        return cost;
                     }
                     Err(why) => self.refuse(ticket, &why),
                 }
             }
             Ok(Request::Open { topic }) => match self.topic(topic) {
                 Ok(topic) => self.reply(ticket, &Response::Topic(topic)),
-                Err(why) => self.refuse(ticket, &why),
+                Err(why) => {
+                    cost = Cost::Dear;
+                    self.refuse(ticket, &why);
+                }
             },
             Err(error) => {
                 self.refuse(ticket, &Why::new(Reason::Request, error.to_string()));
             }
         }
         self.keep(request);
+        cost
     }
 
     /// What a producer may know of a topic.
@@ -335,6 +361,8 @@ impl Intake {
                 Err(error) => {
                     let reason = match error {
                         AppendError::NotFound => Reason::UnknownTopic,
+                        AppendError::InDoubt(_) => Reason::InDoubt,
+                        AppendError::Closed => Reason::Stopping,
                         _ => Reason::Storage,
                     };
                     self.refuse(wait.ticket, &Why::new(reason, error.to_string()));
@@ -375,6 +403,7 @@ impl Intake {
                 why => tracing::warn!(%peer, ?why, "a producer of this machine was cut off"),
             }
         }
+        self.noted = Instant::now();
         let producers = self.server.clients() as u64;
         self.stats().producers.store(producers, Ordering::Relaxed);
     }
@@ -383,8 +412,9 @@ impl Intake {
     fn wind_up(&mut self) {
         let deadline = Instant::now() + GRACE;
         while !self.waits.is_empty() && Instant::now() < deadline {
-            if !self.answer_late() && self.server.wait(Duration::from_millis(10)).is_err() {
-                break;
+            if !self.answer_late() {
+                // Nobody looks at the rings any more: with a request there a wait would not sleep.
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
         // Those left are in doubt, as their producers find out when the connection ends.

@@ -37,8 +37,13 @@ impl Local {
         let intake = Intake::bind(name, broker.clone()).map_err(bind)?;
         let outlet = Outlet::bind(name, broker.clone()).map_err(bind)?;
         let intake = intake.spawn(health)?;
-        let outlet = outlet.spawn(health)?;
-        Ok(Local { intake, outlet })
+        match outlet.spawn(health) {
+            Ok(outlet) => Ok(Local { intake, outlet }),
+            Err(error) => {
+                intake.stop();
+                Err(error.into())
+            }
+        }
     }
 
     /// Takes nothing more, answers what was taken, and ends. What it has not taken stays with who

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
-use std::sync::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
 use chaski_log::disk::{Disk, RealDisk};
 
@@ -60,6 +60,60 @@ fn durable_acknowledgements_wait_for_the_disk_and_hold_nobody_else_up() {
     let flushed = durable.flush().expect("on disk");
     assert_eq!(flushed.iter().map(|acked| acked.batch).collect::<Vec<_>>(), [0, 1, 2]);
     server.stop().expect("stopped");
+}
+
+/// Fails to sync from when it is told to.
+#[derive(Debug, Default)]
+struct Failing(AtomicBool);
+
+impl Disk for Failing {
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        RealDisk.sync_data(file)
+    }
+}
+
+#[test]
+fn what_a_disk_may_have_is_in_doubt_and_what_comes_later_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Arc::new(Failing::default());
+    let builder = Embedded::new().data_dir(dir.path().join("data")).disk(disk.clone());
+    let server = broker(builder, dir.path());
+    server.client().create_topic("t", Some(1), &[]).expect("created");
+    let mut t = producer(dir.path(), "t");
+    let mut flushed = |value: &[u8]| {
+        t.push(Record::of(value)).expect("taken");
+        let flushed = t.flush();
+        flushed.map(drop).map_err(|error| error.failed().next().expect("one").error.clone())
+    };
+    assert_eq!(flushed(b"good"), Ok(()));
+    disk.0.store(true, Ordering::Relaxed);
+    assert_eq!(flushed(b"written"), Err(ProduceError::InDoubt));
+    let refused = flushed(b"refused").expect_err("nothing is written any more");
+    assert!(matches!(refused, ProduceError::Storage(_)), "{refused:?}");
+    assert!(!refused.may_be_stored() && ProduceError::InDoubt.may_be_stored());
+}
+
+#[test]
+fn a_slow_disk_is_waited_for_as_long_as_was_said() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = Arc::new(Gate::default());
+    gate.set(true);
+    let builder = Embedded::new().data_dir(dir.path().join("data")).disk(gate.clone());
+    let server = broker(builder, dir.path());
+    server.client().create_topic("t", Some(1), &[]).expect("created");
+    let mut t = producer(dir.path(), "t");
+    gate.set(false);
+    t.push(Record::of(b"slow")).expect("taken");
+    let slow = std::thread::spawn(move || {
+        // Longer than any one wait within the producer, and all that it makes in a row.
+        std::thread::sleep(Duration::from_secs(11));
+        gate.set(true);
+    });
+    t.flush().expect("on disk in time");
+    slow.join().expect("opened");
 }
 
 #[test]

@@ -276,9 +276,30 @@ fn what_a_stopped_broker_has_not_taken_the_next_one_finds() {
 }
 
 #[test]
+fn a_stream_hears_of_each_batch_though_no_broker_comes() {
+    let (server, dir) = in_memory("t", 1);
+    let choices = choices(dir.path()).timeout(Duration::from_secs(2)).batch_bytes(4 << 10);
+    let mut t = choices.connect(NAME, "t").expect("connected");
+    let mut begun = std::collections::BTreeSet::new();
+    let mut push = |t: &mut LocalProducer| {
+        // An error is about the record, which is in no batch then.
+        begun.extend(t.push(Record::of(&[7; 100])).map(|placed| placed.batch));
+    };
+    (0..1000).for_each(|_| push(&mut t));
+    drop(server);
+    (0..10_000).for_each(|_| push(&mut t));
+    t.send();
+    let mut told = 0;
+    while t.wait_ack(PATIENCE).is_some() {
+        told += 1;
+    }
+    assert_eq!((told, t.in_flight()), (begun.len(), 0));
+}
+
+#[test]
 fn without_a_broker_a_producer_fails_in_time_and_for_good() {
     let (server, dir) = in_memory("t", 1);
-    let choices = choices(dir.path()).timeout(Duration::from_millis(100));
+    let choices = choices(dir.path()).timeout(Duration::from_secs(1));
     let mut t = choices.connect(NAME, "t").expect("connected");
     drop(server);
     t.push(Record::of(b"x")).expect("taken");

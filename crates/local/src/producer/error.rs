@@ -33,8 +33,11 @@ pub enum ProduceError {
     /// The broker has stopped, and no other came in time. Nothing of it was kept.
     #[error("the broker has stopped, and no other came in time")]
     Stopped,
-    /// The broker took it and is gone, unanswered: it may be in the log.
-    #[error("the broker took it and died before it answered; it may be in the log all the same")]
+    /// The broker took it, and is gone without an answer or could not make sure of the disk: it may
+    /// be in the log.
+    #[error(
+        "the broker took it and did not say that it is stored; it may be in the log all the same"
+    )]
     InDoubt,
     /// The topic has been deleted. One made anew under its name is another topic: it needs another
     /// producer.

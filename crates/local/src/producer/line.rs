@@ -16,7 +16,7 @@ use super::wire::{self, Reason, Response};
 const SLICE: Duration = Duration::from_millis(10);
 
 /// Answers looked at in one go that belong to no batch: a broker that makes no sense could send
-/// them without end.
+/// them without end. Those of requests that are forgotten are among them.
 const STRAY_MAX: usize = 1024;
 
 /// What became of a request.
@@ -54,6 +54,8 @@ struct Flight {
     batch: u64,
     /// Its bytes, if it is to be sent again when it is in doubt.
     copy: Option<Vec<u8>>,
+    /// It was in doubt before, and sent again: whoever refuses it now does not know.
+    doubted: bool,
 }
 
 pub(super) struct Line {
@@ -81,9 +83,9 @@ impl Line {
         }
     }
 
-    /// Requests without an answer.
+    /// Requests whose answer has not come, or has not been asked for.
     pub(super) fn in_flight(&self) -> usize {
-        self.flights.len() + self.again.len()
+        self.flights.len() + self.again.len() + self.answers.len()
     }
 
     /// Sends a request of `len` bytes, which `write` puts where the broker will read them.
@@ -99,7 +101,8 @@ impl Line {
                 Ok(mut room) => {
                     write(&mut room);
                     let request = room.send().map_err(unsent)?;
-                    self.flights.push_back(Flight { request, batch, copy: None });
+                    let doubted = false;
+                    self.flights.push_back(Flight { request, batch, copy: None, doubted });
                     return Ok(());
                 }
                 Err(Error::Full | Error::TooMany { .. }) => self.wait_for_room(&mut deadline)?,
@@ -136,10 +139,13 @@ impl Line {
     #[cold]
     fn wait_for_room(&mut self, deadline: &mut Option<Instant>) -> Result<(), Unsent> {
         let now = Instant::now();
-        let patience = if self.stuck { Duration::ZERO } else { self.timeout };
+        let was_stuck = self.stuck;
+        let patience = if was_stuck { Duration::ZERO } else { self.timeout };
         let deadline = *deadline.get_or_insert(now + patience);
         match self.hear(Some(deadline.min(now + SLICE))) {
             Some(answer) => self.answers.push_back(answer),
+            // Answers to what is forgotten have made room.
+            None if was_stuck && !self.stuck => {}
             None if now >= deadline => {
                 self.stuck = true;
                 return Err(Unsent::Busy);
@@ -151,7 +157,8 @@ impl Line {
 
     /// The next answer of the broker.
     fn hear(&mut self, deadline: Option<Instant>) -> Option<(u64, Answer)> {
-        for _ in 0..STRAY_MAX {
+        let mut strays = 0;
+        while strays < STRAY_MAX {
             self.send_again();
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             let told = match left.filter(|left| !left.is_zero()) {
@@ -159,7 +166,10 @@ impl Line {
                 Some(left) => self.client.recv_timeout(left.min(SLICE)).map(Some),
             };
             let (request, answer) = match told {
-                Ok(Some(response)) => (response.id(), Answer::read(&response, response.is_last())),
+                Ok(Some(response)) => {
+                    self.stuck = false;
+                    (response.id(), Answer::read(&response, response.is_last()))
+                }
                 Ok(None) | Err(Error::TimedOut) => {
                     // A slice may be over, and more of them left.
                     if left.is_none_or(|left| left <= SLICE) {
@@ -168,8 +178,10 @@ impl Line {
                     continue;
                 }
                 Err(Error::Closed) => {
-                    let flight = self.flights.pop_front()?;
-                    return Some((flight.batch, Answer::InDoubt));
+                    let flight = self.flights.pop_front();
+                    let doubt = flight.map(|flight| (flight.batch, Answer::InDoubt));
+                    // Those that were to be sent again have just been given up.
+                    return doubt.or_else(|| self.answers.pop_front());
                 }
                 Err(error) => match error.request() {
                     Some(request) if matches!(error, Error::NotTaken { .. }) => {
@@ -178,13 +190,17 @@ impl Line {
                     Some(request) => (request, Answer::InDoubt),
                     // The connection has been closed for what the broker wrote, or the system
                     // is short of something: the next look says what became of the requests.
-                    None => continue,
+                    None => {
+                        strays += 1;
+                        continue;
+                    }
                 },
             };
             if let Some(answer) = self.landed(request, answer) {
                 self.stuck = false;
                 return Some(answer);
             }
+            strays += 1;
         }
         None
     }
@@ -192,11 +208,14 @@ impl Line {
     /// Takes the answer to a request; None if it is to be sent again, or is nobody's.
     fn landed(&mut self, request: RequestId, answer: Answer) -> Option<(u64, Answer)> {
         let at = self.flights.iter().position(|flight| flight.request == request)?;
-        let Flight { batch, copy, .. } = self.flights.remove(at)?;
+        let Flight { batch, copy, doubted, .. } = self.flights.remove(at)?;
         match (answer, copy) {
             (Answer::InDoubt, Some(bytes)) => {
                 self.again.push_back((batch, bytes));
                 None
+            }
+            (Answer::NotTaken | Answer::Refused { .. }, _) if doubted => {
+                Some((batch, Answer::InDoubt))
             }
             (answer, _) => Some((batch, answer)),
         }
@@ -214,9 +233,13 @@ impl Line {
             };
             match sent {
                 Ok(request) => {
-                    self.flights.push_back(Flight { request, batch, copy: Some(bytes) });
+                    let (copy, doubted) = (Some(bytes), true);
+                    self.flights.push_back(Flight { request, batch, copy, doubted });
                 }
-                Err(Error::Closed) => self.answers.push_back((batch, Answer::InDoubt)),
+                // Nobody is there, or the next one takes less than the one before.
+                Err(Error::Closed | Error::TooLarge { .. }) => {
+                    self.answers.push_back((batch, Answer::InDoubt))
+                }
                 Err(_) => return self.again.push_front((batch, bytes)),
             }
         }

@@ -352,6 +352,7 @@ impl LocalProducer {
                 partitions: self.partitions(),
             },
             Reason::Storage => ProduceError::Storage(message),
+            Reason::InDoubt => ProduceError::InDoubt,
             Reason::Stopping => ProduceError::Stopped,
             reason => ProduceError::Refused { reason, message },
         }

@@ -143,10 +143,12 @@ pub enum Reason {
     Stopping = 8,
     /// The request makes no sense.
     Request = 9,
+    /// Written, but not known to be on disk: it may be found there.
+    InDoubt = 10,
 }
 
 impl Reason {
-    const ALL: [Reason; 9] = [
+    const ALL: [Reason; 10] = [
         Reason::UnknownTopic,
         Reason::UnknownPartition,
         Reason::TooLarge,
@@ -156,6 +158,7 @@ impl Reason {
         Reason::Storage,
         Reason::Stopping,
         Reason::Request,
+        Reason::InDoubt,
     ];
 }
 
