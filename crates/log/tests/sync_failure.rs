@@ -4,12 +4,12 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use chaski_log::conformance::{batch, sequenced, spec};
 use chaski_log::store::Durability::{Disk, PageCache};
-use chaski_log::store::{AppendError, LogConfig};
+use chaski_log::store::{AppendError, LogConfig, Mirror, StoreError};
 use support::{FaultyDisk, local, on};
 
 #[test]
@@ -64,6 +64,47 @@ fn what_waits_for_the_disk_is_not_shown() {
     assert_eq!(outcomes.iter().map(|a| a.duplicate).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!(probe.store.offsets(p).unwrap().high_watermark, 35);
     assert_eq!(probe.read_all(p, 0, 300).len(), 33);
+}
+
+/// Keeps what it was shown last.
+struct Shown(AtomicI64);
+
+impl Mirror for Shown {
+    fn show(&self, high_watermark: i64) {
+        self.0.store(high_watermark, Ordering::Release);
+    }
+}
+
+#[test]
+fn a_sync_that_ends_after_the_deletion_shows_nothing() {
+    for fails in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Arc::new(FaultyDisk::default());
+        let probe = on(disk.clone(), dir.path());
+        let p = probe.open("t", 0);
+        let shown = Arc::new(Shown(AtomicI64::new(-1)));
+        probe.store.mirror(p, Some(shown.clone())).unwrap();
+        disk.fail_syncs.store(fails, Ordering::Release);
+        let held = disk.hold();
+        let sent = probe.send(&[(p, batch(0, 3), Disk)]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while disk.held.load(Ordering::Acquire) == 0 {
+            assert!(Instant::now() < deadline, "nothing is synced");
+            std::thread::yield_now();
+        }
+        std::thread::scope(|scope| {
+            // It waits for the sync before it sets the files aside.
+            let deleting = scope.spawn(|| probe.store.delete(p));
+            let outcome = probe.wait(sent[0]);
+            assert!(matches!(outcome, Err(AppendError::NotFound)), "{outcome:?}");
+            assert!(matches!(probe.store.mirror(p, None), Err(StoreError::NotFound)));
+            // From here on the mirror may be another's.
+            shown.0.store(-1, Ordering::Release);
+            drop(held);
+            deleting.join().unwrap().unwrap();
+        });
+        assert_eq!(shown.0.load(Ordering::Acquire), -1);
+    }
 }
 
 #[test]

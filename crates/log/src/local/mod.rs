@@ -242,19 +242,20 @@ impl LogStore for LocalLog {
     }
 
     fn delete(&self, partition: PartitionId) -> Result<(), StoreError> {
+        let (mut answers, mut calls) = (Answers::default(), Calls::default());
         let deleted = {
             let mut names = self.names();
             let mut partitions = Vec::clone(&self.shared.partitions.load());
             let slot = partitions.get_mut(partition.0 as usize).and_then(Option::take);
             let deleted = slot.ok_or(StoreError::NotFound)?;
+            // Before the watchers are told, so that no watcher comes after and waits for ever; and
+            // before anybody finds it gone, whose mirror may be another's from then on.
+            deleted.gone.store(true, Ordering::Release);
+            deleted.lock().stop(Stopped::Deleted, &mut answers);
             self.shared.partitions.store(Arc::new(partitions));
             names.insert(deleted.name.clone(), None);
             deleted
         };
-        let (mut answers, mut calls) = (Answers::default(), Calls::default());
-        // Before the watchers are told, so that no watcher comes after and waits for ever.
-        deleted.gone.store(true, Ordering::Release);
-        deleted.lock().stop(Stopped::Deleted, &mut answers);
         deleted.watchers.all(&mut calls);
         answers.deliver();
         calls.make();
@@ -344,8 +345,7 @@ impl LogStore for LocalLog {
         partition: PartitionId,
         mirror: Option<Arc<dyn Mirror>>,
     ) -> Result<(), StoreError> {
-        self.partition(partition)?.set_mirror(mirror);
-        Ok(())
+        self.partition(partition)?.set_mirror(mirror)
     }
 
     fn trim(&self, partition: PartitionId, offset: i64) -> Result<i64, StoreError> {

@@ -23,7 +23,7 @@ use super::pending::Pending;
 use super::segment::Segment;
 use super::zone::Zone;
 use crate::producers::Producers;
-use crate::store::{AppendError, LogConfig, Mirror, Offsets, PartitionStats};
+use crate::store::{AppendError, LogConfig, Mirror, Offsets, PartitionStats, StoreError};
 use crate::watch::{Calls, Watchers};
 
 pub(crate) struct Partition {
@@ -143,13 +143,17 @@ impl Partition {
     }
 
     /// Shows the high watermark to this mirror from now on.
-    pub(crate) fn set_mirror(&self, mirror: Option<Arc<dyn Mirror>>) {
+    pub(crate) fn set_mirror(&self, mirror: Option<Arc<dyn Mirror>>) -> Result<(), StoreError> {
         // It moves under this lock alone.
         let mut w = self.lock();
+        if w.stopped == Some(Stopped::Deleted) {
+            return Err(StoreError::NotFound);
+        }
         if let Some(mirror) = &mirror {
             mirror.show(self.high_watermark.load(Ordering::Acquire));
         }
         w.mirror = mirror;
+        Ok(())
     }
 
     /// Lets readers see what they may: all, or what lies before the first append that waits for a

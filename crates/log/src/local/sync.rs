@@ -119,6 +119,8 @@ impl Partition {
         {
             let mut w = self.lock();
             match &result {
+                // Whoever waited has been answered, and nothing more is shown to anybody.
+                _ if w.stopped == Some(Stopped::Deleted) => {}
                 Ok(()) => {
                     w.synced_end = w.synced_end.max(plan.end);
                     let served = w.pending.iter().take_while(|p| p.end <= plan.end).count();
@@ -220,6 +222,10 @@ impl Writer {
         };
         for pending in self.pending.drain(..) {
             answers.fail(pending, &error);
+        }
+        if why == Stopped::Deleted {
+            // Whoever kept it gives its place to another partition, and cannot take it back first.
+            self.mirror = None;
         }
         self.stopped = Some(why);
     }

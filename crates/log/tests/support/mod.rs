@@ -78,6 +78,8 @@ pub struct FaultyDisk {
     pub fail_cuts: AtomicBool,
     /// Syncs wait while it is set.
     hold_syncs: AtomicBool,
+    /// Syncs that have had to wait.
+    pub held: AtomicUsize,
     pub syncs: AtomicUsize,
 }
 
@@ -88,6 +90,7 @@ impl Default for FaultyDisk {
             fail_syncs: AtomicBool::new(false),
             fail_cuts: AtomicBool::new(false),
             hold_syncs: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
             syncs: AtomicUsize::new(0),
         }
     }
@@ -143,6 +146,9 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_data(&self, _: &File) -> io::Result<()> {
+        if self.hold_syncs.load(Ordering::Acquire) {
+            self.held.fetch_add(1, Ordering::Release);
+        }
         while self.hold_syncs.load(Ordering::Acquire) {
             std::thread::yield_now();
         }
