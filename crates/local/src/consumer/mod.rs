@@ -174,6 +174,7 @@ impl LocalConsumer {
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Records<'_>>, ConsumeError> {
         let deadline = Instant::now().checked_add(timeout);
         self.reconnect(timeout)?;
+        let mut is_told = false;
         loop {
             for _ in 0..self.tracks.len() {
                 self.turn = (self.turn + 1) % self.tracks.len();
@@ -183,7 +184,12 @@ impl LocalConsumer {
                     return Ok(Some(Records::new(&track.topic, track.partition, span, bytes)));
                 }
             }
-            if !self.wait(timeout, deadline)? {
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(None);
+            }
+            // Shared memory that promises what is not there is not asked twice: the broker is.
+            is_told = !is_told && self.look()?;
+            if !is_told && !self.sleep(deadline)? {
                 return Ok(None);
             }
         }
@@ -269,16 +275,17 @@ impl LocalConsumer {
         read.map_err(|trouble| self.note(trouble))
     }
 
-    /// Waits until there is something to be seen; false: the time is over.
-    fn wait(&mut self, timeout: Duration, deadline: Option<Instant>) -> Result<bool, ConsumeError> {
-        if timeout.is_zero() {
-            return Ok(false);
-        }
+    /// Looks at shared memory for a while; true: there is something, if it is to be believed.
+    fn look(&mut self) -> Result<bool, ConsumeError> {
+        let Some(link) = &self.link else { return Err(self.disconnected()) };
+        let tracks = &self.tracks;
+        Ok(self.spin.until(|| tracks.iter().any(|track| track.is_ready(link))))
+    }
+
+    /// Sleeps until the broker says that there is something; false: the time is over.
+    fn sleep(&mut self, deadline: Option<Instant>) -> Result<bool, ConsumeError> {
         let Some(link) = &mut self.link else { return Err(self.disconnected()) };
         let tracks = &self.tracks;
-        if self.spin.until(|| tracks.iter().any(|track| track.is_ready(link))) {
-            return Ok(true);
-        }
         let place = |track: &Track| Some((track.handle()?, track.offset));
         let places = tracks.iter().filter_map(place).collect();
         match link.sleep(places, deadline) {
