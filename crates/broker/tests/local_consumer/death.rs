@@ -7,12 +7,13 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use chaski_broker::client::Position;
 use chaski_local::{ConsumeError, LocalConsumer};
 
-use super::{Home, NAME, PATIENCE, produce, read_to, start};
+use super::{Home, NAME, PATIENCE, produce, raise_descriptor_limit, read_to, start};
 
 /// Where a child has its home; without it the roles do nothing.
 const HOME: &str = "CHASKI_TEST_HOME";
@@ -38,8 +39,13 @@ impl Killed {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let killed = Killed(child);
-        let ready = out.lines().any(|line| line.is_ok_and(|line| line.ends_with(READY)));
-        assert!(ready, "the child ended before it was ready");
+        // On a thread, which the end of the child ends: a read waits for ever.
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let ready = out.lines().any(|line| line.is_ok_and(|line| line.ends_with(READY)));
+            let _ = tell.send(ready);
+        });
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(true), "the child is not ready, or has ended");
         killed
     }
 
@@ -181,6 +187,7 @@ fn a_broker_that_stops_says_so_and_the_next_is_read_on() {
 
 #[test]
 fn consumers_that_are_killed_leave_nothing_with_the_broker() {
+    raise_descriptor_limit();
     let home = Home::new();
     let server = home.start();
     let client = server.client();

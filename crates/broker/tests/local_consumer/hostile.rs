@@ -9,7 +9,7 @@ use chaski_local::{ConsumeError, LocalConsumer, Position};
 use chaski_shm::Admit;
 use chaski_shm::packets::{Connection, Received};
 
-use super::{Home, NAME, PATIENCE, produce, read_to};
+use super::{Home, NAME, PATIENCE, produce, raise_descriptor_limit, read_to};
 
 fn connect(home: &Home) -> Connection {
     let (name, directory) = (format!("{NAME}.log"), home.sockets());
@@ -118,6 +118,7 @@ fn one_that_takes_no_answers_is_let_go() {
 
 #[test]
 fn there_are_so_many_partitions_and_so_many_consumers() {
+    raise_descriptor_limit();
     let home = Home::new();
     let server = home.start();
     let client = server.client();

@@ -9,7 +9,7 @@ mod reading;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chaski_broker::client::{Client, Codec, ProducerOptions, Record};
+use chaski_broker::client::{Client, Codec, Durability, ProducerOptions, Record};
 use chaski_broker::{Builder, Server};
 use chaski_local::{ConsumeError, LocalConsumer, Position};
 
@@ -68,7 +68,8 @@ fn value(number: i64) -> String {
     format!("value {number}, {}", "x".repeat(number as usize % 100))
 }
 
-/// Produces these numbers to partition 0, some records a batch, in every codec.
+/// Produces these numbers to partition 0, some records a batch, in every codec. No batch waits for
+/// the disk, which would take minutes where others keep it busy.
 fn produce(client: &Client, topic: &str, numbers: std::ops::Range<i64>) {
     let codecs = [Codec::None, Codec::Lz4, Codec::None, Codec::Zstd, Codec::Gzip, Codec::Snappy];
     let mut at = numbers.start;
@@ -76,8 +77,7 @@ fn produce(client: &Client, topic: &str, numbers: std::ops::Range<i64>) {
         if at >= numbers.end {
             return;
         }
-        let mut options = ProducerOptions::default();
-        options.codec = codec;
+        let options = ProducerOptions::new().codec(codec).durability(Durability::PageCache);
         let mut producer = client.producer(topic, options).expect("a topic");
         let end = (at + 1 + at % 13).min(numbers.end);
         for number in at..end {
@@ -92,7 +92,7 @@ fn produce(client: &Client, topic: &str, numbers: std::ops::Range<i64>) {
 
 /// Reads partition 0 of a topic until `end`, and checks each record that comes.
 fn read_to(consumer: &mut LocalConsumer, topic: &str, end: i64) {
-    let deadline = Instant::now() + PATIENCE;
+    let mut deadline = Instant::now() + PATIENCE;
     let mut expected = consumer.position(topic, 0).expect("assigned");
     while expected < end {
         assert!(Instant::now() < deadline, "only {expected} of {end} came");
@@ -105,8 +105,17 @@ fn read_to(consumer: &mut LocalConsumer, topic: &str, end: i64) {
         });
         each.expect("well formed");
         assert_eq!(records.next_offset(), expected);
+        deadline = Instant::now() + PATIENCE;
     }
     assert_eq!(consumer.position(topic, 0), Some(expected));
+}
+
+/// Allows this process as many descriptors as it may have: a consumer and its end of the broker take
+/// some each.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("allowed");
 }
 
 /// The log files of partition 0 of a topic.
