@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chaski_shm::Admit;
@@ -16,6 +17,9 @@ use super::wire::{Answer, PACKET_MAX, Reason, Request, SUFFIX, VERSION};
 /// How long an answer may take: a broker that was stopped in the middle, not one that is busy.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
+/// How long to leave a broker alone that takes no more requests for now.
+const REST: Duration = Duration::from_millis(1);
+
 /// A connection that was welcomed.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -23,6 +27,15 @@ pub(super) struct Link {
     cells: CellsView,
     /// Number of the next request.
     next: u32,
+    asleep: Option<Asleep>,
+}
+
+/// A sleep that was not answered yet, though its time may be over: one like it goes on with it, so
+/// that whoever looks in often does not say the same again and again.
+#[derive(Debug)]
+struct Asleep {
+    number: u32,
+    places: Vec<(u32, i64)>,
 }
 
 impl Link {
@@ -37,7 +50,7 @@ impl Link {
         let connection = Connection::connect(&socket, directory, admit, patience)?;
         let disconnected = |Lost(why)| ConsumeError::Disconnected { name: name.to_owned(), why };
         let request = Request::Hello { version: VERSION };
-        let (answer, fds) = ask(&connection, &request, 0).map_err(disconnected)?;
+        let (answer, fds) = ask(&connection, &request, 0, &mut None).map_err(disconnected)?;
         let (version, cells) = match answer {
             Answer::Welcome { version, cells } => (version, cells),
             Answer::Failed { reason: Reason::Stopped, why, .. } => {
@@ -53,7 +66,7 @@ impl Link {
         let [fd] = &fds[..] else { return Err(disconnected(Lost::nonsense())) };
         let cells = CellsView::open(fd.as_fd(), cells as usize);
         let cells = cells.map_err(|error| disconnected(Lost(error.to_string())))?;
-        Ok(Link { connection, cells, next: 1 })
+        Ok(Link { connection, cells, next: 1, asleep: None })
     }
 
     /// The high watermark in a cell; 0 if there is no such cell.
@@ -65,13 +78,16 @@ impl Link {
     /// The answer to a request.
     pub(super) fn ask(&mut self, request: &Request<'_>) -> Result<(Answer, Vec<OwnedFd>), Lost> {
         let number = self.number();
-        ask(&self.connection, request, number)
+        ask(&self.connection, request, number, &mut self.asleep)
     }
 
     /// Says what needs no answer.
     pub(super) fn tell(&mut self, request: &Request<'_>) -> Result<(), Lost> {
         let number = self.number();
-        send(&self.connection, request, number)
+        match send(&self.connection, request, number, Some(Instant::now() + ANSWER_MAX))? {
+            true => Ok(()),
+            false => Err(Lost::silent()),
+        }
     }
 
     /// Sleeps until one of the partitions has grown past the offset beside it, or is gone; false:
@@ -81,9 +97,19 @@ impl Link {
         places: Vec<(u32, i64)>,
         deadline: Option<Instant>,
     ) -> Result<bool, Lost> {
-        let number = self.number();
-        send(&self.connection, &Request::Sleep(places), number)?;
-        Ok(hear(&self.connection, number, deadline)?.is_some())
+        let number = match &self.asleep {
+            Some(asleep) if asleep.places == places => asleep.number,
+            _ => {
+                let number = self.number();
+                let request = Request::Sleep(places.clone());
+                if !send(&self.connection, &request, number, deadline)? {
+                    return Ok(false);
+                }
+                self.asleep = Some(Asleep { number, places });
+                number
+            }
+        };
+        Ok(hear(&self.connection, number, deadline, &mut self.asleep)?.is_some())
     }
 
     fn number(&mut self) -> u32 {
@@ -93,23 +119,47 @@ impl Link {
     }
 }
 
+impl Lost {
+    /// It has not answered in time, or not even taken what it was asked.
+    fn silent() -> Lost {
+        Lost(format!("no answer within {ANSWER_MAX:?}"))
+    }
+}
+
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
 fn ask(
     connection: &Connection,
     request: &Request<'_>,
     number: u32,
+    asleep: &mut Option<Asleep>,
 ) -> Result<(Answer, Vec<OwnedFd>), Lost> {
-    send(connection, request, number)?;
-    let deadline = Instant::now() + ANSWER_MAX;
-    let heard = hear(connection, number, Some(deadline))?;
-    heard.ok_or_else(|| Lost(format!("no answer within {ANSWER_MAX:?}")))
+    let deadline = Some(Instant::now() + ANSWER_MAX);
+    if !send(connection, request, number, deadline)? {
+        return Err(Lost::silent());
+    }
+    hear(connection, number, deadline, asleep)?.ok_or_else(Lost::silent)
 }
 
-fn send(connection: &Connection, request: &Request<'_>, number: u32) -> Result<(), Lost> {
-    match connection.send(&request.encode(number), &[]) {
-        Ok(()) => Ok(()),
-        // It may have said why before it hung up; whoever waits for the answer reads that.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Lost(error.to_string())),
+/// Sends a request, by the deadline if the broker is behind with those before.
+fn send(
+    connection: &Connection,
+    request: &Request<'_>,
+    number: u32,
+    deadline: Option<Instant>,
+) -> Result<bool, Lost> {
+    let packet = request.encode(number);
+    loop {
+        match connection.send(&packet, &[]).map_err(|error| (error.kind(), error)) {
+            Ok(()) => return Ok(true),
+            // It may have said why before it hung up; whoever waits for the answer reads that.
+            Err((io::ErrorKind::BrokenPipe, _)) => return Ok(true),
+            Err((io::ErrorKind::WouldBlock, _)) if !is_over(deadline) => thread::sleep(REST),
+            Err((io::ErrorKind::WouldBlock, _)) => return Ok(false),
+            Err((_, error)) => return Err(Lost(error.to_string())),
+        }
     }
 }
 
@@ -119,12 +169,15 @@ fn hear(
     connection: &Connection,
     number: u32,
     deadline: Option<Instant>,
+    asleep: &mut Option<Asleep>,
 ) -> Result<Option<(Answer, Vec<OwnedFd>)>, Lost> {
     let mut buffer = [0; PACKET_MAX];
     loop {
         match connection.receive(&mut buffer) {
             Received::Packet(bytes, fds) => {
                 let (of, answer) = Answer::decode(bytes).ok_or_else(Lost::nonsense)?;
+                // It comes once, whoever waits for what.
+                asleep.take_if(|asleep| asleep.number == of);
                 if of == number {
                     return Ok(Some((answer, fds)));
                 }

@@ -28,6 +28,8 @@ mod link;
 mod records;
 mod scan;
 mod spin;
+#[cfg(test)]
+mod tests;
 mod track;
 #[doc(hidden)]
 pub mod wire;
@@ -44,7 +46,7 @@ use self::error::Lost;
 use self::link::Link;
 use self::spin::Spin;
 use self::track::{Buffer, Track, Trouble};
-use self::wire::{Answer, PARTITIONS_MAX, Request};
+use self::wire::{Answer, PARTITIONS_MAX, Reason, Request};
 
 /// Where to begin to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +233,8 @@ impl LocalConsumer {
     ///
     /// # Errors
     /// [`ConsumeError::Refused`]: the group has members, who alone may commit, or the broker is
-    /// busy; [`ConsumeError::Disconnected`].
+    /// busy; [`ConsumeError::Deleted`] for the first such partition, nothing is committed until it
+    /// is not assigned any more; [`ConsumeError::Disconnected`].
     pub fn commit(&mut self, group: &str) -> Result<(), ConsumeError> {
         self.reconnect(Duration::ZERO)?;
         let mut offsets = Vec::with_capacity(self.tracks.len());
@@ -240,6 +243,14 @@ impl LocalConsumer {
         }
         match self.ask(&Request::Commit { group, offsets })? {
             Answer::Done => Ok(()),
+            Answer::Failed { reason: Reason::Deleted, offsets: [handle, ..], .. } => {
+                let is_it = |track: &&Track| track.handle().map(i64::from) == Some(handle);
+                let Some(track) = self.tracks.iter().find(is_it) else {
+                    return Err(self.lose(Lost::nonsense()));
+                };
+                let (topic, partition) = (track.topic.to_string(), track.partition);
+                Err(ConsumeError::Deleted { topic, partition })
+            }
             other => Err(self.refused(other)),
         }
     }
@@ -247,7 +258,8 @@ impl LocalConsumer {
     /// What a group has committed of a partition; None: nothing.
     ///
     /// # Errors
-    /// [`ConsumeError::Unassigned`], [`ConsumeError::Refused`], [`ConsumeError::Disconnected`].
+    /// [`ConsumeError::Unassigned`], [`ConsumeError::Refused`], [`ConsumeError::Deleted`],
+    /// [`ConsumeError::Disconnected`].
     pub fn committed(
         &mut self,
         group: &str,
@@ -259,7 +271,10 @@ impl LocalConsumer {
         let handle = self.ensure_open(index)?;
         match self.ask(&Request::Committed { handle, group })? {
             Answer::Committed(offset) => Ok(offset),
-            other => Err(self.refused(other)),
+            other => {
+                let trouble = self.tracks[index].explain(other);
+                Err(self.note(trouble))
+            }
         }
     }
 
@@ -335,7 +350,7 @@ impl LocalConsumer {
 
     fn refused(&mut self, answer: Answer) -> ConsumeError {
         match answer {
-            Answer::Failed { reason: wire::Reason::Stopped, why, .. } => self.lose(Lost(why)),
+            Answer::Failed { reason: Reason::Stopped, why, .. } => self.lose(Lost(why)),
             Answer::Failed { why, .. } => ConsumeError::Refused(why),
             _ => self.lose(Lost::nonsense()),
         }

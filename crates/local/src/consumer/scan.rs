@@ -75,9 +75,16 @@ fn batch(
     if wanted.check
         && let Err(error) = chaski_batch::check(bytes)
     {
-        return Err(Found::Nothing { why: error.to_string(), resumes: next });
+        // Nothing that it says of itself is believed, unless what is behind it says so too.
+        let resumes = if is_followed(&bytes[len..], next) { next } else { expected + 1 };
+        return Err(Found::Nothing { why: error.to_string(), resumes });
     }
     Ok((len, next))
+}
+
+/// Whether a batch with this offset begins here.
+fn is_followed(bytes: &[u8], next: i64) -> bool {
+    Header::parse(bytes).is_ok_and(|header| header.base_offset == next)
 }
 
 #[cfg(test)]
@@ -149,7 +156,14 @@ mod tests {
         let mut bad = batch(10, 3);
         let last = bad.len() - 1;
         bad[last] ^= 1;
-        assert!(matches!(scan(&bad, WANTED), Found::Nothing { resumes: 13, .. }));
+        let behind = batch(13, 1);
+        let followed = |bad: &[u8]| scan(&[bad, &behind[..]].concat(), WANTED);
+        assert!(matches!(followed(&bad), Found::Nothing { resumes: 13, .. }));
+        // The offset of its last record is damaged too, as far as can be told.
+        assert!(matches!(scan(&bad, WANTED), Found::Nothing { resumes: 11, .. }));
+        let mut long = batch(10, 3);
+        long[24] ^= 1;
+        assert!(matches!(followed(&long), Found::Nothing { resumes: 11, .. }));
         assert!(matches!(scan(&[0; 100], WANTED), Found::Nothing { resumes: 11, .. }));
     }
 

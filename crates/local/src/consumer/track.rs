@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use chaski_batch::Span;
+use chaski_batch::{HEADER_LEN, Span};
 
 use super::error::{Lost, of_partition};
 use super::link::Link;
@@ -262,7 +262,8 @@ impl Track {
                     self.offset = span.next;
                     return Ok(Ok(span));
                 }
-                Found::Longer(len) if want < len => want = len,
+                // With the header behind it, by which a damaged one is passed over.
+                Found::Longer(len) if want < len => want = len + HEADER_LEN,
                 Found::Longer(_) => return flaw("the file ends inside a batch"),
                 Found::Nothing { why, resumes } => return Ok(Err(Flaw { why, resumes })),
             }
@@ -315,7 +316,8 @@ impl Track {
         }
     }
 
-    fn explain(&self, answer: Answer) -> Trouble {
+    /// What an answer that is not the one hoped for says of it.
+    pub(super) fn explain(&self, answer: Answer) -> Trouble {
         match of_partition(answer, &self.topic, self.partition) {
             Ok(error) => Trouble::Error(error),
             Err(lost) => Trouble::Lost(lost),

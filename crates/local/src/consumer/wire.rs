@@ -188,7 +188,7 @@ pub struct Place {
 pub enum Reason {
     /// There is no such topic, or partition of it.
     Unknown = 1,
-    /// The topic has been deleted.
+    /// The topic has been deleted. Of a commit: the handle in place of the first offset.
     Deleted = 2,
     /// Offset, oldest offset kept, end of the log.
     OutOfRange = 3,
