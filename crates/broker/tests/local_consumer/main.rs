@@ -110,8 +110,8 @@ fn read_to(consumer: &mut LocalConsumer, topic: &str, end: i64) {
     assert_eq!(consumer.position(topic, 0), Some(expected));
 }
 
-/// Allows this process as many descriptors as it may have: a consumer and its end of the broker take
-/// some each.
+/// Allows this process as many descriptors as it may have: a consumer and the broker's end of it
+/// take some each.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);

@@ -191,8 +191,12 @@ fn a_topic_that_is_deleted_wakes_and_one_made_anew_is_another() {
         assert!(matches!(error, ConsumeError::Deleted { .. }), "{error}");
     });
     assert!(matches!(consumer.next(PATIENCE), Err(ConsumeError::Deleted { .. })));
+    // Groups know topics by name: what was read of one is no offset of the other.
+    assert!(matches!(consumer.commit("g"), Err(ConsumeError::Deleted { .. })));
+    assert!(matches!(consumer.committed("g", "t", 0), Err(ConsumeError::Deleted { .. })));
     consumer.assign("t", 0, Position::Earliest).expect("assigned");
     read_to(&mut consumer, "t", 50);
+    assert_eq!(consumer.committed("g", "t", 0).expect("answered"), None);
 }
 
 #[test]

@@ -81,7 +81,8 @@ impl Consumer {
                 let _ = self.send(number_of(packet), &refused("a request that is none"), None);
                 return false;
             };
-            let is_slow = matches!(request, Request::Commit { .. });
+            // Control answers these, in its own time.
+            let is_slow = matches!(request, Request::Commit { .. } | Request::Committed { .. });
             if !self.hear(house, number, request) {
                 return false;
             }
@@ -252,6 +253,10 @@ impl Consumer {
         let mut named = Vec::with_capacity(offsets.len());
         for (handle, offset) in offsets {
             let Some(cursor) = self.cursors.get(handle) else { return unknown() };
+            if !is_named(house, cursor) {
+                let offsets = [i64::from(*handle), 0, 0];
+                return Answer::Failed { reason: Reason::Deleted, offsets, why: String::new() };
+            }
             named.push((&*cursor.topic.name, cursor.partition, *offset));
         }
         match house.client.commit(group, &named) {
@@ -262,6 +267,9 @@ impl Consumer {
 
     fn committed(&self, house: &House, handle: u32, group: &str) -> Answer {
         let Some(cursor) = self.cursors.get(&handle) else { return unknown() };
+        if !is_named(house, cursor) {
+            return failed(Reason::Deleted, "");
+        }
         match house.client.committed(group, &cursor.topic.name) {
             Ok(all) => {
                 let mine = all.into_iter().find(|(partition, _)| *partition == cursor.partition);
@@ -296,6 +304,13 @@ fn place(house: &House, cursor: &Cursor) -> Place {
     let offsets = house.client.broker().store.offsets(cursor.id).unwrap_or_default();
     let (log_start, high_watermark) = (offsets.log_start, offsets.high_watermark);
     Place { offset: cursor.offset, log_start, high_watermark }
+}
+
+/// Whether the name of a cursor's topic is still its own, and not that of one made anew: groups
+/// know topics by name.
+fn is_named(house: &House, cursor: &Cursor) -> bool {
+    let named = house.client.partition(&cursor.topic.name, cursor.partition);
+    named.is_ok_and(|(topic, _)| topic.id == cursor.topic.id)
 }
 
 /// The number of a packet that is no request.

@@ -23,6 +23,7 @@ mod waker;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -41,6 +42,9 @@ use crate::{Broker, Client};
 /// Consumers at once.
 const CONSUMERS_MAX: usize = 256;
 
+/// Who is accepted, or turned away, before those that are here have their turn.
+const ACCEPTS_A_TURN: usize = 32;
+
 /// How long nobody is accepted after a descriptor or memory was wanting.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -51,19 +55,27 @@ pub(super) struct Outlet {
     paused: Option<Instant>,
     house: House,
     consumers: Vec<Consumer>,
-    stop: Arc<OwnedFd>,
+    stop: Arc<Stop>,
+}
+
+/// How its thread is told to end.
+struct Stop {
+    is_set: AtomicBool,
+    /// Readable from then on.
+    wakes: OwnedFd,
 }
 
 /// An outlet that runs.
 pub(super) struct Running {
-    stop: Arc<OwnedFd>,
+    stop: Arc<Stop>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
     /// Ends it: consumers are hung up on.
     pub(super) fn stop(self) {
-        let _ = rustix::io::write(&*self.stop, &1u64.to_ne_bytes());
+        self.stop.is_set.store(true, Ordering::Release);
+        let _ = rustix::io::write(&self.stop.wakes, &1u64.to_ne_bytes());
         let _ = self.thread.join();
     }
 }
@@ -74,8 +86,9 @@ impl Outlet {
         let directory = broker.settings.get("shm.directory").filter(|path| !path.is_empty());
         let directory = directory.map(Path::new);
         let listener = Listener::bind(&format!("{name}{SUFFIX}"), directory, Admit::same_user())?;
-        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let stop = Arc::new(stop.map_err(system("make a descriptor to be stopped by"))?);
+        let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wakes = wakes.map_err(system("make a descriptor to be stopped by"))?;
+        let stop = Arc::new(Stop { is_set: AtomicBool::new(false), wakes });
         let board = Board::new().map_err(|error| {
             system("make memory for high watermarks")(
                 Errno::from_io_error(&error).unwrap_or(Errno::IO),
@@ -101,6 +114,10 @@ impl Outlet {
             }
             // The last first, so that those before keep their places.
             for at in consumers.into_iter().rev() {
+                // Each may have had control do something slow.
+                if self.stop.is_set.load(Ordering::Acquire) {
+                    break;
+                }
                 if !self.consumers[at].serve(&mut self.house) {
                     self.consumers.swap_remove(at).leave(&mut self.house);
                 }
@@ -125,7 +142,7 @@ impl Outlet {
         });
         let accepting = if self.paused.is_none() { PollFlags::IN } else { PollFlags::empty() };
         let mut fds = Vec::with_capacity(2 + self.consumers.len());
-        fds.push(PollFd::new(&*self.stop, PollFlags::IN));
+        fds.push(PollFd::new(&self.stop.wakes, PollFlags::IN));
         fds.push(PollFd::from_borrowed_fd(self.listener.as_fd(), accepting));
         let consumer = |it| PollFd::from_borrowed_fd(Consumer::as_fd(it), PollFlags::IN);
         fds.extend(self.consumers.iter().map(consumer));
@@ -146,7 +163,7 @@ impl Outlet {
     }
 
     fn accept(&mut self) {
-        loop {
+        for _ in 0..ACCEPTS_A_TURN {
             let accepted = match self.listener.accept() {
                 Ok(Some(connection)) => Consumer::new(connection),
                 Ok(None) => return,
