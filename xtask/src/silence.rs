@@ -52,8 +52,9 @@ fn end(child: u32, limit: Duration) {
         eprintln!("  {pid} {}\n    {}", command_line(*pid), threads(*pid).join(", "));
     }
     let pids = doomed.iter().map(u32::to_string);
-    // What has ended meanwhile makes `kill` complain, which is of no interest.
-    let _ = Command::new("kill").arg("-KILL").args(pids).output();
+    // The shell's own: a program of that name is not on every machine. What has ended meanwhile
+    // makes it complain, which is of no interest.
+    let _ = Command::new("sh").args(["-c", "kill -KILL \"$@\"", "kill"]).args(pids).output();
 }
 
 /// Processes below this one. None where there is no `/proc`.
