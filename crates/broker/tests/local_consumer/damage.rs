@@ -10,9 +10,7 @@ use super::{Home, NAME, PATIENCE, segments};
 
 /// A topic of 100 batches with ten records each, of 1,000 bytes.
 fn fill(home: &Home) -> chaski_broker::Server {
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (server, client) = home.serving("t");
     let mut producer = client.producer("t", ProducerOptions::default()).expect("a topic");
     for _ in 0..100 {
         for _ in 0..10 {

@@ -166,9 +166,7 @@ fn a_broker_that_is_killed_while_it_is_read_loses_nothing() {
 #[test]
 fn a_broker_that_stops_says_so_and_the_next_is_read_on() {
     let home = Home::new();
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (server, client) = home.serving("t");
     produce(&client, "t", 0..10);
     let mut consumer = home.reading("t");
     read_to(&mut consumer, "t", 10);

@@ -48,9 +48,7 @@ fn is_refused(answer: Option<Answer>) -> bool {
 #[test]
 fn what_makes_no_sense_is_refused_and_others_are_served() {
     let home = Home::new();
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (_server, client) = home.serving("t");
     let mut honest = home.reading("t");
 
     let strange = connect(&home);
@@ -98,9 +96,7 @@ fn what_makes_no_sense_is_refused_and_others_are_served() {
 #[test]
 fn one_that_takes_no_answers_is_let_go() {
     let home = Home::new();
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (_server, client) = home.serving("t");
     produce(&client, "t", 0..10);
     let deaf = greeted(&home);
     let at = Position::Earliest;

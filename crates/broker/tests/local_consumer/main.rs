@@ -39,6 +39,14 @@ impl Home {
         start(self.0.path()).expect("started")
     }
 
+    /// A broker with a topic of one partition.
+    fn serving(&self, topic: &str) -> (Server, Client) {
+        let server = self.start();
+        let client = server.client();
+        client.create_topic(topic, Some(1), &[]).expect("made");
+        (server, client)
+    }
+
     fn connect(&self) -> LocalConsumer {
         self.try_connect().expect("connected")
     }

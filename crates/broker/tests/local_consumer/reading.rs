@@ -77,9 +77,7 @@ fn several_partitions_are_read_in_turn_and_each_in_order() {
 #[test]
 fn it_begins_and_moves_where_it_is_told() {
     let home = Home::new();
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (_server, client) = home.serving("t");
     produce(&client, "t", 0..100);
     let mut consumer = home.connect();
     assert_eq!(consumer.assign("t", 0, Position::Latest).expect("assigned"), 100);
@@ -104,9 +102,7 @@ fn it_begins_and_moves_where_it_is_told() {
 #[test]
 fn a_sleeper_is_woken_by_a_record() {
     let home = Home::new();
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (_server, client) = home.serving("t");
     let sleepy = LocalConsumer::builder().directory(home.sockets()).spin(Duration::ZERO);
     let mut consumer = sleepy.connect(NAME).expect("connected");
     consumer.assign("t", 0, Position::Latest).expect("assigned");
@@ -168,9 +164,7 @@ fn a_segment_that_retention_removes_is_read_to_its_end() {
 #[test]
 fn a_topic_that_is_deleted_wakes_and_one_made_anew_is_another() {
     let home = Home::new();
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (_server, client) = home.serving("t");
     produce(&client, "t", 0..10);
     let mut consumer = home.reading("t");
     read_to(&mut consumer, "t", 10);
@@ -202,9 +196,7 @@ fn a_topic_that_is_deleted_wakes_and_one_made_anew_is_another() {
 #[test]
 fn a_group_remembers_where_it_was() {
     let home = Home::new();
-    let server = home.start();
-    let client = server.client();
-    client.create_topic("t", Some(1), &[]).expect("made");
+    let (_server, client) = home.serving("t");
     produce(&client, "t", 0..10);
     let mut consumer = home.reading("t");
     assert_eq!(consumer.committed("g", "t", 0).expect("answered"), None);
