@@ -41,7 +41,8 @@ mod tracing;
 
 use std::process::ExitCode;
 
-use processes::{child, runner};
+use processes::child;
+use processes::runner::{self, Test};
 
 /// The name of the service.
 const NAME: &str = "victim";
@@ -56,6 +57,29 @@ fn is_nightly() -> bool {
     rounds() >= 10_000
 }
 
+/// Who dies at each step of the sources.
+const AT_EVERY_STEP: [Test; 9] = [
+    ("a_server_may_die_at_every_step", deaths::at_every_step::<server_dies::Stage>),
+    ("a_client_may_die_at_every_step", deaths::at_every_step::<client_dies::Stage>),
+    ("senders_may_die_at_every_step", patterns::senders),
+    ("workers_may_die_at_every_step", patterns::workers),
+    ("publishers_may_die_at_every_step", patterns::publishers),
+    ("subscribers_may_die_at_every_step", patterns::subscribers),
+    ("notifiers_may_die_at_every_step", patterns::notifiers),
+    ("those_who_connect_a_pipe_may_die_at_every_step", patterns::pipes),
+    ("those_who_listen_for_pipes_may_die_at_every_step", patterns::pipe_listeners),
+];
+
+/// What is known after these, and deaths of other kinds.
+const OTHERS: [Test; 6] = [
+    ("every_step_was_somebodys_last", steps::all_were_fatal),
+    ("a_server_may_die_at_any_time", deaths::at_any_time::<server_dies::Stage>),
+    ("a_client_may_die_at_any_time", deaths::at_any_time::<client_dies::Stage>),
+    ("who_finds_no_other_server_is_told", server_dies::nobody_comes),
+    ("a_server_may_die_at_any_instruction", traced::server),
+    ("a_client_may_die_at_any_instruction", traced::client),
+];
+
 fn main() -> ExitCode {
     match child::role().as_deref() {
         None => {}
@@ -69,21 +93,5 @@ fn main() -> ExitCode {
         }
         Some(other) => panic!("no role {other}"),
     }
-    runner::run(&[
-        ("a_server_may_die_at_every_step", deaths::at_every_step::<server_dies::Stage>),
-        ("a_client_may_die_at_every_step", deaths::at_every_step::<client_dies::Stage>),
-        ("senders_may_die_at_every_step", patterns::senders),
-        ("workers_may_die_at_every_step", patterns::workers),
-        ("publishers_may_die_at_every_step", patterns::publishers),
-        ("subscribers_may_die_at_every_step", patterns::subscribers),
-        ("notifiers_may_die_at_every_step", patterns::notifiers),
-        ("those_who_connect_a_pipe_may_die_at_every_step", patterns::pipes),
-        ("those_who_listen_for_pipes_may_die_at_every_step", patterns::pipe_listeners),
-        ("every_step_was_somebodys_last", steps::all_were_fatal),
-        ("a_server_may_die_at_any_time", deaths::at_any_time::<server_dies::Stage>),
-        ("a_client_may_die_at_any_time", deaths::at_any_time::<client_dies::Stage>),
-        ("who_finds_no_other_server_is_told", server_dies::nobody_comes),
-        ("a_server_may_die_at_any_instruction", traced::server),
-        ("a_client_may_die_at_any_instruction", traced::client),
-    ])
+    runner::run(&[&AT_EVERY_STEP[..], &OTHERS].concat())
 }
