@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use crate::codec::inflate;
 use crate::header::{BatchError, Codec, HEADER_LEN, Header, TimestampType};
-use crate::varint::Cursor;
+use crate::varint::{Cursor, Flaw};
 
 /// What the records of one batch may inflate to where the caller has no limit of its own: 64 MiB.
 pub const INFLATED_BYTES_MAX: usize = 64 << 20;
@@ -70,12 +70,7 @@ impl Records<'_> {
 
     /// Each record in turn; ends behind the first error.
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            header: self.header,
-            rest: Cursor(&self.body),
-            left: self.header.record_count,
-            delta_min: 0,
-        }
+        Iter::new(&self.header, &self.body)
     }
 }
 
@@ -114,16 +109,11 @@ pub struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Walks over all of them once; they end where `bytes` does.
     #[inline]
-    fn parse(mut cursor: Cursor<'a>) -> Result<Headers<'a>, BatchError> {
+    fn parse(mut cursor: Cursor<'a>) -> Result<Headers<'a>, Flaw> {
         let count = cursor.length()?;
         let headers = Headers { count, bytes: cursor.0 };
-        for _ in 0..count {
-            header(&mut cursor)?;
-        }
-        if !cursor.0.is_empty() {
-            return Err(BatchError::Record("bytes behind the last header"));
-        }
-        Ok(headers)
+        let rest = if count == 0 { cursor.0 } else { walk(count, cursor)? };
+        if rest.is_empty() { Ok(headers) } else { Err(Flaw("bytes behind the last header")) }
     }
 
     /// How many.
@@ -174,33 +164,65 @@ impl<'a> Iterator for HeaderIter<'a> {
 
 impl ExactSizeIterator for HeaderIter<'_> {}
 
-fn header<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a [u8], Option<&'a [u8]>), BatchError> {
-    let key = cursor.nullable()?.ok_or(BatchError::Record("a header without a key"))?;
+/// What is behind so many headers.
+#[inline(never)]
+fn walk(count: usize, mut cursor: Cursor<'_>) -> Result<&[u8], Flaw> {
+    for _ in 0..count {
+        header(&mut cursor)?;
+    }
+    Ok(cursor.0)
+}
+
+fn header<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a [u8], Option<&'a [u8]>), Flaw> {
+    let key = cursor.nullable()?.ok_or(Flaw("a header without a key"))?;
     Ok((key, cursor.nullable()?))
 }
 
 /// Iterator over [`Records`].
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
-    header: Header,
     rest: Cursor<'a>,
     /// Records to come, by the header.
     left: i32,
+    base_offset: i64,
     /// Smallest offset delta the next record may have.
     delta_min: i64,
+    /// The largest; base offset and this are an offset.
+    delta_max: i64,
+    base_timestamp: i64,
+    /// All ones where records have timestamps of their own, none where the batch has one for all.
+    timestamp_mask: i64,
 }
 
 impl<'a> Iter<'a> {
+    fn new(header: &Header, body: &'a [u8]) -> Iter<'a> {
+        let (base_timestamp, timestamp_mask) = match header.timestamp_type() {
+            TimestampType::Create => (header.base_timestamp, -1),
+            TimestampType::LogAppend => (header.max_timestamp, 0),
+        };
+        Iter {
+            rest: Cursor(body),
+            left: header.record_count,
+            base_offset: header.base_offset,
+            delta_min: 0,
+            // No offset is past what there is, whatever the header says.
+            delta_max: i64::from(header.last_offset_delta)
+                .min(i64::MAX.saturating_sub(header.base_offset)),
+            base_timestamp,
+            timestamp_mask,
+        }
+    }
+
     #[inline]
-    fn record(&mut self) -> Result<Record<'a>, BatchError> {
+    fn record(&mut self) -> Result<Record<'a>, Flaw> {
         let length = self.rest.length()?;
         let mut fields = Cursor(self.rest.take(length)?);
         fields.take(1)?;
-        let timestamp_delta = fields.varlong()?;
+        let timestamp_delta = fields.varlong()? & self.timestamp_mask;
         let offset = self.offset(fields.varint()?)?;
         Ok(Record {
             offset,
-            timestamp: self.timestamp(timestamp_delta),
+            timestamp: self.base_timestamp.wrapping_add(timestamp_delta),
             key: fields.nullable()?,
             value: fields.nullable()?,
             headers: Headers::parse(fields)?,
@@ -209,21 +231,13 @@ impl<'a> Iter<'a> {
 
     /// Offsets rise within a batch and end with its last offset; compaction may leave gaps.
     #[inline]
-    fn offset(&mut self, delta: i32) -> Result<i64, BatchError> {
+    fn offset(&mut self, delta: i32) -> Result<i64, Flaw> {
         let delta = i64::from(delta);
-        if delta < self.delta_min || delta > self.header.last_offset_delta.into() {
-            return Err(BatchError::Record("an offset out of order or outside the batch"));
+        if delta < self.delta_min || delta > self.delta_max {
+            return Err(Flaw("an offset out of order or outside the batch"));
         }
         self.delta_min = delta + 1;
-        Ok(self.header.base_offset.saturating_add(delta))
-    }
-
-    #[inline]
-    fn timestamp(&self, delta: i64) -> i64 {
-        match self.header.timestamp_type() {
-            TimestampType::Create => self.header.base_timestamp.wrapping_add(delta),
-            TimestampType::LogAppend => self.header.max_timestamp,
-        }
+        Ok(self.base_offset.wrapping_add(delta))
     }
 
     fn end(&mut self) {
@@ -242,12 +256,16 @@ impl<'a> Iterator for Iter<'a> {
             self.end();
             return left_over.then_some(Err(BatchError::Record("bytes behind the last record")));
         }
-        let record = self.record();
-        match record {
-            Ok(_) => self.left -= 1,
-            Err(_) => self.end(),
+        match self.record() {
+            Ok(record) => {
+                self.left -= 1;
+                Some(Ok(record))
+            }
+            Err(flaw) => {
+                self.end();
+                Some(Err(flaw.into()))
+            }
         }
-        Some(record)
     }
 }
 
@@ -328,6 +346,21 @@ mod tests {
         assert_eq!(error(b"\x0c\0\0\x02\x01\x01\0", 1), why);
         assert_eq!(error(b"\x0c\0\0\x01\x01\x01\0", 1), why);
         assert_eq!(error(b"\x0c\0\0\0\x01\x01\0\x0c\0\0\0\x01\x01\0", 2), why);
+    }
+
+    #[test]
+    fn no_offset_is_past_the_largest_there_is() {
+        let mut batch = batch(b"\x0c\0\0\0\x01\x01\0\x0c\0\0\x02\x01\x01\0", 2);
+        let offsets = |batch: &[u8]| {
+            let read = |record: Result<Record<'_>, _>| record.map(|record| record.offset).ok();
+            records(batch, 0).unwrap().iter().map(read).collect::<Vec<_>>()
+        };
+        crate::set_base_offset(&mut batch, i64::MAX - 1);
+        assert_eq!(offsets(&batch), [Some(i64::MAX - 1), Some(i64::MAX)]);
+        crate::set_base_offset(&mut batch, i64::MAX);
+        assert_eq!(offsets(&batch), [Some(i64::MAX), None]);
+        crate::set_base_offset(&mut batch, i64::MIN);
+        assert_eq!(offsets(&batch), [Some(i64::MIN), Some(i64::MIN + 1)]);
     }
 
     #[test]

@@ -91,8 +91,9 @@ impl<'a> Iterator for Batches<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (header, bytes) = self.whole.next()?;
         let opened = records(bytes, INFLATED_BYTES_MAX);
-        let from = self.from;
-        Some(opened.map(|records| Batch { records, from }).map_err(|e| Malformed::of(&header, e)))
+        let (from, offset) = (self.from, header.base_offset);
+        let malformed = |error| Malformed { offset, error };
+        Some(opened.map(|records| Batch { records, from }).map_err(malformed))
     }
 }
 
@@ -111,7 +112,7 @@ impl Batch<'_> {
 
     /// Each record that was asked for; ends behind the first error.
     pub fn iter(&self) -> Wanted<'_> {
-        Wanted { header: *self.records.header(), records: self.records.iter(), from: self.from }
+        Wanted { batch: self.header().base_offset, records: self.records.iter(), from: self.from }
     }
 }
 
@@ -127,7 +128,8 @@ impl<'b> IntoIterator for &'b Batch<'_> {
 /// Iterator over the records of a [`Batch`].
 #[derive(Debug, Clone)]
 pub struct Wanted<'b> {
-    header: Header,
+    /// Offset of the batch.
+    batch: i64,
     records: Iter<'b>,
     from: i64,
 }
@@ -141,7 +143,7 @@ impl<'b> Iterator for Wanted<'b> {
             match self.records.next()? {
                 Ok(record) if record.offset < self.from => {}
                 Ok(record) => return Some(Ok(record)),
-                Err(error) => return Some(Err(Malformed::of(&self.header, error))),
+                Err(error) => return Some(Err(Malformed { offset: self.batch, error })),
             }
         }
     }
@@ -156,12 +158,6 @@ pub struct Malformed {
     pub offset: i64,
     /// What is wrong with it.
     pub error: BatchError,
-}
-
-impl Malformed {
-    fn of(header: &Header, error: BatchError) -> Malformed {
-        Malformed { offset: header.base_offset, error }
-    }
 }
 
 /// The whole batches at the start of some bytes, each with its header.

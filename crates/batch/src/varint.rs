@@ -28,6 +28,19 @@ fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
+/// Why bytes are no record. What is read for each record says it in this, which fits in registers;
+/// whoever hands it on makes a [`BatchError`] of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flaw(pub(crate) &'static str);
+
+impl From<Flaw> for BatchError {
+    fn from(Flaw(why): Flaw) -> BatchError {
+        BatchError::Record(why)
+    }
+}
+
+const NEGATIVE: Flaw = Flaw("a negative length");
+
 /// Reads fields off the front of a slice and never past its end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
@@ -35,79 +48,99 @@ pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 impl<'a> Cursor<'a> {
     /// The next `len` bytes.
     #[inline]
-    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], BatchError> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(len)
-            .ok_or(BatchError::Record("a field runs past the end of its record"))?;
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Flaw> {
+        let (taken, rest) =
+            self.0.split_at_checked(len).ok_or(Flaw("a field runs past the end of its record"))?;
         self.0 = rest;
         Ok(taken)
     }
 
     /// A 64-bit integer.
     #[inline]
-    pub(crate) fn varlong(&mut self) -> Result<i64, BatchError> {
-        let coded = self.unsigned(VARLONG_BYTES_MAX)?;
+    pub(crate) fn varlong(&mut self) -> Result<i64, Flaw> {
+        let coded = match self.short() {
+            Some(coded) => coded.into(),
+            None => self.longer(VARLONG_BYTES_MAX)?,
+        };
         Ok((coded >> 1) as i64 ^ -((coded & 1) as i64))
     }
 
     /// A 32-bit integer.
     #[inline]
-    pub(crate) fn varint(&mut self) -> Result<i32, BatchError> {
-        let coded = u32::try_from(self.unsigned(VARINT_BYTES_MAX)?)
-            .map_err(|_| BatchError::Record("an integer exceeds 32 bits"))?;
+    pub(crate) fn varint(&mut self) -> Result<i32, Flaw> {
+        let coded = self.coded()?;
         Ok((coded >> 1) as i32 ^ -((coded & 1) as i32))
     }
 
     /// A length or a count, which is not negative.
     #[inline]
-    pub(crate) fn length(&mut self) -> Result<usize, BatchError> {
-        usize::try_from(self.varint()?).map_err(|_| BatchError::Record("a negative length"))
+    pub(crate) fn length(&mut self) -> Result<usize, Flaw> {
+        let coded = self.coded()?;
+        if coded & 1 == 0 { Ok((coded >> 1) as usize) } else { Err(NEGATIVE) }
     }
 
     /// Bytes behind their length; -1 stands for null.
     #[inline]
-    pub(crate) fn nullable(&mut self) -> Result<Option<&'a [u8]>, BatchError> {
-        match self.varint()? {
-            -1 => Ok(None),
-            len => {
-                let len =
-                    usize::try_from(len).map_err(|_| BatchError::Record("a negative length"))?;
-                self.take(len).map(Some)
+    pub(crate) fn nullable(&mut self) -> Result<Option<&'a [u8]>, Flaw> {
+        match self.coded()? {
+            1 => Ok(None),
+            coded if coded & 1 == 0 => self.take((coded >> 1) as usize).map(Some),
+            _ => Err(NEGATIVE),
+        }
+    }
+
+    /// A 32-bit integer, its sign still in the lowest bit.
+    #[inline]
+    fn coded(&mut self) -> Result<u32, Flaw> {
+        match self.short() {
+            Some(coded) => Ok(coded),
+            None => {
+                let coded = self.longer(VARINT_BYTES_MAX)?;
+                u32::try_from(coded).map_err(|_| Flaw("an integer exceeds 32 bits"))
             }
         }
     }
 
-    /// Nearly all have one byte, or two.
+    /// An integer of one byte or two, which nearly all have; None, and nothing read: it is longer,
+    /// or not there.
     #[inline]
-    fn unsigned(&mut self, bytes_max: usize) -> Result<u64, BatchError> {
+    fn short(&mut self) -> Option<u32> {
         match *self.0 {
             [last @ ..0x80, ref rest @ ..] => {
                 self.0 = rest;
-                Ok(last.into())
+                Some(last.into())
             }
             [first, last @ ..0x80, ref rest @ ..] => {
                 self.0 = rest;
-                Ok(u64::from(last) << 7 | u64::from(first & 0x7f))
+                Some(u32::from(last) << 7 | u32::from(first & 0x7f))
             }
-            _ => self.unsigned_long(bytes_max),
+            _ => None,
         }
     }
 
-    fn unsigned_long(&mut self, bytes_max: usize) -> Result<u64, BatchError> {
-        let mut value = 0;
-        for (i, &byte) in self.0.iter().take(bytes_max).enumerate() {
-            if i == VARLONG_BYTES_MAX - 1 && byte > 1 {
-                return Err(BatchError::Record("an integer exceeds 64 bits"));
-            }
-            value |= u64::from(byte & 0x7f) << (7 * i);
-            if byte < 0x80 {
-                self.0 = &self.0[i + 1..];
-                return Ok(value);
-            }
-        }
-        Err(BatchError::Record("an integer has no end"))
+    #[inline]
+    fn longer(&mut self, bytes_max: usize) -> Result<u64, Flaw> {
+        let (coded, rest) = long(self.0, bytes_max)?;
+        self.0 = rest;
+        Ok(coded)
     }
+}
+
+/// An integer of any length, and what is behind it. It is called by value: a cursor whose address
+/// is taken lives in memory, and each field read would wait for the store of the one before.
+#[inline(never)]
+fn long(bytes: &[u8], bytes_max: usize) -> Result<(u64, &[u8]), Flaw> {
+    let mut value = 0;
+    for (i, &byte) in bytes.iter().take(bytes_max).enumerate() {
+        if i == VARLONG_BYTES_MAX - 1 && byte > 1 {
+            return Err(Flaw("an integer exceeds 64 bits"));
+        }
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if byte < 0x80 {
+            return Ok((value, &bytes[i + 1..]));
+        }
+    }
+    Err(Flaw("an integer has no end"))
 }
 
 #[cfg(test)]
