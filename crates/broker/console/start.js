@@ -1,5 +1,6 @@
-// Runs before the first paint, so that a chosen theme never flashes in the other one. It is no
-// module because modules wait for the document. Without a choice the system's preference holds.
+// Stands in the page and runs before the first paint, so that a chosen theme never flashes in the
+// other one. It is no module because modules wait for the document. Without a choice the system's
+// preference holds.
 (() => {
   'use strict';
   try {
@@ -16,7 +17,7 @@
     begun = true;
     const modules = /** @type {HTMLTemplateElement} */ (document.getElementById('modules'));
     document.head.append(modules.content);
-    import('./app.js');
+    import('{{assets}}/app.js');
   }
   document.addEventListener('DOMContentLoaded', () => {
     requestAnimationFrame(() => setTimeout(begin));

@@ -3,7 +3,9 @@
 //! All of it lies in the binary, so it works without a network and is always as new as the broker.
 //! The files are served below `/assets/VERSION/`, where the version is a hash over all of them:
 //! they may be kept for ever, and a page never mixes files of two versions. The page itself is
-//! asked for anew each time and answered with 304 while it is the same.
+//! asked for anew each time and answered with 304 while it is the same. Its style and the script
+//! that starts it stand in the page, so that the first picture waits for this one answer; the
+//! policy names them by their hashes.
 //!
 //! It shows what the JSON API tells and nothing else; see `console/` for how. What protects a
 //! browser from what is in a record is here twice: the scripts make text nodes and never markup,
@@ -19,8 +21,11 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
 
 /// Addresses of the console; the page itself finds out which it is at.
 const PAGES: &[&str] = &[
@@ -38,14 +43,16 @@ const PAGES: &[&str] = &[
 ];
 
 /// What the page may do: run and show these files, and talk to this broker. Strings never become
-/// scripts or markup, and nobody may frame it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types 'none'";
+/// scripts or markup, and nobody may frame it. The marks stand for the hashes of what is in it.
+const POLICY: &str = "default-src 'none'; script-src 'self' {{start}}; style-src {{style}}; \
+    img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// Sent with whatever the console answers.
-const SECURITY: [(HeaderName, &str); 5] = [
-    (header::CONTENT_SECURITY_POLICY, POLICY),
+/// What a file may do that is opened by itself: be looked at.
+const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// Sent with whatever the console answers, beside a policy.
+const SECURITY: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -58,8 +65,14 @@ macro_rules! files {
     };
 }
 
-/// The page, with marks where its assets are named.
+/// The page, with marks where its assets are named and where the next two go.
 const PAGE: &str = include_str!("../console/index.html");
+
+/// How all of it looks.
+const STYLE: &str = include_str!("../console/style.css");
+
+/// What runs before the first picture, with a mark where the assets are named.
+const START: &str = include_str!("../console/start.js");
 
 /// Everything else, by its path.
 const FILES: &[(&str, &[u8])] = files![
@@ -103,10 +116,8 @@ const FILES: &[(&str, &[u8])] = files![
     "seek.js",
     "session.js",
     "settings.js",
-    "start.js",
     "store.js",
     "stream.js",
-    "style.css",
     "table.js",
     "tail.js",
     "toast.js",
@@ -126,29 +137,34 @@ async fn page(request: HeaderMap) -> Response {
     let site = Site::get();
     let etag = site.etag();
     if request.get(header::IF_NONE_MATCH).is_some_and(|known| known == etag.as_str()) {
-        return (StatusCode::NOT_MODIFIED, SECURITY, [(header::ETAG, etag)]).into_response();
+        let policy = [(header::CONTENT_SECURITY_POLICY, site.policy.as_str())];
+        let known = [(header::ETAG, etag)];
+        return (StatusCode::NOT_MODIFIED, SECURITY, policy, known).into_response();
     }
     let fresh = [(header::ETAG, etag), (header::CACHE_CONTROL, "no-cache".to_owned())];
-    (fresh, site.page.answer(&request)).into_response()
+    (fresh, site.page.answer(&request, &site.policy)).into_response()
 }
 
 async fn missing(request: HeaderMap) -> Response {
-    (StatusCode::NOT_FOUND, Site::get().page.answer(&request)).into_response()
+    let site = Site::get();
+    (StatusCode::NOT_FOUND, site.page.answer(&request, &site.policy)).into_response()
 }
 
 async fn asset(Path((version, path)): Path<(String, String)>, request: HeaderMap) -> Response {
     let site = Site::get();
     let file = site.files.iter().find(|file| file.path == path && version == site.version);
     let Some(file) = file else {
-        return (StatusCode::NOT_FOUND, SECURITY, "no such file\n").into_response();
+        let policy = [(header::CONTENT_SECURITY_POLICY, FILE_POLICY)];
+        return (StatusCode::NOT_FOUND, SECURITY, policy, "no such file\n").into_response();
     };
     let kept = [(header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    (kept, file.answer(&request)).into_response()
+    (kept, file.answer(&request, FILE_POLICY)).into_response()
 }
 
 /// All files, ready to be sent.
 struct Site {
     version: String,
+    policy: String,
     page: File,
     files: Vec<File>,
 }
@@ -162,7 +178,7 @@ impl Site {
     fn new() -> Site {
         // Any hash that differs between builds does; this one is the same within a build.
         let mut hasher = DefaultHasher::new();
-        hasher.write(PAGE.as_bytes());
+        [PAGE, STYLE, START].iter().for_each(|text| hasher.write(text.as_bytes()));
         FILES.iter().for_each(|(_, content)| hasher.write(content));
         let version = format!("{:016x}", hasher.finish());
         let page = page_text(&version).into_bytes();
@@ -170,6 +186,7 @@ impl Site {
             File::new(path, Bytes::from_static(content))
         };
         Site {
+            policy: policy(&version),
             page: File::new("index.html", page.into()),
             files: FILES.iter().map(file).collect(),
             version,
@@ -183,16 +200,31 @@ impl Site {
 
 const PRELOAD: &str = "<link rel=\"modulepreload\"";
 
-/// The page naming its files. Modules import each other, so the browser would find them one after
-/// the other; told of all at once it asks for all at once. It is told by `start.js` when it has
-/// painted: before, they would compete with the first picture.
+/// The page with its style and its first script, naming its files. Modules import each other, so
+/// the browser would find them one after the other; told of all at once it asks for all at once. It
+/// is told by `start.js` when it has painted: before, they would compete with the first picture.
 fn page_text(version: &str) -> String {
     let module = |path: &str| {
         path.ends_with(".js").then(|| format!("{PRELOAD} href=\"/assets/{version}/{path}\">\n"))
     };
-    let modules = FILES.iter().filter(|(path, _)| *path != "start.js");
-    let preload: String = modules.filter_map(|(path, _)| module(path)).collect();
-    PAGE.replace("{{preload}}\n", &preload).replace("{{assets}}", &format!("/assets/{version}"))
+    let preload: String = FILES.iter().filter_map(|(path, _)| module(path)).collect();
+    PAGE.replace("{{preload}}\n", &preload)
+        .replace("{{assets}}", &format!("/assets/{version}"))
+        .replace("{{style}}", STYLE)
+        .replace("{{start}}", &start_text(version))
+}
+
+fn start_text(version: &str) -> String {
+    START.replace("{{assets}}", &format!("/assets/{version}"))
+}
+
+fn policy(version: &str) -> String {
+    POLICY.replace("{{style}}", &hash(STYLE)).replace("{{start}}", &hash(&start_text(version)))
+}
+
+/// How a policy names what stands in a page (CSP level 3, section 2.3.1).
+fn hash(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
 /// A file as it is, and compressed when it is first asked for so.
@@ -221,8 +253,12 @@ impl File {
         self.gzip.get_or_init(|| gzipped(&self.plain))
     }
 
-    fn answer(&self, request: &HeaderMap) -> Response {
-        let always = [(header::CONTENT_TYPE, self.kind()), (header::VARY, "accept-encoding")];
+    fn answer(&self, request: &HeaderMap, policy: &str) -> Response {
+        let always = [
+            (header::CONTENT_TYPE, self.kind()),
+            (header::VARY, "accept-encoding"),
+            (header::CONTENT_SECURITY_POLICY, policy),
+        ];
         let accepted = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         if accepted.is_some_and(accepts_gzip) {
             let encoded = [(header::CONTENT_ENCODING, "gzip")];
@@ -255,6 +291,10 @@ mod tests {
 
     /// All of the console fits in this, compressed.
     const GZIPPED_MAX: usize = 100_000;
+
+    /// The page and what is put into it.
+    const IN_PAGE: [(&str, &str); 3] =
+        [("index.html", PAGE), ("style.css", STYLE), ("start.js", START)];
 
     /// What would turn a string into markup or into a script.
     const DANGEROUS: &[&str] = &[
@@ -294,7 +334,7 @@ mod tests {
         let text = |&(path, content): &(&'static str, &'static [u8])| {
             (path, str::from_utf8(content).expect("UTF-8"))
         };
-        FILES.iter().map(text).chain([("index.html", PAGE)])
+        FILES.iter().map(text).chain(IN_PAGE)
     }
 
     fn header<'a>(response: &'a Response, name: &str) -> &'a str {
@@ -322,7 +362,7 @@ mod tests {
     fn every_file_is_embedded_and_no_other() {
         let mut embedded: BTreeSet<String> =
             FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
-        embedded.insert("index.html".to_owned());
+        embedded.extend(IN_PAGE.map(|(path, _)| path.to_owned()));
         assert_eq!(embedded, files_in(&folder(), ""));
     }
 
@@ -359,9 +399,44 @@ mod tests {
         let named: Vec<&str> = text.split(&format!("/assets/{}/", site.version)).skip(1).collect();
         assert!(named.len() > 40, "{}", named.len());
         for rest in named {
-            let path = rest.split('"').next().expect("a path");
+            let path = rest.split(['"', '\'']).next().expect("a path");
             assert!(FILES.iter().any(|(known, _)| *known == path), "{path} is not there");
         }
+    }
+
+    /// The text between the only such tag and its end.
+    fn inside<'a>(page: &'a str, tag: &str) -> &'a str {
+        let [_, rest] = page.split(&format!("<{tag}>")).collect::<Vec<_>>()[..] else {
+            panic!("not one {tag}");
+        };
+        rest.split_once(&format!("</{tag}>")).expect("its end").0
+    }
+
+    #[test]
+    fn the_policy_names_what_stands_in_the_page_and_no_more() {
+        let response = answer(page(HeaderMap::new()));
+        let policy = header(&response, "content-security-policy").to_owned();
+        let page = String::from_utf8(body(response)).expect("UTF-8");
+        assert!(!policy.contains("{{") && !policy.contains("unsafe"), "{policy}");
+        let named = policy.split("'sha256-").count() - 1;
+        assert_eq!(named, 2, "{policy}");
+        assert!(policy.contains(&format!("script-src 'self' {};", hash(inside(&page, "script")))));
+        assert!(policy.contains(&format!("style-src {};", hash(inside(&page, "style")))));
+    }
+
+    #[test]
+    fn a_hash_is_as_browsers_reckon_it() {
+        // The example of the specification, section 8.3.
+        let example = "alert('Hello, world.');";
+        assert_eq!(hash(example), "'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='");
+    }
+
+    #[test]
+    fn the_first_picture_waits_for_no_other_file() {
+        let page = page_text("0");
+        assert!(!page.contains("rel=\"stylesheet\"") && !page.contains("<script src"));
+        let (shown, later) = page.split_once("<template").expect("the modules");
+        assert!(!shown.contains("modulepreload") && later.contains("modulepreload"));
     }
 
     #[test]
@@ -416,12 +491,13 @@ mod tests {
     #[test]
     fn who_takes_gzip_gets_it() {
         let file = &Site::get().files[0];
-        let gzip = file.answer(&request(&[(header::ACCEPT_ENCODING, "br, gzip;q=0.8")]));
+        let gzip =
+            file.answer(&request(&[(header::ACCEPT_ENCODING, "br, gzip;q=0.8")]), FILE_POLICY);
         assert_eq!(header(&gzip, "content-encoding"), "gzip");
         assert_eq!(header(&gzip, "vary"), "accept-encoding");
         assert_eq!(&body(gzip)[..2], b"\x1f\x8b");
         for refusal in ["identity", "gzip;q=0", "notgzip"] {
-            let plain = file.answer(&request(&[(header::ACCEPT_ENCODING, refusal)]));
+            let plain = file.answer(&request(&[(header::ACCEPT_ENCODING, refusal)]), FILE_POLICY);
             assert_eq!(header(&plain, "content-encoding"), "");
             assert_eq!(body(plain), file.plain);
         }
