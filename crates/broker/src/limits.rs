@@ -10,8 +10,11 @@ pub(crate) const CONTROL_REQUEST_BYTES_MAX: usize = 16 << 20;
 /// Bytes of all requests that wait for the control thread; further ones close their connection.
 pub(crate) const CONTROL_QUEUED_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes of the changes of topics among them, which wait longer, for one another; the same beyond.
+pub(crate) const CONTROL_CHANGES_BYTES_MAX: usize = CONTROL_QUEUED_BYTES_MAX / 2;
+
 /// Topics that one CreateTopics request may make; POLICY_VIOLATION for those beyond. Each costs
-/// a directory and a few files a partition, while everybody else waits.
+/// a directory and a few files a partition, while all other changes of topics wait.
 pub(crate) const TOPICS_PER_REQUEST_MAX: usize = 1000;
 
 /// Partitions that one request may make, whether of new topics or of one that grows;

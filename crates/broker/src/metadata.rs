@@ -22,24 +22,27 @@ const NULL_MEANS_ALL_FROM: i16 = 1;
 const TOPIC_OPERATIONS: i32 = 0b0000_1101_1111_1000;
 const CLUSTER_OPERATIONS: i32 = 0b0001_1111_1010_0000;
 
-/// Topics that the request names, does not find, and wants made; each as often as it is named.
+/// Topics that the request names, does not find, and wants made, where the broker makes any for
+/// being asked; each as often as it is named.
 pub(crate) fn missing<'a>(
-    request: &'a Request<'_>,
+    broker: &Broker,
     cluster: &'a Cluster,
+    request: &'a Request<'_>,
 ) -> impl Iterator<Item = &'a str> {
+    let wanted = broker.auto_create && request.allow_auto_topic_creation;
     request
         .topics
         .iter()
         .flatten()
-        .filter(|_| request.allow_auto_topic_creation)
+        .filter(move |_| wanted)
         .filter(|topic| topic.topic_id.is_nil())
         .filter_map(|topic| topic.name)
         .filter(|name| is_topic_name(name) && !cluster.by_name.contains_key(*name))
 }
 
 /// Whether topics must be made before this request is answered.
-pub(crate) fn wants_creation(request: &Request<'_>, cluster: &Cluster) -> bool {
-    missing(request, cluster).next().is_some()
+pub(crate) fn wants_creation(broker: &Broker, cluster: &Cluster, request: &Request<'_>) -> bool {
+    missing(broker, cluster, request).next().is_some()
 }
 
 /// The answer to a metadata request.

@@ -15,7 +15,7 @@ use chaski_reactor::{Handle, Limits, Reactor};
 use thiserror::Error;
 
 use crate::client::{Callers, InsideStats, Stopping};
-use crate::control::{self, Control, ToControl};
+use crate::control::{self, Control, Files, ToControl};
 use crate::data::{self, Data};
 use crate::gateway::{self, GatewayError, GatewaySpec};
 use crate::health::{self, Health};
@@ -83,6 +83,7 @@ pub struct Server {
     handles: Vec<Handle<ToShard>>,
     shards: Vec<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
+    files: Option<JoinHandle<()>>,
     http: Option<Http>,
     local: Option<Local>,
     /// What closing the log came to; None: it is open.
@@ -186,7 +187,7 @@ impl Server {
             lock: Mutex::new(lock),
         });
         let kept = gateway::kept(&*meta)?;
-        let control = Control::new(broker.clone(), meta, handles.clone())?;
+        let (control, files) = Control::new(broker.clone(), meta, handles.clone())?;
         let mut server = Server {
             kafka,
             http_addr,
@@ -196,11 +197,12 @@ impl Server {
             handles,
             shards: Vec::new(),
             control: None,
+            files: None,
             http,
             local: None,
             closed: None,
         };
-        server.spawn(control, from_all, reactors)?;
+        server.spawn(control, files, from_all, reactors)?;
         server.start_local()?;
         server.client().gateways().start_all(gateways, kept)?;
         if let Some(view) = view {
@@ -216,6 +218,7 @@ impl Server {
     fn spawn(
         &mut self,
         control: Control,
+        files: Files,
         from_all: mpsc::Receiver<ToControl>,
         reactors: Vec<Reactor<ToShard>>,
     ) -> io::Result<()> {
@@ -224,6 +227,11 @@ impl Server {
             Ok(())
         };
         self.control = Some(health::spawn(&self.health, "chaski-control", run)?);
+        let run = move || {
+            files.run();
+            Ok(())
+        };
+        self.files = Some(health::spawn(&self.health, "chaski-files", run)?);
         let pin = value(&self.broker.settings, "shards.pin") == "true";
         for (index, reactor) in reactors.into_iter().enumerate() {
             let reports = Arc::new(Reports(reactor.handle()));
@@ -322,6 +330,9 @@ impl Server {
         self.broker.tell_control(ToControl::Stop);
         if let Some(control) = self.control.take() {
             let _ = control.join();
+        }
+        if let Some(files) = self.files.take() {
+            let _ = files.join();
         }
         self.closed = Some(self.broker.store.close());
         if let Some(http) = self.http.take() {

@@ -1,17 +1,20 @@
 //! The wire side of topics: requests that make, grow, trim and delete them.
+//!
+//! A request is decoded for its first half, and once more for its answer: it is the bytes that wait
+//! in between.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chaski_kafka::{
-    DecodeError, ErrorCode, Message, Reader, Writer, create_partitions, create_topics,
+    ApiKey, DecodeError, ErrorCode, Message, Reader, Writer, create_partitions, create_topics,
     delete_records, delete_topics, describe_configs, init_producer_id, metadata as wire,
 };
-use chaski_log::store::StoreError;
+use chaski_log::store::{LogStore, PartitionId, StoreError};
 use uuid::Uuid;
 
 use super::topics::{Growth, NewTopic, Refused, Room, code_of, message_of, named_twice, repeated};
-use super::{Control, number};
+use super::{Control, Work, number};
 use crate::cluster::{Source, Topic, effective};
 use crate::limits::{TOPICS_PER_METADATA_MAX, TOPICS_PER_REQUEST_MAX};
 use crate::metadata;
@@ -25,10 +28,26 @@ pub(super) fn encode<'a>(version: i16, response: &impl Message<'a>) -> Vec<u8> {
 }
 
 impl Control {
-    /// Makes the topics a client asked metadata of, then answers.
+    /// Answers from the topics as they are.
     pub(super) fn metadata(&mut self, version: i16, body: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let request = wire::Request::decode(&mut Reader::new(body), version)?;
-        let missing: BTreeSet<&str> = metadata::missing(&request, &self.cluster).collect();
+        Ok(encode(version, &metadata::respond(&self.broker, &self.cluster, &request, version)))
+    }
+
+    /// Whether a client asks metadata of topics that must be made first.
+    pub(super) fn wants_topics(&self, work: &Work) -> bool {
+        if work.api != ApiKey::Metadata {
+            return false;
+        }
+        let request = wire::Request::decode(&mut Reader::new(&work.body), work.version);
+        request.is_ok_and(|asked| metadata::wants_creation(&self.broker, &self.cluster, &asked))
+    }
+
+    /// Makes the topics a client asked metadata of, then answers.
+    pub(super) fn make_missing(&mut self, work: Work) -> Result<(), DecodeError> {
+        let request = wire::Request::decode(&mut Reader::new(&work.body), work.version)?;
+        let missing: BTreeSet<&str> =
+            metadata::missing(&self.broker, &self.cluster, &request).collect();
         let names: Vec<String> =
             missing.into_iter().take(TOPICS_PER_METADATA_MAX).map(str::to_owned).collect();
         let partitions = number(&self.broker.settings, "num.partitions") as usize;
@@ -39,20 +58,20 @@ impl Control {
             Ok(NewTopic { name: name.clone(), id: Uuid::new_v4(), partitions, given: Given::new() })
         };
         let asked = names.iter().map(&mut check).collect();
-        for (name, made) in names.iter().zip(self.make(asked)) {
-            if let Err((_, why)) = made {
-                tracing::warn!(topic = name, why, "topic not created");
+        self.make(asked, move |control, made| {
+            for (name, made) in names.iter().zip(made) {
+                if let Err((_, why)) = made {
+                    tracing::warn!(topic = name, why, "topic not created");
+                }
             }
-        }
-        Ok(encode(version, &metadata::respond(&self.broker, &self.cluster, &request, version)))
+            let body = control.metadata(work.version, &work.body);
+            control.answer(&work, body);
+        });
+        Ok(())
     }
 
-    pub(super) fn create_topics(
-        &mut self,
-        version: i16,
-        body: &[u8],
-    ) -> Result<Vec<u8>, DecodeError> {
-        let request = create_topics::Request::decode(&mut Reader::new(body), version)?;
+    pub(super) fn create_topics(&mut self, work: Work) -> Result<(), DecodeError> {
+        let request = create_topics::Request::decode(&mut Reader::new(&work.body), work.version)?;
         let twice = repeated(request.topics.iter().map(|topic| topic.name));
         let mut room = self.room();
         let check = |(index, topic): (usize, &create_topics::RequestTopic<'_>)| {
@@ -66,12 +85,30 @@ impl Control {
             self.check_new(topic, &mut room)
         };
         let asked = request.topics.iter().enumerate().map(check).collect();
-        let made = if request.validate_only { asked } else { self.make(asked) };
-        let answered = request.topics.iter().zip(&made);
+        let only_checked = request.validate_only;
+        let answer = move |control: &mut Control, made: Vec<Result<NewTopic, Refused>>| {
+            let body = control.topics_created(&work, &made);
+            control.answer(&work, body);
+        };
+        match only_checked {
+            true => answer(self, asked),
+            false => self.make(asked, answer),
+        }
+        Ok(())
+    }
+
+    /// The answer to a request for topics, given what became of each.
+    fn topics_created(
+        &self,
+        work: &Work,
+        made: &[Result<NewTopic, Refused>],
+    ) -> Result<Vec<u8>, DecodeError> {
+        let request = create_topics::Request::decode(&mut Reader::new(&work.body), work.version)?;
+        let answered = request.topics.iter().zip(made);
         let topics = answered
             .map(|(topic, made)| self.created(topic.name, made, request.validate_only))
             .collect();
-        Ok(encode(version, &create_topics::Response { topics, ..Default::default() }))
+        Ok(encode(work.version, &create_topics::Response { topics, ..Default::default() }))
     }
 
     /// What became of a topic.
@@ -165,51 +202,34 @@ impl Control {
             .collect()
     }
 
-    pub(super) fn delete_topics(
-        &mut self,
-        version: i16,
-        body: &[u8],
-    ) -> Result<Vec<u8>, DecodeError> {
-        let request = delete_topics::Request::decode(&mut Reader::new(body), version)?;
-        let by_name = request.topic_names.iter().map(|name| (Some(*name), Uuid::nil()));
-        let by_either = request.topics.iter().map(|topic| (topic.name, topic.topic_id));
-        let named: Vec<(Option<&str>, Uuid)> = by_name.chain(by_either).collect();
-        let find = |(name, id): &(Option<&str>, Uuid)| match name {
+    pub(super) fn delete_topics(&mut self, work: Work) -> Result<(), DecodeError> {
+        let request = delete_topics::Request::decode(&mut Reader::new(&work.body), work.version)?;
+        let find = |(name, id): (Option<&str>, Uuid)| match name {
             Some(name) => self.topic(name),
             None => self
                 .cluster
                 .by_id
-                .get(id)
+                .get(&id)
                 .cloned()
                 .ok_or_else(|| (ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic {id}"))),
         };
-        let found: Vec<Result<Arc<Topic>, Refused>> = named.iter().map(find).collect();
+        let found: Vec<Result<Arc<Topic>, Refused>> = doomed(&request).map(find).collect();
         let twice = repeated(found.iter().flatten().map(|topic| &*topic.name));
         let once = |found: &Result<Arc<Topic>, Refused>| match found {
             Ok(topic) if twice.contains(&*topic.name) => Err(named_twice()),
             found => found.clone(),
         };
-        let deleted = self.delete(found.iter().map(once).collect());
-        let responses = named
-            .iter()
-            .zip(&found)
-            .zip(&deleted)
-            .map(|(((name, id), found), deleted)| delete_topics::Topic {
-                name: found.as_ref().map_or(*name, |topic| Some(&*topic.name)),
-                topic_id: found.as_ref().map_or(*id, |topic| topic.id),
-                error_code: code_of(deleted),
-                error_message: message_of(deleted),
-            })
-            .collect();
-        Ok(encode(version, &delete_topics::Response { responses, ..Default::default() }))
+        let asked = found.iter().map(once).collect();
+        self.delete(asked, move |control, deleted| {
+            let body = topics_deleted(&work, &found, &deleted);
+            control.answer(&work, body);
+        });
+        Ok(())
     }
 
-    pub(super) fn create_partitions(
-        &mut self,
-        version: i16,
-        body: &[u8],
-    ) -> Result<Vec<u8>, DecodeError> {
-        let request = create_partitions::Request::decode(&mut Reader::new(body), version)?;
+    pub(super) fn create_partitions(&mut self, work: Work) -> Result<(), DecodeError> {
+        let request =
+            create_partitions::Request::decode(&mut Reader::new(&work.body), work.version)?;
         let twice = repeated(request.topics.iter().map(|topic| topic.name));
         let mut room = self.room();
         let check = |topic: &create_partitions::RequestTopic<'_>| {
@@ -220,57 +240,38 @@ impl Control {
             self.check_growth(topic.name, count, &mut room)
         };
         let asked: Vec<Result<Growth, Refused>> = request.topics.iter().map(check).collect();
-        let grown = match request.validate_only {
-            true => asked.into_iter().map(|growth| growth.map(drop)).collect(),
-            false => self.grow(asked),
+        let only_checked = request.validate_only;
+        let answer = move |control: &mut Control, grown: Vec<Result<(), Refused>>| {
+            let body = partitions_created(&work, &grown);
+            control.answer(&work, body);
         };
-        let results = request
-            .topics
-            .iter()
-            .zip(&grown)
-            .map(|(topic, grown)| create_partitions::Topic {
-                name: topic.name,
-                error_code: code_of(grown),
-                error_message: message_of(grown),
-            })
-            .collect();
-        Ok(encode(version, &create_partitions::Response { results, ..Default::default() }))
+        match only_checked {
+            true => answer(self, asked.into_iter().map(|growth| growth.map(drop)).collect()),
+            false => self.grow(asked, answer),
+        }
+        Ok(())
     }
 
-    pub(super) fn delete_records(
-        &mut self,
-        version: i16,
-        body: &[u8],
-    ) -> Result<Vec<u8>, DecodeError> {
-        let request = delete_records::Request::decode(&mut Reader::new(body), version)?;
-        let trim = |topic: &str, asked: &delete_records::RequestPartition| {
-            let partition =
-                self.cluster.by_name.get(topic).and_then(|t| t.partition(asked.partition_index));
-            let trimmed = match partition {
-                Some(partition) => self.broker.store.trim(partition, asked.offset),
-                None => Err(StoreError::NotFound),
-            };
-            let (low_watermark, error_code) = match trimmed {
-                Ok(log_start) => (log_start, ErrorCode::NONE),
-                Err(StoreError::NotFound) => (-1, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-                Err(StoreError::OutOfRange { .. }) => (-1, ErrorCode::OFFSET_OUT_OF_RANGE),
-                Err(_) => (-1, ErrorCode::KAFKA_STORAGE_ERROR),
-            };
-            delete_records::Partition {
-                partition_index: asked.partition_index,
-                low_watermark,
-                error_code,
-            }
+    pub(super) fn delete_records(&mut self, work: Work) -> Result<(), DecodeError> {
+        let request = delete_records::Request::decode(&mut Reader::new(&work.body), work.version)?;
+        let mut asked = Vec::new();
+        for topic in &request.topics {
+            let found = self.cluster.by_name.get(topic.name);
+            let partition = |index| found.and_then(|topic| topic.partition(index));
+            asked.extend(topic.partitions.iter().map(|p| (partition(p.partition_index), p.offset)));
+        }
+        let trim = |store: &dyn LogStore, (partition, offset): (Option<PartitionId>, i64)| {
+            let partition = partition.ok_or(StoreError::NotFound)?;
+            store.trim(partition, offset)
         };
-        let topics = request
-            .topics
-            .iter()
-            .map(|topic| delete_records::Topic {
-                name: topic.name,
-                partitions: topic.partitions.iter().map(|p| trim(topic.name, p)).collect(),
-            })
-            .collect();
-        Ok(encode(version, &delete_records::Response { topics, ..Default::default() }))
+        self.with_files(
+            move |store| asked.into_iter().map(|one| trim(store, one)).collect::<Vec<_>>(),
+            move |control, trimmed| {
+                let body = records_deleted(&work, &trimmed);
+                control.answer(&work, body);
+            },
+        );
+        Ok(())
     }
 
     /// An id of its own for every producer that asks. One that has one already and asks again
@@ -294,6 +295,81 @@ impl Control {
         };
         Ok(encode(version, &response))
     }
+}
+
+/// The topics that a request wants deleted, by name or by id.
+fn doomed<'a>(
+    request: &'a delete_topics::Request<'a>,
+) -> impl Iterator<Item = (Option<&'a str>, Uuid)> {
+    let by_name = request.topic_names.iter().map(|name| (Some(*name), Uuid::nil()));
+    by_name.chain(request.topics.iter().map(|topic| (topic.name, topic.topic_id)))
+}
+
+/// The answer to a request to delete topics, given which were found and what became of each.
+fn topics_deleted(
+    work: &Work,
+    found: &[Result<Arc<Topic>, Refused>],
+    deleted: &[Result<Arc<Topic>, Refused>],
+) -> Result<Vec<u8>, DecodeError> {
+    let request = delete_topics::Request::decode(&mut Reader::new(&work.body), work.version)?;
+    let responses = doomed(&request)
+        .zip(found)
+        .zip(deleted)
+        .map(|(((name, id), found), deleted)| delete_topics::Topic {
+            name: found.as_ref().map_or(name, |topic| Some(&*topic.name)),
+            topic_id: found.as_ref().map_or(id, |topic| topic.id),
+            error_code: code_of(deleted),
+            error_message: message_of(deleted),
+        })
+        .collect();
+    Ok(encode(work.version, &delete_topics::Response { responses, ..Default::default() }))
+}
+
+/// The answer to a request for more partitions, given what became of each topic.
+fn partitions_created(work: &Work, grown: &[Result<(), Refused>]) -> Result<Vec<u8>, DecodeError> {
+    let request = create_partitions::Request::decode(&mut Reader::new(&work.body), work.version)?;
+    let results = request
+        .topics
+        .iter()
+        .zip(grown)
+        .map(|(topic, grown)| create_partitions::Topic {
+            name: topic.name,
+            error_code: code_of(grown),
+            error_message: message_of(grown),
+        })
+        .collect();
+    Ok(encode(work.version, &create_partitions::Response { results, ..Default::default() }))
+}
+
+/// The answer to a request to delete records, given where each partition begins now.
+fn records_deleted(
+    work: &Work,
+    trimmed: &[Result<i64, StoreError>],
+) -> Result<Vec<u8>, DecodeError> {
+    let request = delete_records::Request::decode(&mut Reader::new(&work.body), work.version)?;
+    let mut trimmed = trimmed.iter();
+    let mut partition = |asked: &delete_records::RequestPartition| {
+        let (low_watermark, error_code) = match trimmed.next() {
+            Some(Ok(log_start)) => (*log_start, ErrorCode::NONE),
+            Some(Err(StoreError::NotFound)) => (-1, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            Some(Err(StoreError::OutOfRange { .. })) => (-1, ErrorCode::OFFSET_OUT_OF_RANGE),
+            _ => (-1, ErrorCode::KAFKA_STORAGE_ERROR),
+        };
+        delete_records::Partition {
+            partition_index: asked.partition_index,
+            low_watermark,
+            error_code,
+        }
+    };
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| delete_records::Topic {
+            name: topic.name,
+            partitions: topic.partitions.iter().map(&mut partition).collect(),
+        })
+        .collect();
+    Ok(encode(work.version, &delete_records::Response { topics, ..Default::default() }))
 }
 
 /// The protocol's number for where a setting's value comes from.

@@ -13,9 +13,9 @@ use chaski_kafka::{
     incremental_alter_configs as incremental,
 };
 
-use super::Control;
 use super::admin::{encode, source_code};
 use super::topics::{Changed, Refused, code_of, message_of, named_twice, repeated};
+use super::{Control, Work};
 use crate::cluster::{Source, effective};
 use crate::settings::{self, BROKER, Given, Kind, Setting, TOPIC};
 
@@ -142,12 +142,8 @@ impl Control {
         config
     }
 
-    pub(super) fn alter_configs(
-        &mut self,
-        version: i16,
-        body: &[u8],
-    ) -> Result<Vec<u8>, DecodeError> {
-        let request = alter_configs::Request::decode(&mut Reader::new(body), version)?;
+    pub(super) fn alter_configs(&mut self, work: Work) -> Result<(), DecodeError> {
+        let request = alter_configs::Request::decode(&mut Reader::new(&work.body), work.version)?;
         let alterations = request
             .resources
             .iter()
@@ -162,27 +158,17 @@ impl Control {
             })
             .collect();
         // The old form replaces all settings of the topic by those named.
-        let outcomes = self.alter(alterations, |_| Given::new(), request.validate_only);
-        let responses = request
-            .resources
-            .iter()
-            .zip(&outcomes)
-            .map(|(resource, done)| alter_configs::Resource {
-                error_code: code_of(done),
-                error_message: message_of(done),
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name,
-            })
-            .collect();
-        Ok(encode(version, &alter_configs::Response { responses, ..Default::default() }))
+        let checked = self.check_alterations(alterations, |_| Given::new());
+        let only_checked = request.validate_only;
+        self.alter(checked, only_checked, move |control, outcomes| {
+            let body = configs_altered(&work, &outcomes);
+            control.answer(&work, body);
+        });
+        Ok(())
     }
 
-    pub(super) fn incremental_alter(
-        &mut self,
-        version: i16,
-        body: &[u8],
-    ) -> Result<Vec<u8>, DecodeError> {
-        let request = incremental::Request::decode(&mut Reader::new(body), version)?;
+    pub(super) fn incremental_alter(&mut self, work: Work) -> Result<(), DecodeError> {
+        let request = incremental::Request::decode(&mut Reader::new(&work.body), work.version)?;
         let alterations = request
             .resources
             .iter()
@@ -192,39 +178,42 @@ impl Control {
                 changes: resource.configs.iter().map(step).collect(),
             })
             .collect();
-        let outcomes = self.alter(alterations, Given::clone, request.validate_only);
-        let responses = request
-            .resources
-            .iter()
-            .zip(&outcomes)
-            .map(|(resource, done)| incremental::Resource {
-                error_code: code_of(done),
-                error_message: message_of(done),
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name,
-            })
-            .collect();
-        Ok(encode(version, &incremental::Response { responses, ..Default::default() }))
+        let checked = self.check_alterations(alterations, Given::clone);
+        let only_checked = request.validate_only;
+        self.alter(checked, only_checked, move |control, outcomes| {
+            let body = incrementally_altered(&work, &outcomes);
+            control.answer(&work, body);
+        });
+        Ok(())
     }
 
-    /// Changes the settings of topics, starting from what `base` makes of the present ones.
+    /// Changes the settings of the topics that were not refused, or does not.
     fn alter(
         &mut self,
+        checked: Vec<Result<Changed, Refused>>,
+        only_checked: bool,
+        then: impl FnOnce(&mut Control, Vec<Result<(), Refused>>) + Send + 'static,
+    ) {
+        match only_checked {
+            true => then(self, checked.into_iter().map(|changed| changed.map(drop)).collect()),
+            false => self.configure(checked, then),
+        }
+    }
+
+    /// Checks changes to the settings of topics, starting from what `base` makes of the present
+    /// ones.
+    fn check_alterations(
+        &self,
         alterations: Vec<Alteration<'_>>,
         base: fn(&Given) -> Given,
-        validate_only: bool,
-    ) -> Vec<Result<(), Refused>> {
+    ) -> Vec<Result<Changed, Refused>> {
         let topics = alterations.iter().filter(|a| a.resource_type == TOPIC_RESOURCE);
         let twice = repeated(topics.map(|topic| topic.name));
         let check = |alteration: &Alteration<'_>| match twice.contains(alteration.name) {
             true => Err(named_twice()),
             false => self.check_alteration(alteration, base),
         };
-        let checked: Vec<Result<Changed, Refused>> = alterations.iter().map(check).collect();
-        match validate_only {
-            true => checked.into_iter().map(|changed| changed.map(drop)).collect(),
-            false => self.configure(checked),
-        }
+        alterations.iter().map(check).collect()
     }
 
     fn check_alteration(
@@ -270,6 +259,43 @@ impl Control {
         };
         given.set(TOPIC, setting.name, &value).map_err(invalid)
     }
+}
+
+/// The answer to a request of the old form, given what became of each resource.
+fn configs_altered(work: &Work, outcomes: &[Result<(), Refused>]) -> Result<Vec<u8>, DecodeError> {
+    let request = alter_configs::Request::decode(&mut Reader::new(&work.body), work.version)?;
+    let responses = request
+        .resources
+        .iter()
+        .zip(outcomes)
+        .map(|(resource, done)| alter_configs::Resource {
+            error_code: code_of(done),
+            error_message: message_of(done),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+        })
+        .collect();
+    Ok(encode(work.version, &alter_configs::Response { responses, ..Default::default() }))
+}
+
+/// The same for the new form.
+fn incrementally_altered(
+    work: &Work,
+    outcomes: &[Result<(), Refused>],
+) -> Result<Vec<u8>, DecodeError> {
+    let request = incremental::Request::decode(&mut Reader::new(&work.body), work.version)?;
+    let responses = request
+        .resources
+        .iter()
+        .zip(outcomes)
+        .map(|(resource, done)| incremental::Resource {
+            error_code: code_of(done),
+            error_message: message_of(done),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+        })
+        .collect();
+    Ok(encode(work.version, &incremental::Response { responses, ..Default::default() }))
 }
 
 fn step<'a>(config: &incremental::Config<'a>) -> Result<(&'a str, Step<'a>), Refused> {

@@ -3,17 +3,36 @@
 //! It takes requests that change topics, settings, groups or committed offsets from every shard,
 //! in batches. What a batch changes is committed to the [`MetaStore`] in one transaction before
 //! any of its answers leaves, so that one flush serves all who wait, and an answer is a promise.
+//!
+//! ```text
+//!  requests --> control: check, commit --- job ---> files: make, trim, delete partitions
+//!               | groups served meanwhile               |
+//!  answers  <-- control: publish, commit <-- sequel ----+
+//! ```
+//!
+//! Invariants:
+//!
+//! - **It waits for no partition.** Groups live by its heartbeats; of the disk it knows the
+//!   MetaStore's commit alone. What a change of topics does to partitions is done by [`files`].
+//! - **One change of topics at a time** ([`changes`]), in the order they came: create, delete and
+//!   create of one name are three changes, each of which finds what the one before has left.
+//! - **The MetaStore is the truth, the partitions follow.** A topic is there once it is committed,
+//!   and gone once that is. A crash at any step leaves what the next start mends: partitions of a
+//!   topic that are not there are made, directories of another topic's id are set aside when their
+//!   name is used again, and those that no topic claims are named in the log.
 
 mod admin;
+mod changes;
 mod configs;
+mod files;
 mod journal;
+mod partitions;
 mod producers;
 mod round;
 #[cfg(test)]
 mod tests;
 mod topics;
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -21,6 +40,9 @@ use chaski_kafka::{ApiKey, DecodeError};
 use chaski_log::store::{Change, MetaStore, StoreError};
 use chaski_reactor::{ConnId, Handle};
 
+use self::changes::Changes;
+pub(crate) use self::files::Files;
+use self::files::Settled;
 use self::journal::Journal;
 use self::producers::ProducerIds;
 use self::round::Round;
@@ -48,6 +70,10 @@ pub(crate) enum ToControl {
         changes: Vec<Change>,
         tell: mpsc::SyncSender<Result<(), StoreError>>,
     },
+    /// The files thread is done with its job.
+    Settled(Settled),
+    /// There is no files thread any more.
+    FilesEnded,
     Stop,
 }
 
@@ -71,17 +97,19 @@ pub(crate) struct Work {
     pub(crate) body: Vec<u8>,
 }
 
-impl ToControl {
+impl Work {
     /// Bytes it holds while it waits.
+    fn bytes(&self) -> usize {
+        size_of::<Work>() + self.client_id.len() + self.client_host.len() + self.body.len()
+    }
+}
+
+impl ToControl {
+    /// Bytes it holds while it waits, as far as they are counted: those of requests.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            ToControl::Request(Work { client_id, client_host, body, .. }) => {
-                size_of::<Work>() + client_id.len() + client_host.len() + body.len()
-            }
-            ToControl::Gone { .. }
-            | ToControl::GaveUp(_)
-            | ToControl::Keep { .. }
-            | ToControl::Stop => 0,
+            ToControl::Request(work) => work.bytes(),
+            _ => 0,
         }
     }
 }
@@ -100,6 +128,7 @@ pub(crate) struct Control {
     journal: Journal,
     broker: Arc<Broker>,
     shards: Vec<Handle<ToShard>>,
+    changes: Changes,
     coordinator: Coordinator<Asker>,
     producers: ProducerIds,
     /// The next state of the topics; published to all shards when `dirty`.
@@ -118,24 +147,27 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// Its state, and that of the thread which does its work on files.
     pub(crate) fn new(
         broker: Arc<Broker>,
         meta: Box<dyn MetaStore>,
         shards: Vec<Handle<ToShard>>,
-    ) -> Result<Control, StoreError> {
+    ) -> Result<(Control, Files), StoreError> {
         let limits = group_limits(&broker.settings);
         let pairs = meta.scan(groups::KEY_PREFIX)?;
         let retain_every =
             Duration::from_millis(number(&broker.settings, "log.retention.check.interval.ms"));
         let coordinator = Coordinator::restore(limits, pairs);
         broker.groups.store(Arc::new(coordinator.counts()));
-        Ok(Control {
+        let (jobs, files) = Files::new(broker.clone());
+        let control = Control {
             cluster: Cluster::clone(&broker.cluster.load()),
             coordinator,
             producers: ProducerIds::restore(&*meta)?,
             journal: Journal::new(meta),
             broker,
             shards,
+            changes: Changes::new(jobs),
             dirty: false,
             effects: Effects::default(),
             hopeless: Vec::new(),
@@ -143,23 +175,29 @@ impl Control {
             retain_every,
             retaining: Round::default(),
             count_at: None,
-        })
+        };
+        Ok((control, files))
     }
 
-    /// Serves until told to stop.
+    /// Serves until told to stop, and until the change of topics under way is concluded. Those
+    /// that wait then are not begun.
     pub(crate) fn run(mut self, from_all: &mpsc::Receiver<ToControl>) {
+        let mut stop = false;
         loop {
             let first = from_all.recv_timeout(self.sleep());
-            let stop = match first {
+            stop |= match first {
                 Ok(first) => self.take_batch(first, from_all),
                 Err(mpsc::RecvTimeoutError::Timeout) => false,
                 Err(mpsc::RecvTimeoutError::Disconnected) => true,
             };
+            if !stop {
+                self.begin_change();
+            }
             self.coordinator.tick(Instant::now(), now_ms(), &mut self.effects);
             self.settle();
             self.retain_if_due();
             self.count_if_due();
-            if stop {
+            if stop && !self.changes.under_way() {
                 self.retaining.join();
                 return;
             }
@@ -168,6 +206,9 @@ impl Control {
 
     /// How long nothing is due.
     fn sleep(&self) -> Duration {
+        if self.changes.is_due() {
+            return Duration::ZERO;
+        }
         let others = [self.coordinator.next_deadline(), self.count_at];
         let next = others.into_iter().flatten().fold(self.retain_at, Instant::min);
         let longest = if self.journal.owes() { RETRY_AFTER } else { SLEEP_MAX };
@@ -187,14 +228,8 @@ impl Control {
     }
 
     fn take(&mut self, message: ToControl) -> bool {
-        // ORDERING: a sum; nothing else is published through it.
-        self.broker.queued_bytes.fetch_sub(message.bytes(), Ordering::Relaxed);
         match message {
-            ToControl::Request(work) => {
-                if self.journal.owes() || self.serve(&work).is_err() {
-                    self.hopeless.push(work.asker);
-                }
-            }
+            ToControl::Request(work) => self.take_request(work),
             ToControl::Gone { shard, conn } => {
                 self.coordinator.abandon(Instant::now(), |asker| {
                     matches!(asker, Asker::Connection(t) if t.shard == shard && t.conn == conn)
@@ -208,9 +243,25 @@ impl Control {
                 // Who has given up waiting need not be told.
                 let _ = tell.try_send(self.commit(changes));
             }
+            ToControl::Settled(settled) => self.conclude(settled),
+            ToControl::FilesEnded => {
+                self.files_ended();
+                return true;
+            }
             ToControl::Stop => return true,
         }
         false
+    }
+
+    fn take_request(&mut self, work: Work) {
+        let wants_turn = changes::are_changes(work.api) || self.wants_topics(&work);
+        if wants_turn && !self.journal.owes() {
+            return self.put_off(work);
+        }
+        self.let_go(&work);
+        if self.journal.owes() || self.serve(&work).is_err() {
+            self.hopeless.push(work.asker);
+        }
     }
 
     fn serve(&mut self, work: &Work) -> Result<(), DecodeError> {
@@ -231,13 +282,7 @@ impl Control {
         }
         let answer = match api {
             ApiKey::Metadata => self.metadata(version, body)?,
-            ApiKey::CreateTopics => self.create_topics(version, body)?,
-            ApiKey::DeleteTopics => self.delete_topics(version, body)?,
-            ApiKey::CreatePartitions => self.create_partitions(version, body)?,
-            ApiKey::DeleteRecords => self.delete_records(version, body)?,
             ApiKey::DescribeConfigs => self.describe_configs(version, body)?,
-            ApiKey::AlterConfigs => self.alter_configs(version, body)?,
-            ApiKey::IncrementalAlterConfigs => self.incremental_alter(version, body)?,
             ApiKey::InitProducerId => self.init_producer_id(version, body)?,
             other => return Err(DecodeError::UnknownApi(other as i16)),
         };
@@ -325,18 +370,8 @@ impl Drop for Control {
 /// Whether requests of this API are for the control thread.
 pub(crate) fn serves(api: ApiKey) -> bool {
     Coordinator::<Asker>::handles(api)
-        || matches!(
-            api,
-            ApiKey::Metadata
-                | ApiKey::CreateTopics
-                | ApiKey::DeleteTopics
-                | ApiKey::CreatePartitions
-                | ApiKey::DeleteRecords
-                | ApiKey::DescribeConfigs
-                | ApiKey::AlterConfigs
-                | ApiKey::IncrementalAlterConfigs
-                | ApiKey::InitProducerId
-        )
+        || changes::are_changes(api)
+        || matches!(api, ApiKey::Metadata | ApiKey::DescribeConfigs | ApiKey::InitProducerId)
 }
 
 impl Topics for Cluster {

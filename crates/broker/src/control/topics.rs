@@ -3,17 +3,19 @@
 //! A crash between the two leaves a topic whose partitions do not exist yet (opening them at the
 //! next start makes them) or directories that no topic claims (the next start names them).
 //!
-//! A request is checked as a whole, then committed as a whole, then acted on: one flush, and one
-//! new snapshot, however many topics it names.
+//! A request is checked as a whole, then committed as a whole, then acted on by the files thread,
+//! then shown: one flush, and one new snapshot, however many topics it names. A topic on its way
+//! out is hidden before its partitions go, so that nobody looks up what is no more.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chaski_kafka::ErrorCode;
-use chaski_log::store::{Change, LogStore, MetaStore, PartitionId, PartitionSpec, StoreError};
+use chaski_log::store::{Change, LogStore, MetaStore, PartitionSpec, StoreError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::partitions::{self, Opened, open_all, specs};
 use super::{Control, number};
 use crate::cluster::{Cluster, Topic, TopicConfig, is_topic_name};
 use crate::limits::PARTITIONS_PER_REQUEST_MAX;
@@ -168,44 +170,6 @@ pub(crate) fn load(
     Ok(cluster)
 }
 
-fn specs(
-    name: &str,
-    topic_id: Uuid,
-    indexes: std::ops::Range<usize>,
-    config: &TopicConfig,
-) -> impl Iterator<Item = PartitionSpec> {
-    let (topic, config) = (name.to_owned(), config.log.clone());
-    indexes.map(move |index| PartitionSpec {
-        topic: topic.clone(),
-        topic_id,
-        index: index as i32,
-        config: config.clone(),
-    })
-}
-
-/// Opens partitions on every core: after a crash each may have a tail to check.
-fn open_all(store: &dyn LogStore, specs: &[PartitionSpec]) -> Result<Vec<PartitionId>, StoreError> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = specs.len().div_ceil(workers).max(1);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = specs
-            .chunks(share)
-            .map(|chunk| {
-                scope.spawn(move || {
-                    chunk.iter().map(|spec| store.open(spec)).collect::<Result<Vec<_>, _>>()
-                })
-            })
-            .collect();
-        let mut opened = Vec::with_capacity(specs.len());
-        for thread in threads {
-            opened.extend(thread.join().unwrap_or_else(|panic| {
-                std::panic::resume_unwind(panic);
-            })?);
-        }
-        Ok(opened)
-    })
-}
-
 impl Control {
     /// What there is now and what there may be.
     pub(super) fn room(&self) -> Room {
@@ -233,23 +197,37 @@ impl Control {
         Ok(())
     }
 
-    /// Makes the topics that were not refused.
+    /// Makes the topics that were not refused, then hands what became of all to `then`.
     pub(super) fn make(
         &mut self,
         mut asked: Vec<Result<NewTopic, Refused>>,
-    ) -> Vec<Result<NewTopic, Refused>> {
+        then: impl FnOnce(&mut Control, Vec<Result<NewTopic, Refused>>) + Send + 'static,
+    ) {
         let stored = |new: &NewTopic| put(&new.name, new.id, new.partitions, &new.given);
         let changes = asked.iter().flatten().map(stored).collect();
         self.commit_all(&mut asked, changes);
-        asked.into_iter().map(|new| new.and_then(|new| self.open_new(new))).collect()
+        let wanted = asked.into_iter().map(|new| {
+            let new = new?;
+            let config = TopicConfig::resolve(&new.given, &self.broker.settings);
+            let specs = specs(&new.name, new.id, 0..new.partitions, &config).collect();
+            Ok((new, specs))
+        });
+        self.open_each(wanted.collect(), move |control, opened| {
+            let made = opened.into_iter().map(|one| {
+                let (new, opened) = one?;
+                control.show_new(new, opened)
+            });
+            let made = made.collect();
+            then(control, made);
+        });
     }
 
-    fn open_new(&mut self, new: NewTopic) -> Result<NewTopic, Refused> {
-        let NewTopic { name, id, partitions, given } = &new;
-        let config = TopicConfig::resolve(given, &self.broker.settings);
-        match self.open_whole(specs(name, *id, 0..*partitions, &config)) {
+    fn show_new(&mut self, new: NewTopic, opened: Opened) -> Result<NewTopic, Refused> {
+        let NewTopic { name, id, given, .. } = &new;
+        match opened {
             Ok(partitions) => {
                 tracing::info!(topic = name, partitions = partitions.len(), "topic created");
+                let config = TopicConfig::resolve(given, &self.broker.settings);
                 let (name, given) = (name.as_str().into(), given.clone());
                 self.cluster.insert(Topic { name, id: *id, partitions, given, config });
                 self.dirty = true;
@@ -269,7 +247,8 @@ impl Control {
     pub(super) fn delete(
         &mut self,
         mut asked: Vec<Result<Arc<Topic>, Refused>>,
-    ) -> Vec<Result<Arc<Topic>, Refused>> {
+        then: impl FnOnce(&mut Control, Vec<Result<Arc<Topic>, Refused>>) + Send + 'static,
+    ) {
         let deletes = |topic: &Arc<Topic>| {
             let mut changes = self.coordinator.offset_deletes(&topic.name);
             changes.push(Change::Delete { key: key(&topic.name) });
@@ -284,11 +263,14 @@ impl Control {
         }
         // Shards must not look a partition up that is gone.
         self.publish();
-        for topic in asked.iter().flatten() {
-            self.delete_partitions(&topic.partitions);
-            tracing::info!(topic = &*topic.name, "topic deleted");
-        }
-        asked
+        let job = move |store: &dyn LogStore| {
+            for topic in asked.iter().flatten() {
+                partitions::delete(store, &topic.partitions);
+                tracing::info!(topic = &*topic.name, "topic deleted");
+            }
+            asked
+        };
+        self.with_files(job, then);
     }
 
     /// Checks whether a topic could be made to have `count` partitions.
@@ -308,20 +290,33 @@ impl Control {
         Ok(Growth { topic, count })
     }
 
-    /// Adds partitions to the topics that were not refused.
+    /// Adds partitions to the topics that were not refused, then hands what became of all to `then`.
     pub(super) fn grow(
         &mut self,
         mut asked: Vec<Result<Growth, Refused>>,
-    ) -> Vec<Result<(), Refused>> {
+        then: impl FnOnce(&mut Control, Vec<Result<(), Refused>>) + Send + 'static,
+    ) {
         let stored = |g: &Growth| put(&g.topic.name, g.topic.id, g.count, &g.topic.given);
         let changes = asked.iter().flatten().map(stored).collect();
         self.commit_all(&mut asked, changes);
-        asked.into_iter().map(|growth| growth.and_then(|growth| self.open_more(&growth))).collect()
+        let wanted = asked.into_iter().map(|growth| {
+            let Growth { topic, count } = growth?;
+            let more = topic.partitions.len()..count;
+            let specs = specs(&topic.name, topic.id, more, &topic.config).collect();
+            Ok((topic, specs))
+        });
+        self.open_each(wanted.collect(), move |control, opened| {
+            let grown = opened.into_iter().map(|one| {
+                let (topic, opened) = one?;
+                control.show_more(&topic, opened)
+            });
+            let grown = grown.collect();
+            then(control, grown);
+        });
     }
 
-    fn open_more(&mut self, Growth { topic, count }: &Growth) -> Result<(), Refused> {
-        let had = topic.partitions.len();
-        match self.open_whole(specs(&topic.name, topic.id, had..*count, &topic.config)) {
+    fn show_more(&mut self, topic: &Topic, opened: Opened) -> Result<(), Refused> {
+        match opened {
             Ok(more) => {
                 self.cluster.insert(Topic {
                     name: topic.name.clone(),
@@ -334,32 +329,49 @@ impl Control {
                 Ok(())
             }
             Err(error) => {
+                let had = topic.partitions.len();
                 self.effects.changes.push(put(&topic.name, topic.id, had, &topic.given));
                 Err(failed(&error))
             }
         }
     }
 
-    /// Puts other settings in the place of those of the topics that were not refused.
+    /// Puts other settings in the place of those of the topics that were not refused, then hands
+    /// what became of all to `then`.
     pub(super) fn configure(
         &mut self,
         mut asked: Vec<Result<Changed, Refused>>,
-    ) -> Vec<Result<(), Refused>> {
+        then: impl FnOnce(&mut Control, Vec<Result<(), Refused>>) + Send + 'static,
+    ) {
         let stored = |Changed { topic, given }: &Changed| {
             put(&topic.name, topic.id, topic.partitions.len(), given)
         };
         let changes = asked.iter().flatten().map(stored).collect();
         self.commit_all(&mut asked, changes);
-        asked.into_iter().map(|changed| changed.and_then(|c| self.apply(c))).collect()
+        let broker = self.broker.clone();
+        // A partition keeps its settings behind the lock under which it is written to.
+        let apply = move |store: &dyn LogStore, Changed { topic, given }| {
+            let config = TopicConfig::resolve(&given, &broker.settings);
+            let applied = partitions::configure(store, &topic, &config);
+            (Changed { topic, given }, config, applied)
+        };
+        let job = move |store: &dyn LogStore| {
+            let done = asked.into_iter().map(|changed| Ok(apply(store, changed?)));
+            done.collect::<Vec<Result<_, Refused>>>()
+        };
+        self.with_files(job, move |control, done| {
+            let configured = done.into_iter().map(|one| {
+                let (changed, config, applied) = one?;
+                control.show_configured(changed, config);
+                applied.map_err(|e| failed(&e))
+            });
+            let configured = configured.collect();
+            then(control, configured);
+        });
     }
 
     /// The new settings are on disk and hold, whatever a partition has to say to them.
-    fn apply(&mut self, Changed { topic, given }: Changed) -> Result<(), Refused> {
-        let config = TopicConfig::resolve(&given, &self.broker.settings);
-        let mut applied = Ok(());
-        for partition in &topic.partitions {
-            applied = applied.and(self.broker.store.configure(*partition, &config.log));
-        }
+    fn show_configured(&mut self, Changed { topic, given }: Changed, config: TopicConfig) {
         self.cluster.insert(Topic {
             name: topic.name.clone(),
             id: topic.id,
@@ -368,7 +380,6 @@ impl Control {
             config,
         });
         self.dirty = true;
-        applied.map_err(|e| failed(&e))
     }
 
     /// Commits what is to become of all that was not refused. If that fails, all of it is.
@@ -383,31 +394,21 @@ impl Control {
         }
     }
 
-    /// Opens partitions, all or none.
-    fn open_whole(
-        &self,
-        specs: impl Iterator<Item = PartitionSpec>,
-    ) -> Result<Vec<PartitionId>, StoreError> {
-        let mut opened = Vec::new();
-        for spec in specs {
-            match self.broker.store.open(&spec) {
-                Ok(partition) => opened.push(partition),
-                Err(error) => {
-                    tracing::error!(topic = spec.topic, index = spec.index, %error, "not opened");
-                    self.delete_partitions(&opened);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(opened)
-    }
-
-    fn delete_partitions(&self, partitions: &[PartitionId]) {
-        for partition in partitions {
-            if let Err(error) = self.broker.store.delete(*partition) {
-                tracing::warn!(%error, "cannot delete a partition's files");
-            }
-        }
+    /// Has partitions opened, those of a topic all or none, and hands what became of each topic to
+    /// `then`.
+    fn open_each<T: Send + 'static>(
+        &mut self,
+        wanted: Vec<Result<(T, Vec<PartitionSpec>), Refused>>,
+        then: impl FnOnce(&mut Control, Vec<Result<(T, Opened), Refused>>) + Send + 'static,
+    ) {
+        let job = move |store: &dyn LogStore| {
+            let opened = wanted.into_iter().map(|one| {
+                let (topic, specs) = one?;
+                Ok((topic, partitions::open(store, &specs)))
+            });
+            opened.collect()
+        };
+        self.with_files(job, then);
     }
 
     /// The topic of this name.

@@ -120,7 +120,7 @@ impl Shard {
         let request =
             chaski_kafka::metadata::Request::decode(&mut Reader::new(body), ticket.version)?;
         let cluster = self.broker.cluster.load();
-        if self.broker.auto_create && metadata::wants_creation(&request, &cluster) {
+        if metadata::wants_creation(&self.broker, &cluster, &request) {
             return Ok(None);
         }
         Ok(Some(encode(

@@ -1,9 +1,14 @@
 //! The control thread without its thread: what it commits, and what it does when it cannot.
 
+mod changes;
+mod crash;
+
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use chaski_kafka::{Message, Writer, create_topics, delete_topics, init_producer_id};
 use chaski_log::MemoryMeta;
+use chaski_log::store::LogStore;
 use chaski_reactor::{Limits, Reactor};
 
 use super::topics::{Changed, NewTopic};
@@ -53,32 +58,70 @@ impl MetaStore for Facts {
     }
 }
 
-/// A control thread's state, and a reactor that gets its answers but never runs.
+/// A control thread's state, that of the thread beside it, and a reactor that gets its answers but
+/// never runs.
 struct Scene {
     control: Control,
+    files: Files,
     facts: Facts,
+    /// Number of the last request.
+    sequence: u64,
     _reactor: Reactor<ToShard>,
 }
 
 impl Scene {
     fn new() -> Scene {
-        let broker = Broker::for_tests();
-        let reactor = Reactor::new(Limits::default()).expect("a reactor");
-        let facts = Facts::default();
-        let shards = vec![reactor.handle()];
-        let control =
-            Control::new(Arc::new(broker), Box::new(facts.clone()), shards).expect("no facts");
-        Scene { control, facts, _reactor: reactor }
+        Scene::of(Broker::for_tests(), Facts::default())
     }
 
-    /// A batch of one request.
-    fn take<'a>(&mut self, api: ApiKey, version: i16, request: &impl Message<'a>) {
+    /// One that keeps records in `store`, and begins with the topics that are in `facts`.
+    fn on(store: impl LogStore, mut facts: Facts) -> Scene {
+        let mut broker = Broker::for_tests();
+        let cluster = load(&mut facts, &store, &broker.settings).expect("loaded");
+        broker.cluster.store(Arc::new(cluster));
+        broker.store = Arc::new(store);
+        Scene::of(broker, facts)
+    }
+
+    fn of(broker: Broker, facts: Facts) -> Scene {
+        let reactor = Reactor::new(Limits::default()).expect("a reactor");
+        let shards = vec![reactor.handle()];
+        let (control, files) =
+            Control::new(Arc::new(broker), Box::new(facts.clone()), shards).expect("facts");
+        Scene { control, files, facts, sequence: 0, _reactor: reactor }
+    }
+
+    /// A batch of one request, up to the point where the files thread has something to do. Returns
+    /// the request's number.
+    fn ask<'a>(&mut self, api: ApiKey, version: i16, request: &impl Message<'a>) -> u64 {
         let mut w = Writer::new();
         request.encode(&mut w, version);
-        let message = ToControl::Request(work(api, version, w.into_parts().0));
+        self.sequence += 1;
+        let mut work = work(api, version, w.into_parts().0);
+        if let Asker::Connection(ticket) = &mut work.asker {
+            ticket.sequence = self.sequence;
+        }
+        let message = ToControl::Request(work);
         self.control.broker.queued_bytes.fetch_add(message.bytes(), Ordering::Relaxed);
         self.control.pay();
         self.control.take(message);
+        self.control.begin_change();
+        self.sequence
+    }
+
+    /// A batch of one request, and all that follows from it.
+    fn take<'a>(&mut self, api: ApiKey, version: i16, request: &impl Message<'a>) {
+        self.ask(api, version, request);
+        while self.work() {}
+    }
+
+    /// Has the files thread do what it has to, and the change of it concluded. Returns false if
+    /// there is nothing.
+    fn work(&mut self) -> bool {
+        let Some(settled) = self.files.work() else { return false };
+        self.control.take(ToControl::Settled(settled));
+        self.control.begin_change();
+        true
     }
 
     fn make(&mut self, names: &[&str]) {
@@ -186,8 +229,11 @@ fn settings_that_a_partition_does_not_take_are_those_on_disk_all_the_same() {
     scene.control.broker.store.delete(topic.partitions[0]).expect("deleted");
     let mut given = Given::new();
     given.set(TOPIC, "retention.ms", "77").expect("valid");
-    let done = scene.control.configure(vec![Ok(Changed { topic, given: given.clone() })]);
-    assert!(done[0].is_err(), "somebody should hear of it");
+    let (tell, told) = mpsc::channel();
+    let changed = vec![Ok(Changed { topic, given: given.clone() })];
+    scene.control.configure(changed, move |_, done| tell.send(done).expect("somebody listens"));
+    assert!(scene.work());
+    assert!(told.try_recv().expect("done")[0].is_err(), "somebody should hear of it");
     assert_eq!(scene.control.topic("t").expect("there").given, given);
     let stored = scene.facts.get("topic/t").expect("readable").expect("there");
     assert!(String::from_utf8_lossy(&stored).contains("\"retention.ms\":\"77\""));
@@ -203,7 +249,10 @@ fn a_topic_that_cannot_be_committed_is_not_made() {
         partitions: 1,
         given: Given::new(),
     };
-    assert!(scene.control.make(vec![Ok(new)])[0].is_err());
+    let (tell, told) = mpsc::channel();
+    scene.control.make(vec![Ok(new)], move |_, made| tell.send(made).expect("somebody listens"));
+    assert!(scene.work());
+    assert!(told.try_recv().expect("done")[0].is_err());
     assert!(scene.control.topic("t").is_err());
     assert!(!scene.control.journal.owes(), "nothing has been acted on");
 }
