@@ -142,7 +142,8 @@ mod tests {
             Options { directory: Some(directory.path().join("shm")), ..Options::default() };
         let terms = Terms { serves: Kind::Push, peers_max: 1 };
         let _hall = Hall::<()>::bind(&Name::new("tie").unwrap(), &options, terms).unwrap();
-        let mut tie = Tie::connect("tie", options, Kind::Push, Patience::default()).unwrap();
+        let patience = Patience { connect_within: Duration::from_secs(60), ..Patience::default() };
+        let mut tie = Tie::connect("tie", options, Kind::Push, patience).unwrap();
         tie.porch().knock();
         assert!(!tie.advance());
         assert!(tie.porch().take_news());

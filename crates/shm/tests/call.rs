@@ -206,7 +206,9 @@ fn a_client_that_does_not_read_is_waited_for_without_harm_to_others() {
 fn the_next_server_finds_what_the_last_had_not_taken() {
     let directory = directory();
     let mut first = server(&directory);
-    let mut client = client(&directory);
+    let builder = Client::builder().directory(directory.path().join("shm"));
+    let builder = builder.connect_within(LONG).reconnect_within(LONG);
+    let mut client = builder.connect("test").unwrap();
     let ids: Vec<_> = (0..4_u8).map(|n| client.send(&[n; 20_000]).unwrap()).collect();
     // One is answered, one is taken and not answered, two are left.
     first.recv().unwrap().reply(b"first").unwrap();

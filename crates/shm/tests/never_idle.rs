@@ -1,7 +1,7 @@
 //! A server that always has something to do. In a process of its own, whose descriptors it counts.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_shm::{Client, Server};
 
@@ -37,12 +37,14 @@ fn clients_that_come_and_go_leave_nothing_with_a_server_that_is_never_idle() {
             most = descriptors() + 40;
         }
     }
-    // Hang-ups may be a few behind.
-    assert!(
-        descriptors() <= most,
-        "{} descriptors, and {most} a hundred clients ago",
-        descriptors()
-    );
+    // Hang-ups may be some behind, and are noticed though it is never idle.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while descriptors() > most {
+        let now = descriptors();
+        assert!(Instant::now() < deadline, "{now} descriptors, {most} a hundred clients ago");
+        busy.recv().unwrap();
+        busy.send(&[1; 100]).unwrap();
+    }
     while busy.outstanding() > 0 {
         busy.recv().unwrap();
     }

@@ -69,6 +69,10 @@ impl Place {
 struct Actor(Child);
 
 impl Actor {
+    fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -126,12 +130,19 @@ fn a_worker_dies(role: &str, kill_at: &str, in_hand_max: usize) {
         assert!(begun.elapsed() < LONG, "{} workers", push.receivers());
         thread::yield_now();
     }
-    let end = if kill_at.is_empty() { chance(MESSAGES) } else { MESSAGES };
-    for n in 0..MESSAGES {
-        if n == end {
+    let end = chance(MESSAGES);
+    let mut sent = 0;
+    // It may have been so late that the others had nearly all of them: then there are more, and
+    // rests in between, until it has had enough to die of.
+    while sent < MESSAGES || !kill_at.is_empty() && victim.lives() && begun.elapsed() < LONG {
+        if kill_at.is_empty() && sent == end {
             victim.kill();
         }
-        push.send(&payload(n)).unwrap();
+        push.send(&payload(sent)).unwrap();
+        sent += 1;
+        if sent > MESSAGES && sent % 100 == 0 {
+            assert_eq!(push.flush(LONG).unwrap(), 0);
+        }
     }
     assert_eq!(push.flush(LONG).unwrap(), 0);
     let waited = Instant::now();
@@ -146,7 +157,7 @@ fn a_worker_dies(role: &str, kill_at: &str, in_hand_max: usize) {
     others.into_iter().for_each(Actor::ends_well);
 
     let journals = ["victim", "one", "two"].map(|journal| place.journal(journal));
-    let missing = missing(MESSAGES, &journals);
+    let missing = missing(sent, &journals);
     let in_hand = loss.taken - journals[0].len() as u64;
     assert_eq!(missing.len() as u64, in_hand, "{missing:?}, {loss:?}");
     assert!(missing.len() <= in_hand_max, "{missing:?}, {loss:?}");

@@ -324,21 +324,29 @@ fn sleepers_are_woken() {
     let listen = |_| {
         let mut subscriber = place.subscriber().wait(Wait::Block).connect("news").unwrap();
         thread::spawn(move || {
-            for n in 0..300 {
-                assert_eq!(number(&subscriber.recv().unwrap()), n);
+            for n in 0.. {
+                let news = subscriber.recv().unwrap();
+                if news.is_empty() {
+                    return assert!(n >= 300);
+                }
+                assert_eq!(number(&news), n);
             }
         })
     };
     let listening: Vec<_> = (0..8).map(listen).collect();
-    for n in 0..300 {
+    let begun = Instant::now();
+    // How many sleep whenever there is something is for the scheduler to say.
+    let mut n = 0;
+    while n < 300 || publisher.stats().wakes == 0 {
         if n % 3 == 0 {
             thread::sleep(Duration::from_millis(2));
         }
         publisher.publish(&message(n)).unwrap();
+        assert!(begun.elapsed() < LONG, "nobody is ever woken");
+        n += 1;
     }
+    publisher.publish(b"").unwrap();
     listening.into_iter().for_each(|thread| thread.join().unwrap());
-    // How many slept whenever there was something is for the scheduler to say.
-    assert!(publisher.stats().wakes > 0);
 }
 
 /// A publisher that waits for the subscriber after each message: every wake there is may be lost

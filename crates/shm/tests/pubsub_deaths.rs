@@ -297,8 +297,15 @@ fn a_publisher_may_die_at_every_step() {
             let builder = subscriber(place, Policy::Block).wait(Wait::Block);
             let builder = builder.reconnect_within(Duration::from_millis(1));
             thread::scope(|scope| {
+                let connect = || {
+                    let builder = builder.clone().connect_within(Duration::from_millis(500));
+                    builder.connect("news")
+                };
                 // If the publisher dies seating it, there is nothing to read.
-                let connecting = builder.connect_within(Duration::from_millis(500)).connect("news");
+                let mut connecting = connect();
+                while connecting.is_err() && !actor.is_dead() {
+                    connecting = connect();
+                }
                 if let Ok(mut subscriber) = connecting {
                     scope.spawn(move || read_until_the_end(&mut subscriber, 200));
                 }

@@ -135,7 +135,8 @@ impl deaths::Stage for Stage {
         }
         assert_eq!(self.place.files(), [NAME], "{occasion}");
         let quiet = self.quiet.take();
-        let quiet = quiet.unwrap_or_else(|| (Census::of_this_process(), private_bytes()));
+        let quiet =
+            quiet.unwrap_or_else(|| (Census::at_rest_with(|| self.serve()), private_bytes()));
         quiet.0.come_back(occasion, 1, || self.serve());
         self.quiet = Some(quiet);
     }

@@ -1,6 +1,7 @@
 //! The other patterns: who dies here sends or receives, publishes or subscribes, or rings; the
 //! other side lives in this process and goes on with the next.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,22 +30,28 @@ const LONG: Duration = Duration::from_secs(600);
 /// How long the one that lives waits before it looks after the other.
 const MOMENT: Duration = Duration::from_micros(300);
 
+/// How long it tries to connect before it looks whether the other is still there.
+const BRIEF: Duration = Duration::from_millis(10);
+
 /// Senders die: what they were told is sent is received, whole and once.
 pub(crate) fn senders() {
     let stage = Stage::new("push");
     let mut pull = Pull::bind(NAME).expect("the name is free");
-    let mut journal = stage.journal();
+    let (mut journal, mut heard) = (stage.journal(), 0);
     stage.lives(|ended| {
         match pull.recv_timeout(MOMENT) {
             Ok(message) => {
                 let wish = Wish::of(&message).expect("a message as it was sent");
                 journal.note(Event::Executed, wish.id);
+                heard = wish.id >> 32;
                 return false;
             }
             Err(Error::TimedOut) => {}
             Err(error) => panic!("receiving: {error}"),
         }
-        ended && pull.senders() == 0
+        // The doorman seats them in turn, and may be late: all are seated when the last one is.
+        let are_seated = !stage.is_last() || heard == stage.lives.get();
+        ended && pull.senders() == 0 && are_seated
     });
     assert!(stage.account().answered > 0);
     drop((pull, journal));
@@ -69,6 +76,7 @@ pub(crate) fn workers() {
         lost += push.departures().count() as u64;
         ended && push.receivers() == 0
     });
+    lost += push.departures().count() as u64;
     // The last one takes what is left.
     let mut last = stage.start(&[("CHASKI_REQUESTS", "1000000")]);
     while push.flush(Duration::from_millis(10)).expect("nobody is gone for ever") > 0 {
@@ -92,7 +100,8 @@ pub(crate) fn publishers() {
     let mut heard = 0_u64;
     stage.lives(|ended| {
         let Some(one) = &mut subscriber else {
-            let within = Duration::from_millis(2);
+            // The last one publishes nothing before somebody has come.
+            let within = if stage.is_last() && heard == 0 { LONG } else { BRIEF };
             subscriber = Subscriber::builder().connect_within(within).connect(NAME).ok();
             return ended;
         };
@@ -142,7 +151,10 @@ pub(crate) fn notifiers() {
                 assert!(event.value <= MESSAGES && event.rings <= MESSAGES, "{event:?}");
                 rings += event.rings;
             }
-            Err(Error::TimedOut) => return ended && listener.notifiers() == 0,
+            Err(Error::TimedOut) => {
+                // The last one rings, and may be seated late.
+                return ended && listener.notifiers() == 0 && (!stage.is_last() || rings > 0);
+            }
             Err(error) => panic!("listening: {error}"),
         }
         false
@@ -176,8 +188,9 @@ pub(crate) fn pipe_listeners() {
     let mut far = Far::new(stage.journal());
     stage.lives(|ended| {
         if far.pipes.is_empty() && !ended {
-            let pipe = Pipe::builder().connect_within(Duration::from_millis(2)).connect(NAME);
-            far.pipes.extend(pipe);
+            // The last one ends when it was answered.
+            let within = if stage.is_last() && far.echoed == 0 { LONG } else { BRIEF };
+            far.pipes.extend(Pipe::builder().connect_within(within).connect(NAME));
         }
         far.echo() && ended
     });
@@ -190,16 +203,17 @@ pub(crate) fn pipe_listeners() {
 struct Far {
     pipes: Vec<Pipe>,
     journal: Journal,
+    echoed: u64,
 }
 
 impl Far {
     fn new(journal: Journal) -> Far {
-        Far { pipes: Vec::new(), journal }
+        Far { pipes: Vec::new(), journal, echoed: 0 }
     }
 
     /// Whether nobody is connected any more.
     fn echo(&mut self) -> bool {
-        let Far { pipes, journal } = self;
+        let Far { pipes, journal, echoed } = self;
         pipes.retain_mut(|pipe| {
             let record = match pipe.recv_timeout(MOMENT) {
                 Ok(record) => record,
@@ -211,7 +225,10 @@ impl Far {
             journal.note(Event::Executed, wish.id);
             let (head, tail) = record.split_at(record.len() / 3);
             match pipe.send(&[head, tail]) {
-                Ok(()) => true,
+                Ok(()) => {
+                    *echoed += 1;
+                    true
+                }
                 // What it had sent before is still to be received.
                 Err(Error::Closed) => true,
                 Err(error) => panic!("sending: {error}"),
@@ -270,7 +287,8 @@ struct Stage {
     place: Place,
     role: &'static str,
     before: Census,
-    lives: std::cell::Cell<u64>,
+    lives: Cell<u64>,
+    is_last: Cell<bool>,
 }
 
 impl Stage {
@@ -278,31 +296,45 @@ impl Stage {
         let place = Place::new();
         // The thread in the background comes with the first name, and stays.
         drop(Server::bind("first"));
-        Stage { place, role, before: Census::at_rest(), lives: 1.into() }
+        let before = Census::at_rest();
+        Stage { place, role, before, lives: 1.into(), is_last: false.into() }
     }
 
-    /// Lets one die at each step that it comes to. Meanwhile, and after it, `go_on` is called until
-    /// it says that this one is done with; it is told whether the other has ended.
+    /// Lets one die at each step that it comes to, and a last one live. Meanwhile, and after it,
+    /// `go_on` is called until it says that this one is done with; it is told whether the other has
+    /// ended.
     fn lives(&self, mut go_on: impl FnMut(bool) -> bool) {
         for name in steps::wanted() {
             for times in [1, 17] {
-                let mut victim = self.start(&[("CHASKI_KILL_AT", &format!("{name}:{times}"))]);
-                let ended = loop {
-                    go_on(false);
-                    progress();
-                    if let Some(ended) = victim.ended() {
-                        break ended;
-                    }
-                };
-                while !go_on(true) {}
-                let files = self.place.files();
-                assert!(files.iter().all(|file| file == NAME), "{name}: {files:?}");
-                if ended == Ended::Well {
+                let fatal = format!("{name}:{times}");
+                if self.life(&[("CHASKI_KILL_AT", &fatal)], &mut go_on) == Ended::Well {
                     break;
                 }
                 steps::was_fatal(&name);
             }
         }
+        self.is_last.set(true);
+        assert_eq!(self.life(&[], &mut go_on), Ended::Well);
+    }
+
+    fn life(&self, told: &[(&str, &str)], go_on: &mut impl FnMut(bool) -> bool) -> Ended {
+        let mut victim = self.start(told);
+        let ended = loop {
+            go_on(false);
+            progress();
+            if let Some(ended) = victim.ended() {
+                break ended;
+            }
+        };
+        while !go_on(true) {}
+        let files = self.place.files();
+        assert!(files.iter().all(|file| file == NAME), "{told:?}: {files:?}");
+        ended
+    }
+
+    /// Whether this is the one that lives.
+    fn is_last(&self) -> bool {
+        self.is_last.get()
     }
 
     fn start(&self, told: &[(&str, &str)]) -> Actor {

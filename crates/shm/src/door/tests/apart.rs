@@ -64,7 +64,8 @@ fn connect_a_thousand_times() {
     for round in 0..1000 {
         once(round % 2 == 0);
     }
-    soon("their end", || sessions() == 0 && descriptors() == before);
+    // Fewer will do: the doorman may have had some left to close when they were counted.
+    soon("their end", || sessions() == 0 && descriptors() <= before);
 
     // All at once, and both ends of one died last.
     let dialed: Vec<_> = (0..100).map(|_| place.dial().unwrap()).collect();
@@ -72,7 +73,7 @@ fn connect_a_thousand_times() {
     assert_eq!(sessions(), 200);
     drop(dialed);
     house.host.sessions.lock().unwrap().clear();
-    soon("their end", || sessions() == 0 && descriptors() == before);
+    soon("their end", || sessions() == 0 && descriptors() <= before);
 
     // And of those who keep no rule, or leave in the middle.
     for round in 0..300 {
@@ -88,7 +89,7 @@ fn connect_a_thousand_times() {
     let gone = || {
         house.host.brought.lock().unwrap().clear();
         house.host.sessions.lock().unwrap().clear();
-        descriptors() == before
+        descriptors() <= before
     };
     soon("nothing left", gone);
 }
@@ -103,8 +104,10 @@ fn without_descriptors_callers_are_told_and_later_served() {
 fn use_up_all_descriptors() {
     let place = Place::new();
     let house = place.bind().unwrap();
+    let before = descriptors();
     place.dial().unwrap();
     house.host.next();
+    soon("sessions end", || sessions() == 0 && descriptors() <= before);
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(100);
     setrlimit(Resource::Nofile, limit).unwrap();
@@ -112,7 +115,6 @@ fn use_up_all_descriptors() {
     let directory = Directory::open(&place.directory(), &Admit::default()).unwrap();
     let address = directory.address(&place.name).unwrap();
     let clients: Vec<_> = (0..8).map(|_| new_socket().unwrap()).collect();
-    soon("sessions end", || sessions() == 0);
     let used: Vec<_> = std::iter::from_fn(|| eventfd(0, EventfdFlags::CLOEXEC).ok()).collect();
     assert!(!used.is_empty());
     for client in &clients {
@@ -138,13 +140,18 @@ fn have_no_room_for_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(100);
     setrlimit(Resource::Nofile, limit).unwrap();
-    let client = place.connect();
-    soon("it is accepted", || sessions() == 0 && place.dial_for(PATIENCE).is_ok());
-    let used: Vec<_> = std::iter::from_fn(|| eventfd(0, EventfdFlags::CLOEXEC).ok()).collect();
-    let fds = [used[0].as_fd(); 4];
-    packet::send(&client, &Hello::new(Kind::Call).encode(), &fds).unwrap();
-    assert_eq!(refusal(&client).code, Refusal::Malformed);
-    drop(used);
+    // On a machine so busy that its time to say hello is over, once more.
+    soon("a hello in time", || {
+        let client = place.connect();
+        soon("it is accepted", || sessions() == 0 && place.dial_for(PATIENCE).is_ok());
+        let used: Vec<_> = std::iter::from_fn(|| eventfd(0, EventfdFlags::CLOEXEC).ok()).collect();
+        let fds = [used[0].as_fd(); 4];
+        say_with(&client, &Hello::new(Kind::Call).encode(), &fds);
+        let refused = refusal(&client);
+        let late = hostile::is_late(&refused);
+        assert!(late || refused.code == Refusal::Malformed, "{refused}");
+        !late
+    });
     place.dial().unwrap();
 }
 

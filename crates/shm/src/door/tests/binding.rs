@@ -27,7 +27,7 @@ fn a_name_is_bound_once_and_free_again_after() {
 #[test]
 fn a_stale_socket_is_replaced() {
     let place = Place::new();
-    drop(place.impostor(Some(1)));
+    place.stale();
     let _house = place.bind().unwrap();
     place.dial().unwrap();
     // One that was bound and never listened looks alike.
@@ -46,7 +46,7 @@ fn a_full_backlog_is_alive() {
     assert_eq!(directory.connect(&place.name).unwrap_err(), Errno::AGAIN);
     assert!(in_use(&place.bind()));
     assert!(place.socket().exists());
-    drop(impostor);
+    rustix::net::shutdown(impostor, rustix::net::Shutdown::Both).unwrap();
     place.bind().unwrap();
 }
 
@@ -67,7 +67,7 @@ fn what_is_no_socket_is_left_alone() {
 fn of_many_who_find_a_stale_socket_one_gets_the_name() {
     for _ in 0..40 {
         let place = Place::new();
-        drop(place.impostor(Some(1)));
+        place.stale();
         let start = Barrier::new(4);
         let outcomes: Vec<_> = thread::scope(|scope| {
             let bind = || {

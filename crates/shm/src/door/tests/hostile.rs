@@ -42,7 +42,7 @@ fn answered(place: &Place, speak: impl Fn(&OwnedFd)) -> (OwnedFd, Option<Answer>
     told.unwrap()
 }
 
-fn is_late(refused: &Refused) -> bool {
+pub(super) fn is_late(refused: &Refused) -> bool {
     refused.text.contains("no hello within")
 }
 

@@ -6,7 +6,7 @@ mod hostile;
 mod meeting;
 mod strangers;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -128,6 +128,13 @@ impl Place {
         directory.connect(&self.name).unwrap()
     }
 
+    /// A stale socket in the place of a service: what died had listened on it.
+    fn stale(&self) {
+        // Not by closing alone: a process that is just being started, by a test beside this one, has
+        // a copy for a moment.
+        rustix::net::shutdown(self.impostor(Some(1)), rustix::net::Shutdown::Both).unwrap();
+    }
+
     /// A socket in the place of a service, that listens if there is a backlog.
     fn impostor(&self, backlog: Option<i32>) -> OwnedFd {
         if !self.directory().exists() {
@@ -242,6 +249,10 @@ fn refusal(socket: &OwnedFd) -> Refused {
 }
 
 fn say(socket: &OwnedFd, bytes: &[u8]) {
-    let sent = packet::send(socket, bytes, &[]);
+    say_with(socket, bytes, &[]);
+}
+
+fn say_with(socket: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+    let sent = packet::send(socket, bytes, fds);
     assert!(matches!(sent, Ok(_) | Err(Errno::PIPE)), "{sent:?}");
 }
