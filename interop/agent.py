@@ -6,6 +6,9 @@ import signal
 import subprocess
 import sys
 
+# Longest wait for what should come at once, in ms.
+TIMEOUT_MS = 60_000
+
 
 class Refused(Exception):
     """The agent answered with an error."""
@@ -101,21 +104,21 @@ class Socket:
     def leave(self, group):
         self.do("leave", group=group.hex())
 
-    def send(self, *frames, routing_id=0, timeout=5000):
+    def send(self, *frames, routing_id=0, timeout=TIMEOUT_MS):
         frames = [frame.hex() for frame in frames]
         self.do("send", frames=frames, routing_id=routing_id, timeout_ms=timeout)
 
-    def send_many(self, count, size=8, timeout=10000):
+    def send_many(self, count, size=8, timeout=TIMEOUT_MS):
         self.do("send_many", count=count, bytes=size, timeout_ms=timeout)
 
-    def recv(self, timeout=5000):
+    def recv(self, timeout=TIMEOUT_MS):
         return self.recv_with_id(timeout)[0]
 
-    def recv_with_id(self, timeout=5000):
+    def recv_with_id(self, timeout=TIMEOUT_MS):
         answer = self.do("recv", timeout_ms=timeout)
         return [bytes.fromhex(frame) for frame in answer["frames"]], answer["routing_id"]
 
-    def recv_many(self, count, timeout=5000):
+    def recv_many(self, count, timeout=TIMEOUT_MS):
         """How many numbered messages came, at most `count`, and whether in order."""
         answer = self.do("recv_many", count=count, timeout_ms=timeout)
         return answer["received"], answer["ordered"]

@@ -11,7 +11,13 @@ import urllib.request
 from pathlib import Path
 
 # Longest wait for anything that should take well under a second.
-PATIENCE = 60.0
+PATIENCE = 120.0
+
+# What is asked is on this machine, whatever proxy the environment names for the world.
+_HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+# Ports given away: who has one may bind it much later.
+_taken = set()
 
 
 def binary():
@@ -27,13 +33,14 @@ def free_port():
 
     Tests choose ports themselves so that a broker comes back where its clients look for it.
     """
-    for port in random.sample(range(20000, 32000), 200):
+    for port in random.sample(sorted(set(range(20000, 32000)) - _taken), 200):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _taken.add(port)
             return port
     raise RuntimeError("no free port between 20000 and 32000")
 
@@ -125,12 +132,16 @@ class Broker:
 
     def http_get(self, path):
         """GET: the status and the body as text."""
-        url = f"http://127.0.0.1:{self.http_port}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            with self.http_open(path) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def http_open(self, path, **request):
+        """The answer to what `urllib.request.Request` describes."""
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        return _HTTP.open(urllib.request.Request(url, **request), timeout=PATIENCE)
 
     def rss_bytes(self):
         """Resident memory of the process."""

@@ -33,7 +33,9 @@ def running():
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []
     path = find()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=flags, timeout=PATIENCE_MS
+        )
         yield browser
         browser.close()
 

@@ -29,6 +29,15 @@ END = "end"
 # What a client is told to wait for an answer, in ms.
 PATIENCE_MS = int(PATIENCE * 1000)
 
+# After which a silent member of a group is given up: none of these is, however busy the machine.
+SESSION_MS = PATIENCE_MS // 2
+
+# kafka-python's own are shorter.
+KAFKA_PYTHON_PATIENCE = {
+    "bootstrap_timeout_ms": PATIENCE_MS,
+    "request_timeout_ms": PATIENCE_MS - 1000,
+}
+
 
 class Message(NamedTuple):
     """What is sent."""
@@ -209,7 +218,7 @@ class ConfluentReader(Reader):
 
 class ConfluentMember(ConfluentReader):
     def __init__(self, broker, group, topics, conf):
-        defaults = {"session.timeout.ms": 10000, "heartbeat.interval.ms": 500}
+        defaults = {"session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": 500}
         renamed = {key.replace("_", "."): value for key, value in conf.items()}
         super().__init__(broker, group, {**defaults, **renamed})
         self.consumer.subscribe(topics)
@@ -248,7 +257,9 @@ class KafkaPython:
             compression_type=None if codec == "none" else codec,
             enable_idempotence=idempotent,
             delivery_timeout_ms=PATIENCE_MS,
+            max_block_ms=PATIENCE_MS,
             linger_ms=1,
+            **KAFKA_PYTHON_PATIENCE,
             **conf,
         )
         try:
@@ -284,6 +295,7 @@ class KafkaPythonReader(Reader):
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_wait_ms=200,
+            **KAFKA_PYTHON_PATIENCE,
             **conf,
         )
 
@@ -320,7 +332,7 @@ class KafkaPythonReader(Reader):
 
 class KafkaPythonMember(KafkaPythonReader):
     def __init__(self, broker, group, topics, conf):
-        defaults = {"session_timeout_ms": 10000, "heartbeat_interval_ms": 500}
+        defaults = {"session_timeout_ms": SESSION_MS, "heartbeat_interval_ms": 500}
         super().__init__(broker, group_id=group, **{**defaults, **conf})
         self.consumer.subscribe(topics)
 
@@ -433,6 +445,7 @@ class AioKafkaReader(Reader):
             bootstrap_servers=broker.kafka,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            request_timeout_ms=PATIENCE_MS,
             fetch_max_wait_ms=200,
             **conf,
         )
@@ -482,7 +495,7 @@ class AioKafkaReader(Reader):
 
 class AioKafkaMember(AioKafkaReader):
     def __init__(self, broker, group, topics, conf):
-        defaults = {"session_timeout_ms": 10000, "heartbeat_interval_ms": 500}
+        defaults = {"session_timeout_ms": SESSION_MS, "heartbeat_interval_ms": 500}
         super().__init__(broker, *topics, group_id=group, **{**defaults, **conf})
 
     def assignment(self):

@@ -20,7 +20,15 @@ from confluent_kafka.admin import (
 from kafka.admin import KafkaAdminClient
 
 from broker import PATIENCE, eventually
-from clients import BEGINNING, CONFLUENT, LOOP, Message, Refused
+from clients import (
+    BEGINNING,
+    CONFLUENT,
+    KAFKA_PYTHON_PATIENCE,
+    LOOP,
+    PATIENCE_MS,
+    Message,
+    Refused,
+)
 
 OFFSET_OUT_OF_RANGE = 1
 UNKNOWN_TOPIC = 3
@@ -39,7 +47,7 @@ def admin(broker):
 
 @pytest.fixture
 def python_admin(broker):
-    with KafkaAdminClient(bootstrap_servers=broker.kafka) as admin:
+    with KafkaAdminClient(bootstrap_servers=broker.kafka, **KAFKA_PYTHON_PATIENCE) as admin:
         yield admin
 
 
@@ -407,7 +415,9 @@ def test_kafka_python_group_admin(python_admin, broker, name):
 
 def test_aiokafka_admin(broker, name):
     async def run():
-        admin = aiokafka.admin.AIOKafkaAdminClient(bootstrap_servers=broker.kafka)
+        admin = aiokafka.admin.AIOKafkaAdminClient(
+            bootstrap_servers=broker.kafka, request_timeout_ms=PATIENCE_MS
+        )
         await admin.start()
         try:
             await admin.create_topics([aiokafka.admin.NewTopic(name, 2, 1)])

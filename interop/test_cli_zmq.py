@@ -255,14 +255,14 @@ def test_who_received_ends_with_the_sender_and_who_follows_goes_on(chaski, libzm
     push.bind(address)
     once = chaski("recv", f"zmq+{address}")
     push.send(b"last words")
-    push.close(linger=5000)
+    push.close(linger=60_000)
     assert once.ends() == b"last words\n"
     following = chaski("recv", f"zmq+{address}?reconnect_ivl=20", "--follow", "--count", "2")
     for words in (b"first", b"second"):
         push = libzmq.socket("PUSH", immediate=True)
         eventually(lambda: binds(push, address), "the port is free again")
         push.send(words, timeout=int(PATIENCE * 1000))
-        push.close(linger=5000)
+        push.close(linger=60_000)
     assert following.ends() == b"first\nsecond\n"
 
 

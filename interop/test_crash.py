@@ -9,7 +9,7 @@ import random
 import threading
 import time
 
-import confluent_kafka
+import pytest
 
 from broker import PATIENCE
 from checker import History, Place, Value
@@ -139,6 +139,7 @@ def complete(log, ends):
     return all(last.get(partition, -1) >= end - 1 for partition, end in enumerate(ends))
 
 
+@pytest.mark.timeout(SECONDS + 360)
 def test_nothing_acknowledged_is_lost_by_kill_9(make_broker, name):
     print(f"seed {SEED}, {SECONDS:.0f} s")
     moments = random.Random(SEED)

@@ -66,7 +66,8 @@ def test_a_deleted_topic_stays_deleted(make_broker, name):
     admin.delete_topics([name])[name].result(harness.PATIENCE)
     broker.kill()
     broker.start()
-    listed = AdminClient({"bootstrap.servers": broker.kafka}).list_topics(timeout=60).topics
+    admin = AdminClient({"bootstrap.servers": broker.kafka})
+    listed = admin.list_topics(timeout=harness.PATIENCE).topics
     assert f"{name}-kept" in listed and name not in listed
     # The name may live again, without a past.
     assert CONFLUENT.produce(broker, name, numbered(1)) == [(0, 0)]

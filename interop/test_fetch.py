@@ -7,6 +7,7 @@ an answer at all means that it was woken.
 import pytest
 
 import wire
+from broker import PATIENCE
 from clients import CONFLUENT, END, Message
 
 FOR_EVER_MS = 2_000_000_000
@@ -134,7 +135,7 @@ def test_a_thousand_requests_in_flight(connection, name):
 
 
 def test_consumers_of_every_client_are_woken(client, broker, name):
-    CONFLUENT.producer(broker).list_topics(name, 60)
+    CONFLUENT.producer(broker).list_topics(name, PATIENCE)
     with client.reader(broker) as reader:
         reader.start(name, END)
         for i in range(5):

@@ -11,12 +11,12 @@ What is promised of each kind is in docs/gateways.md; here the promises are held
 And counters add up: see `taken_in` and `given_out`.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
 import threading
 import urllib.error
-import urllib.request
 
 import confluent_kafka
 import pytest
@@ -35,14 +35,13 @@ class Gateways:
         self.broker = broker
 
     def call(self, method, path, body=None):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.broker.http_port}/api{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "X-Chaski": "1"},
-        )
+        request = {
+            "method": method,
+            "data": None if body is None else json.dumps(body).encode(),
+            "headers": {"Content-Type": "application/json", "X-Chaski": "1"},
+        }
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            with self.broker.http_open(f"/api{path}", **request) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
@@ -68,14 +67,42 @@ def taken_in(gateways, name, count):
 
     def adds_up():
         status = gateways.get(name)
-        return status["messages"] + status["drops"] == count and status
+        # A batch is timed after it was counted.
+        is_timed = (status["latency"]["count"] > 0) == (count > 0)
+        return status["messages"] + status["drops"] == count and is_timed and status
 
     status = eventually(adds_up, f"{count} are stored or dropped")
     assert status["lag"] == 0
     assert status["malformed"] <= status["drops"]
     assert sum(peer["received"] for peer in status["peers"]) <= count
-    assert (status["latency"]["count"] > 0) == (count > 0)
     return status
+
+
+def taken_in_of_the_dead(gateways, name):
+    """The same where nobody is left who knows how much was sent; returns how much is stored.
+
+    What had come may still be on its way into the log when its sender is gone.
+    """
+
+    def adds_up():
+        status = gateways.get(name)
+        stored = end_of(gateways.broker, status["topic"])
+        is_over = not status["peers"] and status["lag"] == 0
+        return is_over and status["messages"] + status["drops"] == stored and (status, stored)
+
+    status, stored = eventually(adds_up, "what had come is stored or dropped")
+    assert status["drops"] == 0
+    return stored
+
+
+def at_rest(gateways, name):
+    """A gateway as it is once nothing is on its way."""
+
+    def rests():
+        status = gateways.get(name)
+        return status["lag"] == 0 and status
+
+    return eventually(rests, "nothing is on its way")
 
 
 def given_out(gateways, name, count):
@@ -158,11 +185,11 @@ def numbers(start, end):
     return [str(n).encode() for n in range(start, end)]
 
 
-def python(code, *args):
+def python(code, *args, stdin=subprocess.DEVNULL):
     """A process of its own, to be killed."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-c", code, *args]
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, stdin=stdin, **quiet)
 
 
 def killed(process):
@@ -187,7 +214,7 @@ def test_push_to_kafka_consumer(client, broker, context, name, acks):
     assert {r.headers for r in records} == {(("trace", b"7"),)}
     status = taken_in(gateways, name, 20_001)
     assert (status["drops"], status["malformed"], status["errors"]) == (1, 1, 0)
-    assert status["peers"][0]["received"] == 20_001
+    eventually(lambda: gateways.get(name)["peers"][0]["received"] == 20_001, "its socket agrees")
 
 
 def test_kafka_producer_to_sub(client, broker, context, name):
@@ -240,8 +267,8 @@ def test_kafka_producer_to_workers(client, broker, context, name):
     worker = connected(context, zmq.PULL, endpoint)
     assert [worker.recv() for _ in range(500)] == numbers(0, 500)
     eventually(lambda: committed(broker, name, name) == 500, "it is committed")
-    status = given_out(gateways, name, 500)
-    assert (status["resent"], status["peers"][0]["sent"]) == (0, 500)
+    assert given_out(gateways, name, 500)["resent"] == 0
+    eventually(lambda: gateways.get(name)["peers"][0]["sent"] == 500, "its socket agrees")
 
 
 def test_a_configuration_file_brings_gateways(make_broker, context, tmp_path):
@@ -262,9 +289,9 @@ topic = "orders"
     req.send(b"an order")
     assert req.recv_multipart() == [b"ok", b"0", b"0"]
     assert Gateways(broker).get("intake")["source"] == "config"
-    assert 'chaski_gateway_messages_total{gateway="intake",kind="router"} 1' in (
-        broker.http_get("/metrics")[1]
-    )
+    # It is counted after it was answered.
+    count = 'chaski_gateway_messages_total{gateway="intake",kind="router"} 1'
+    eventually(lambda: count in broker.http_get("/metrics")[1], "it is counted")
 
 
 def test_a_loop_is_refused(broker, name):
@@ -299,10 +326,11 @@ class Asking(threading.Thread):
         self.offsets = {}
 
     def run(self):
-        while len(self.offsets) < self.count:
+        patience_ms = 1000
+        while (before := len(self.offsets)) < self.count:
             # A new socket: what the old one has queued, it would send twice.
             dealer = connected(self.context, zmq.DEALER, self.endpoint, linger=0)
-            dealer.rcvtimeo = 1000
+            dealer.rcvtimeo = patience_ms
             missing = [n for n in range(self.count) if n not in self.offsets]
             try:
                 for n in missing[:500]:
@@ -312,6 +340,8 @@ class Asking(threading.Thread):
             except zmq.Again:
                 pass
             dealer.close(0)
+            # The broker may be dead, or its disk slow.
+            patience_ms = 1000 if len(self.offsets) > before else min(2 * patience_ms, 16_000)
 
     def take(self, answer):
         correlation, empty, outcome, *where = answer
@@ -335,8 +365,8 @@ def test_router_at_least_once_with_the_broker_killed(make_broker, context, name)
     for n, offset in asking.offsets.items():
         assert records[offset] == b"%d" % n, "what was answered is where it was said to be"
     # Of the broker's last life; what was answered in that is among what is stored.
-    status = Gateways(broker).get("in")
-    assert status["lag"] == status["drops"] == 0 and status["messages"] <= len(records)
+    status = at_rest(Gateways(broker), "in")
+    assert status["drops"] == 0 and status["messages"] <= end_of(broker, name)
 
 
 ASKER = """
@@ -360,12 +390,10 @@ def test_router_with_the_client_killed(broker, name):
     asker = python(ASKER, endpoint)
     eventually(lambda: gateways.get(name)["messages"] > 2_000, "some are stored")
     answered = [int(offset) for offset in killed(asker)]
-    eventually(lambda: not gateways.get(name)["peers"], "it is gone")
-    stored = end_of(broker, name)
+    stored = taken_in_of_the_dead(gateways, name)
     assert answered == list(range(len(answered))) and len(answered) <= stored
     values = [value for _, _, value in consume(broker, name, stored)]
     assert values == numbers(0, stored), "in order, once, without a gap"
-    assert taken_in(gateways, name, stored)["drops"] == 0
 
 
 PUSHER = """
@@ -384,14 +412,7 @@ def test_pull_with_the_client_killed(broker, name):
     pusher = python(PUSHER, gateways.add(name, "pull", name))
     eventually(lambda: gateways.get(name)["messages"] > 5_000, "some are stored")
     killed(pusher)
-
-    def settled():
-        status = gateways.get(name)
-        return not status["peers"] and status["lag"] == 0 and status
-
-    status = eventually(settled, "what had come is stored")
-    stored = end_of(broker, name)
-    assert taken_in(gateways, name, stored) and status["drops"] == 0
+    stored = taken_in_of_the_dead(gateways, name)
     values = [value for _, _, value in consume(broker, name, stored)]
     assert values == numbers(0, stored), "what came is a beginning of what was sent"
 
@@ -408,25 +429,47 @@ def test_pull_with_the_broker_killed(make_broker, name):
     finally:
         killed(pusher)
     eventually(lambda: not gateways.get("in")["peers"], "it is gone")
+    status = at_rest(gateways, "in")
     stored = end_of(broker, name)
     values = [int(value) for _, _, value in consume(broker, name, stored)]
-    status = gateways.get("in")
-    assert status["lag"] == status["drops"] == 0 and status["messages"] < stored
+    assert status["drops"] == 0 and status["messages"] < stored
     steps = [after - before for before, after in zip(values, values[1:])]
     assert values[0] == 0 and min(steps) >= 1, "in order, and none twice"
     assert sum(step > 1 for step in steps) <= 1, "one gap at most: what was on the way"
 
 
+# It begins when it is told to: what an interpreter takes to start is not a part of the test.
 WORKER = """
 import sys, time, zmq
 pull = zmq.Context().socket(zmq.PULL)
 pull.rcvhwm = 1
+print("ready", flush=True)
+sys.stdin.readline()
 pull.connect(sys.argv[1])
 while True:
     value = pull.recv()
     time.sleep(0.0005)
     print(value.decode(), flush=True)
 """
+
+
+@contextlib.contextmanager
+def workers(endpoint, count):
+    """So many that are ready to begin."""
+    made = [python(WORKER, endpoint, stdin=subprocess.PIPE) for _ in range(count)]
+    try:
+        for worker in made:
+            assert worker.stdout.readline() == b"ready\n"
+        yield made
+    finally:
+        for worker in made:
+            worker.kill()
+            worker.wait()
+
+
+def begin(worker):
+    worker.stdin.write(b"go\n")
+    worker.stdin.flush()
 
 
 def committed(broker, group, topic):
@@ -443,24 +486,25 @@ def test_push_at_least_once_with_workers_and_the_broker_killed(make_broker, name
     gateways = Gateways(broker)
     # Longer than a message may wait in a worker: the queues of the kernel and of libzmq hold all.
     endpoint = gateways.add(
-        "out", "push", name, group=name, **{"from": "earliest"}, settle_ms=10_000
+        "out", "push", name, group=name, **{"from": "earliest"}, settle_ms=30_000
     )
     produce(broker, name, numbers(0, 3_000))
     done = set()
     # One after the other: who comes alone has something to lose.
-    first = python(WORKER, endpoint)
-    eventually(lambda: gateways.get("out")["messages"] > 500, "some are on their way")
-    second = python(WORKER, endpoint)
-    eventually(lambda: len(gateways.get("out")["peers"]) == 2, "the other is there")
-    done |= {int(n) for n in killed(first)}
-    eventually(lambda: gateways.get("out")["resent"] > 0, "what it had is sent again")
-    broker.kill()
-    broker.start()
-    third = python(WORKER, endpoint)
-    eventually(
-        lambda: committed(broker, name, name) == 3_000, "all is done and settled", 2 * PATIENCE
-    )
-    done |= {int(n) for n in killed(second)} | {int(n) for n in killed(third)}
+    with workers(endpoint, 3) as (first, second, third):
+        begin(first)
+        eventually(lambda: gateways.get("out")["messages"] > 500, "some are on their way")
+        begin(second)
+        eventually(lambda: len(gateways.get("out")["peers"]) == 2, "the other is there")
+        done |= {int(n) for n in killed(first)}
+        eventually(lambda: gateways.get("out")["resent"] > 0, "what it had is sent again")
+        broker.kill()
+        broker.start()
+        begin(third)
+        eventually(
+            lambda: committed(broker, name, name) == 3_000, "all is done and settled", 2 * PATIENCE
+        )
+        done |= {int(n) for n in killed(second)} | {int(n) for n in killed(third)}
     assert done == set(range(3_000)), "nothing is lost with a worker, nor with the broker"
     status = gateways.get("out")
     assert status["lag"] == 0 and status["drops"] == 0
@@ -470,7 +514,8 @@ def test_push_at_least_once_with_workers_and_the_broker_killed(make_broker, name
 def test_a_subscriber_catches_up_over_the_death_of_the_broker(make_broker, context, name):
     broker = make_broker()
     gateways = Gateways(broker)
-    endpoint = gateways.add("out", "pub", name, frames="position,value", history=True)
+    # As many may wait for the subscriber as there are: none is dropped because it was slow.
+    endpoint = gateways.add("out", "pub", name, frames="position,value", history=True, hwm=10_000)
     produce(broker, name, numbers(0, 1_000))
     broker.kill()
     broker.start()
@@ -496,7 +541,7 @@ def test_a_subscriber_catches_up_over_the_death_of_the_broker(make_broker, conte
         assert seen.setdefault(position, value) == value
     produced.join()
     # Since the broker's last start; the history goes to who asked for it, and is counted as well.
-    assert gateways.get("out")["lag"] == gateways.get("out")["drops"] == 0
+    assert at_rest(gateways, "out")["drops"] == 0
     assert seen == {b"0:%d" % n: b"%d" % n for n in range(3_000)}
 
 

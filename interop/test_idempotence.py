@@ -8,7 +8,8 @@ import kafka.errors
 import pytest
 
 import wire
-from clients import BEGINNING, CONFLUENT, LOOP, Message
+from broker import PATIENCE
+from clients import BEGINNING, CONFLUENT, KAFKA_PYTHON_PATIENCE, LOOP, PATIENCE_MS, Message
 
 NONE = 0
 OUT_OF_ORDER_SEQUENCE = 45
@@ -63,7 +64,7 @@ class RawProducer:
 
 @pytest.fixture
 def raw_producer(broker, name):
-    CONFLUENT.producer(broker).list_topics(name, 60)
+    CONFLUENT.producer(broker).list_topics(name, PATIENCE)
     return RawProducer(broker, name)
 
 
@@ -95,7 +96,7 @@ def test_an_older_epoch_is_refused(raw_producer):
 
 def test_sequences_are_remembered_over_kill_and_restart(make_broker, name):
     broker = make_broker()
-    CONFLUENT.producer(broker).list_topics(name, 60)
+    CONFLUENT.producer(broker).list_topics(name, PATIENCE)
     producer = RawProducer(broker, name)
     for sequence in range(3):
         assert producer.send(sequence) == (NONE, sequence)
@@ -120,9 +121,10 @@ def test_producer_ids_are_never_given_twice(make_broker):
 
 
 def test_confluent_transactions_are_refused(broker, name):
-    producer = CONFLUENT.producer(broker, transactional_id=name)
+    patient = {"transactional_id": name, "transaction_timeout_ms": PATIENCE_MS}
+    producer = CONFLUENT.producer(broker, **patient)
     with pytest.raises(confluent_kafka.KafkaException) as refused:
-        producer.init_transactions(60)
+        producer.init_transactions(PATIENCE)
     # An answer, and not the client giving up waiting for one.
     assert refused.value.args[0].code() != confluent_kafka.KafkaError._TIMED_OUT
     assert CONFLUENT.produce(broker, name, [Message(b"the broker lives on")]) == [(0, 0)]
@@ -130,7 +132,10 @@ def test_confluent_transactions_are_refused(broker, name):
 
 def test_kafka_python_transactions_are_refused(broker, name):
     producer = kafka.KafkaProducer(
-        bootstrap_servers=broker.kafka, transactional_id=name, max_block_ms=60000
+        bootstrap_servers=broker.kafka,
+        transactional_id=name,
+        max_block_ms=PATIENCE_MS,
+        **KAFKA_PYTHON_PATIENCE,
     )
     try:
         with pytest.raises(kafka.errors.KafkaError) as refused:
@@ -144,7 +149,9 @@ def test_kafka_python_transactions_are_refused(broker, name):
 def test_aiokafka_transactions_are_refused(broker, name):
     async def begin():
         producer = aiokafka.AIOKafkaProducer(
-            bootstrap_servers=broker.kafka, transactional_id=name
+            bootstrap_servers=broker.kafka,
+            transactional_id=name,
+            request_timeout_ms=PATIENCE_MS,
         )
         try:
             await producer.start()

@@ -3,6 +3,7 @@
 import pytest
 
 import wire
+from broker import PATIENCE
 from clients import BEGINNING, CONFLUENT, END, Message
 
 OFFSET_OUT_OF_RANGE = 1
@@ -48,7 +49,7 @@ def test_bounds(client, broker, filled):
 
 
 def test_bounds_of_an_empty_topic(client, broker, name):
-    CONFLUENT.producer(broker).list_topics(name, 60)
+    CONFLUENT.producer(broker).list_topics(name, PATIENCE)
     with client.reader(broker) as reader:
         assert reader.bounds(name) == (0, 0)
 

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from broker import PATIENCE
 from clients import ALL, BEGINNING, CONFLUENT, Message, Refused
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -59,7 +60,7 @@ def test_unacknowledged_messages_arrive(broker, name):
     CONFLUENT.produce(broker, name, [Message(b"first")])
     producer = CONFLUENT.producer(broker, acks=0)
     producer.produce(name, b"second", partition=0)
-    producer.flush(60)
+    assert producer.flush(PATIENCE) == 0
     assert [r.value for r in read_all(CONFLUENT, broker, name, 2)] == [b"first", b"second"]
 
 

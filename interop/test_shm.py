@@ -127,7 +127,7 @@ def test_what_a_killed_worker_had_not_taken_goes_to_another(services):
     sender.stdin.write("".join(f"{i}\n" for i in range(100)))
     sender.stdin.close()
     sender.stdin = None
-    eventually(lambda: services.list()["jobs"]["messages"] == 100, "all are in its ring")
+    services.bound("jobs", messages=100)
     stopped.kill()
     stopped.wait()
     worker = services.start("recv", "shm://jobs?connect")

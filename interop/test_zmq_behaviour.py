@@ -1,5 +1,6 @@
 """What sockets of Chaski do when things go wrong, or are set to do otherwise, with libzmq's."""
 
+import contextlib
 import socket as tcp
 import struct
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 import zmq
 
-from agent import Agent, Refused
+from agent import TIMEOUT_MS, Agent, Refused
 from broker import eventually, free_port
 from zeromq import (
     Answering,
@@ -50,6 +51,7 @@ def test_what_was_sent_while_nobody_was_there_arrives(chaski, libzmq):
 def test_libzmq_finds_a_server_that_was_killed_and_comes_back(libzmq):
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     dealer = libzmq.socket("DEALER", reconnect_ivl=20)
+    hangs_up = dealer.zmq.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     dealer.connect(endpoint)
     for life in range(3):
         agent = Agent()
@@ -60,6 +62,9 @@ def test_libzmq_finds_a_server_that_was_killed_and_comes_back(libzmq):
         rep.send(identity, body)
         assert dealer.recv() == [b"life %d" % life]
         agent.kill()
+        # What it sends before it has noticed, it sends to the dead.
+        assert hangs_up.poll(TIMEOUT_MS)
+        hangs_up.recv_multipart()
 
 
 def test_subscriptions_are_told_to_a_publisher_that_comes_back(chaski, libzmq):
@@ -96,23 +101,24 @@ def test_the_high_water_mark_counts_messages(chaski, hwm):
 def test_a_slow_subscriber_loses_and_is_counted_and_a_good_one_does_not(chaski, libzmq):
     pub = chaski.socket("XPUB", sndhwm=100, xpub_verbose=True)
     endpoint = pub.bind("tcp://127.0.0.1:*")
-    slow = libzmq.socket("SUB", rcvhwm=1)
+    # The system's buffers are as small for the slow one on any machine.
+    slow = libzmq.socket("SUB", rcvhwm=1, rcvbuf=65_536)
     good = chaski.socket("SUB", rcvhwm=0)
     for subscriber in (slow, good):
         subscriber.connect(endpoint)
         subscriber.subscribe(b"")
         assert pub.recv() == [b"\x01"]
-    # Far more than the kernel's buffers hold.
+    # Far more than the kernel's buffers hold, and at a time no more than may wait for the good one.
     count, size = 3000, 20_000
-    for part in range(10):
-        pub.send_many(count // 10, size)
-        assert good.recv_many(count // 10)[0] == count // 10
+    for _ in range(count // 100):
+        pub.send_many(100, size)
+        assert good.recv_many(100) == (100, True)
     dropped = sum(peer["dropped"] for peer in pub.peers())
     assert 0 < dropped < count
 
 
 def test_linger_decides_what_becomes_of_what_waits(libzmq):
-    for linger, arrives in ((5000, True), (0, False)):
+    for linger, arrives in ((60_000, True), (0, False)):
         endpoint = f"tcp://127.0.0.1:{free_port()}"
         agent = Agent()
         push = agent.socket("PUSH", reconnect_ivl=20)
@@ -149,14 +155,17 @@ def test_conflate_keeps_the_newest(chaski, libzmq):
     pull = chaski.socket("PULL", conflate=True)
     push = libzmq.socket("PUSH")
     push.connect(pull.bind("tcp://127.0.0.1:*"))
-    push.send_many(100)
-    eventually(lambda: [peer for peer in pull.peers() if peer["connected"]], "they have met")
-    time.sleep(0.3)
-    # On a busy machine some may be taken before they are replaced, but never all of them.
-    taken = [int(pull.recv()[0])]
-    while taken[-1] != 99:
-        taken.append(int(pull.recv()[0]))
-    assert len(taken) < 100
+
+    def some_are_replaced():
+        push.send_many(100)
+        time.sleep(0.05)
+        # On a busy machine each may be taken before the next has come.
+        taken = [int(pull.recv()[0])]
+        while taken[-1] != 99:
+            taken.append(int(pull.recv()[0]))
+        return len(taken) < 100
+
+    eventually(some_are_replaced, "only the newest of those that wait is taken")
 
 
 # Subscriptions.
@@ -204,10 +213,13 @@ def test_the_second_of_a_name_waits_unless_it_may_take_over(chaski, libzmq):
         assert router.recv() == [b"ada", b"first"]
         second = libzmq.socket("DEALER", routing_id=b"ada", reconnect_ivl=-1)
         second.connect(endpoint)
-        second.send(b"second")
         if handover:
+            second.send(b"second")
             assert router.recv() == [b"ada", b"second"]
         else:
+            # It may have been hung up on by now, for good.
+            with contextlib.suppress(zmq.Again):
+                second.send(b"second", timeout=0)
             nothing_comes(router)
         router.send(b"ada", b"for whom?")
         assert (second if handover else first).recv() == [b"for whom?"]
@@ -259,7 +271,7 @@ def test_work_is_dealt_out_in_turn(chaski, libzmq):
     workers = [libzmq.socket("PULL") for _ in range(4)]
     for worker in workers:
         worker.connect(endpoint)
-    eventually(lambda: len(push.peers()) == 4, "all are there")
+    eventually(lambda: [peer["connected"] for peer in push.peers()] == [True] * 4, "all are there")
     push.send_many(400)
     for worker in workers:
         got = [worker.recv() for _ in range(100)]
@@ -271,8 +283,8 @@ def test_work_is_dealt_out_in_turn(chaski, libzmq):
 
 def test_heartbeats_go_both_ways(chaski, libzmq):
     # The timeouts are long, so that a busy machine does not look like a dead peer.
-    rep = chaski.socket("REP", heartbeat_ivl=30, heartbeat_timeout=20_000)
-    req = libzmq.socket("REQ", heartbeat_ivl=30, heartbeat_timeout=20_000, heartbeat_ttl=60_000)
+    rep = chaski.socket("REP", heartbeat_ivl=30, heartbeat_timeout=120_000)
+    req = libzmq.socket("REQ", heartbeat_ivl=30, heartbeat_timeout=120_000, heartbeat_ttl=600_000)
     req.connect(rep.bind("tcp://127.0.0.1:*"))
     req.send(b"still there?")
     # Neither receives meanwhile: both answer all the same.

@@ -84,7 +84,7 @@ def test_a_socket_that_is_closed_sends_what_waits(sides):
     push.connect(pull.bind(LOCAL))
     push.send_many(500)
     # The handshake may not even have begun.
-    push.close(linger=10_000)
+    push.close(linger=60_000)
     assert pull.recv_many(500) == (500, True)
 
 
@@ -194,7 +194,7 @@ def test_a_message_over_the_limit_ends_the_connection_and_nothing_else(sides):
         push.send(b"x" * 900)
         assert pull.recv() == [b"x" * 900]
     bad.send(b"x" * 5000)
-    assert ends.within(20_000)
+    assert ends.within(60_000)
     good.send(b"still here")
     assert pull.recv() == [b"still here"]
 
@@ -238,8 +238,8 @@ def test_who_falls_silent_is_given_up_and_found_again(mechanism, silent, serves,
         server.admit(keys)
     elif mechanism != "NULL":
         server.admit(passwords={"ada": "x"}, keys=[keys.client_public])
-    asks_often = {"heartbeat_ivl": 50, "heartbeat_timeout": 300}
-    promises = {"heartbeat_ivl": 50, "heartbeat_timeout": 20_000, "heartbeat_ttl": 300}
+    asks_often = {"heartbeat_ivl": 50, "heartbeat_timeout": 1000}
+    promises = {"heartbeat_ivl": 50, "heartbeat_timeout": 120_000, "heartbeat_ttl": 1000}
     kinds = {True: "ROUTER", False: "DEALER"}
     quiet = silent_one.socket(
         kinds[serves == "silent"],
@@ -273,6 +273,6 @@ def is_given_up(silent_one, ends):
     if ends.within(120):
         return True
     silent_one.stop()
-    given_up = ends.within(3000)
+    given_up = ends.within(5000)
     silent_one.go_on()
     return given_up
