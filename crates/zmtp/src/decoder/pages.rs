@@ -111,7 +111,7 @@ impl Pages {
     /// Takes all there is but the first `head` bytes, which are passed over.
     pub(super) fn take_all(&mut self, head: usize) -> &[u8] {
         // Frames that long will come again.
-        self.grow();
+        self.grow(self.bounds.1);
         let start = self.at + head;
         self.at = self.page().len();
         &self.page()[start..]
@@ -208,7 +208,7 @@ impl Pages {
             return;
         }
         if read >= room {
-            self.grow();
+            self.grow(PageSize::filled_max(self.bounds));
         } else if read < self.size / SPARSE {
             self.quiet += 1;
             if self.quiet >= QUIET_READS {
@@ -220,8 +220,9 @@ impl Pages {
         }
     }
 
-    fn grow(&mut self) {
+    /// Doubles the size of pages, up to `max` if they are not larger already.
+    fn grow(&mut self, max: usize) {
         self.quiet = 0;
-        self.size = (self.size * 2).min(self.bounds.1);
+        self.size = self.size.max((self.size * 2).min(max));
     }
 }

@@ -312,11 +312,18 @@ fn pages_grow_while_reads_fill_them_and_shrink_again() {
     let mut decoder = decoder();
     let wire = wire(&vec![message([1_000]); 2_000]);
     take_all(&mut decoder, &wire);
-    assert_eq!(decoder.room().capacity(), 256 * 1024);
+    assert_eq!(decoder.room().capacity(), 64 * 1024);
     for _ in 0..2_000 {
         take_all(&mut decoder, &wire[..1_009]);
     }
     assert_eq!(decoder.room().capacity(), 8 * 1024);
+}
+
+#[test]
+fn pages_grow_larger_only_for_frames_that_do_not_fit() {
+    let mut decoder = decoder();
+    take_all(&mut decoder, &wire(&vec![message([64 * 1024]); 20]));
+    assert_eq!(decoder.room().capacity(), 256 * 1024);
 }
 
 #[test]
