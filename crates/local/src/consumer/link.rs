@@ -17,6 +17,10 @@ use super::wire::{Answer, PACKET_MAX, Reason, Request, SUFFIX, VERSION};
 /// How long an answer may take: a broker that was stopped in the middle, not one that is busy.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
+/// Answers that may come before the one that is waited for. Few do: those to sleeps whose time was
+/// over.
+const OTHERS_MAX: usize = 1024;
+
 /// How long to leave a broker alone that takes no more requests for now.
 const REST: Duration = Duration::from_millis(1);
 
@@ -164,7 +168,7 @@ fn send(
 }
 
 /// The answer with this number; others are to what nobody waits for any more. None: the deadline
-/// came first.
+/// came first, whatever else the broker has to say.
 fn hear(
     connection: &Connection,
     number: u32,
@@ -172,6 +176,7 @@ fn hear(
     asleep: &mut Option<Asleep>,
 ) -> Result<Option<(Answer, Vec<OwnedFd>)>, Lost> {
     let mut buffer = [0; PACKET_MAX];
+    let mut others = 0;
     loop {
         match connection.receive(&mut buffer) {
             Received::Packet(bytes, fds) => {
@@ -180,6 +185,13 @@ fn hear(
                 asleep.take_if(|asleep| asleep.number == of);
                 if of == number {
                     return Ok(Some((answer, fds)));
+                }
+                others += 1;
+                if others > OTHERS_MAX {
+                    return Err(Lost::nonsense());
+                }
+                if is_over(deadline) {
+                    return Ok(None);
                 }
             }
             Received::Nothing => {

@@ -1,8 +1,11 @@
-//! What a read brought: whole batches, opened one at a time.
+//! What a read brought: whole batches, opened one at a time. Readers of every kind hand it out,
+//! those in the broker's own process too.
+//!
+//! What it costs in memory is bounded by what was read and one batch: see [`chaski_batch::Run`].
 
 use chaski_batch::{Batches, Malformed, Record, Run, Span};
 
-/// Batches of one partition, in order, in the consumer's buffer.
+/// Batches of one partition, in order, in the reader's buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Records<'a> {
     topic: &'a str,
@@ -11,7 +14,8 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn new(topic: &'a str, partition: i32, span: Span, bytes: &'a [u8]) -> Records<'a> {
+    /// The whole batches in `bytes`, which cover these offsets.
+    pub fn new(topic: &'a str, partition: i32, span: Span, bytes: &'a [u8]) -> Records<'a> {
         Records { topic, partition, run: Run::new(span, bytes) }
     }
 
@@ -41,7 +45,7 @@ impl<'a> Records<'a> {
     }
 
     /// Each batch in turn, its records inflated. Records that are not compressed are borrowed from
-    /// the consumer's buffer, and nothing is allocated for them.
+    /// the reader's buffer, and nothing is allocated for them.
     pub fn batches(&self) -> Batches<'a> {
         self.run.batches()
     }

@@ -1,5 +1,6 @@
 //! A consumer against a broker that says what the test has it say.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -20,21 +21,27 @@ const REQUESTS_MAX: usize = 2000;
 /// A broker of one partition without records, whose cell shows `shown`. It wakes nobody. Its end,
 /// when the consumer has gone, says how many requests to locate and to sleep it was sent.
 fn broker(directory: &Path, shown: u64) -> JoinHandle<(usize, usize)> {
-    let listener =
-        Listener::bind(&format!("t{SUFFIX}"), Some(directory), Admit::same_user()).unwrap();
+    let listener = bind(directory);
     thread::spawn(move || {
         let cells = Cells::new(1).unwrap();
         cells.set(0, shown);
-        let deadline = Instant::now() + PATIENCE;
-        let connection = loop {
-            if let Some(connection) = listener.accept().unwrap() {
-                break connection;
-            }
-            assert!(Instant::now() < deadline, "nobody connects");
-            thread::sleep(Duration::from_millis(1));
-        };
-        serve(&connection, &cells)
+        serve(&accept(&listener), &cells)
     })
+}
+
+fn bind(directory: &Path) -> Listener {
+    Listener::bind(&format!("t{SUFFIX}"), Some(directory), Admit::same_user()).unwrap()
+}
+
+fn accept(listener: &Listener) -> Connection {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(connection) = listener.accept().unwrap() {
+            return connection;
+        }
+        assert!(Instant::now() < deadline, "nobody connects");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn serve(connection: &Connection, cells: &Cells) -> (usize, usize) {
@@ -101,4 +108,34 @@ fn who_looks_in_often_sleeps_on() {
     drop(consumer);
     let (locates, sleeps) = broker.join().unwrap();
     assert!(locates <= 1 && sleeps <= 1, "{locates} and {sleeps}");
+}
+
+/// Answers that nobody asked for: more than a consumer passes over, and so few that a test that
+/// fails ends.
+const BABBLE: u32 = 20_000;
+
+#[test]
+fn a_broker_that_talks_of_other_things_is_not_listened_to_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = bind(directory.path());
+    let broker = thread::spawn(move || {
+        let connection = accept(&listener);
+        let deadline = Instant::now() + PATIENCE;
+        for number in 0..BABBLE {
+            let packet = Answer::Awake.encode(1 + number);
+            // It waits for the consumer to have taken some; one that is gone takes none.
+            while let Err(error) = connection.send(&packet, &[]) {
+                if error.kind() != ErrorKind::WouldBlock || Instant::now() > deadline {
+                    return number;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        BABBLE
+    });
+    // The answer to its first request would have the number 0.
+    let builder = LocalConsumer::builder().directory(directory.path()).patience(PATIENCE);
+    let error = builder.connect("t").expect_err("it is told nothing").to_string();
+    assert!(error.contains("makes no sense"), "{error}");
+    assert!(broker.join().unwrap() < BABBLE, "it was heard to its end");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::OtherFlush;
 pub use super::wire::Reason;
 
 /// Why a producer could not be made.
@@ -77,12 +78,15 @@ pub enum ProduceError {
     /// This machine refused what sending takes.
     #[error("cannot be sent: {0}")]
     Unsent(String),
+    /// A flush was asked for a record that is not of it: nothing was learned of the record.
+    #[error(transparent)]
+    OtherFlush(#[from] OtherFlush),
 }
 
 impl ProduceError {
     /// Whether it may be in the log all the same: producing it again may then store it twice.
     pub fn may_be_stored(&self) -> bool {
-        use ProduceError::{InDoubt, TimedOut, Unreadable};
-        matches!(self, InDoubt | TimedOut(_) | Unreadable(_))
+        use ProduceError::{InDoubt, OtherFlush, TimedOut, Unreadable};
+        matches!(self, InDoubt | TimedOut(_) | Unreadable(_) | OtherFlush(_))
     }
 }

@@ -12,115 +12,11 @@
 
 use std::collections::VecDeque;
 
-use thiserror::Error;
-
-use super::ProduceError;
+use super::outcome::sum_up;
+use super::{Acked, BatchFailed, Flushed, Outcome, ProduceError};
 
 /// Outcomes that may wait to be taken, those of batches under way included.
 pub(super) const OUTCOMES_MAX: usize = 64 << 10;
-
-/// A batch that the log holds, as durable as was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Acked {
-    /// Which: batches of a producer count from 0.
-    pub batch: u64,
-    /// The partition it is in.
-    pub partition: i32,
-    /// Offset of its first record.
-    pub base_offset: i64,
-    /// Its records; their offsets follow one another.
-    pub count: usize,
-}
-
-/// A batch that the log does not hold, as far as is known.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{count} records for partition {partition}: {error}")]
-#[non_exhaustive]
-pub struct BatchFailed {
-    /// Which: batches of a producer count from 0.
-    pub batch: u64,
-    /// The partition it was for.
-    pub partition: i32,
-    /// Its records.
-    pub count: usize,
-    /// Why.
-    pub error: ProduceError,
-}
-
-/// What became of one batch.
-pub type Outcome = Result<Acked, BatchFailed>;
-
-/// What became of a flush of which not all went well. The others are in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlushError {
-    /// Each batch, in the order they were begun.
-    pub batches: Vec<Outcome>,
-}
-
-impl FlushError {
-    /// The batches that the log holds.
-    pub fn acked(&self) -> impl Iterator<Item = &Acked> {
-        self.batches.iter().filter_map(|batch| batch.as_ref().ok())
-    }
-
-    /// The batches that failed; at least one.
-    pub fn failed(&self) -> impl Iterator<Item = &BatchFailed> {
-        self.batches.iter().filter_map(|batch| batch.as_ref().err())
-    }
-}
-
-impl std::fmt::Display for FlushError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut failed = self.failed();
-        if let Some(first) = failed.next() {
-            write!(f, "{first}")?;
-        }
-        match failed.count() {
-            0 => Ok(()),
-            others => write!(f, "; and {others} other batches"),
-        }
-    }
-}
-
-impl std::error::Error for FlushError {}
-
-/// What became of all batches since the flush before, but for those whose outcomes were taken: the
-/// batches in the log, in the order they were begun.
-pub type Flushed = Result<Vec<Acked>, FlushError>;
-
-/// Where a record has been put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Placed {
-    /// The partition.
-    pub partition: i32,
-    /// Its batch: they count from 0.
-    pub batch: u64,
-    /// Its place in the batch.
-    pub index: usize,
-}
-
-impl Placed {
-    /// The offset it got by the flush that followed. None: that flush knows nothing of it, for the
-    /// outcome of its batch was taken before.
-    ///
-    /// # Errors
-    /// Why its batch is not in the log.
-    pub fn offset_in(&self, flushed: &Flushed) -> Result<Option<i64>, ProduceError> {
-        let acked = match flushed {
-            Ok(acked) => acked.iter().find(|acked| acked.batch == self.batch),
-            Err(error) => {
-                if let Some(failed) = error.failed().find(|failed| failed.batch == self.batch) {
-                    return Err(failed.error.clone());
-                }
-                error.acked().find(|acked| acked.batch == self.batch)
-            }
-        };
-        // What the broker says may be anything.
-        Ok(acked.map(|acked| acked.base_offset.saturating_add(self.index as i64)))
-    }
-}
 
 /// The outcomes of a producer.
 #[derive(Debug, Default)]
@@ -202,11 +98,7 @@ impl Ledger {
             entry.outcome.get_or_insert_with(|| Err(missing.clone()));
         }
         self.unknown = 0;
-        let outcomes: Vec<Outcome> = std::iter::from_fn(|| self.pop()).collect();
-        match outcomes.iter().all(Result::is_ok) {
-            true => Ok(outcomes.into_iter().flatten().collect()),
-            false => Err(FlushError { batches: outcomes }),
-        }
+        sum_up(std::iter::from_fn(|| self.pop()).collect())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -256,12 +148,7 @@ mod tests {
         ledger.note(1, Err(ProduceError::InDoubt));
         let error = ledger.take(&ProduceError::Stopped).expect_err("one has failed");
         assert_eq!(error.acked().map(|acked| acked.base_offset).collect::<Vec<_>>(), [30]);
-        assert!(error.to_string().starts_with("2 records for partition 3: the broker took it"));
-        let placed = |batch| Placed { partition: 3, batch, index: 1 };
-        let flushed = Err(error);
-        assert_eq!(placed(2).offset_in(&flushed), Ok(Some(31)));
-        assert_eq!(placed(1).offset_in(&flushed), Err(ProduceError::InDoubt));
-        assert_eq!(placed(0).offset_in(&flushed), Ok(None), "taken before");
+        assert_eq!(error.failed().map(|failed| failed.batch).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod error;
 mod gather;
 mod ledger;
 mod line;
+mod outcome;
 pub mod wire;
 
 use std::fmt;
@@ -46,7 +47,8 @@ pub use chaski_log::store::Durability;
 
 pub use self::builder::LocalProducerBuilder;
 pub use self::error::{OpenError, ProduceError, Reason};
-pub use self::ledger::{Acked, BatchFailed, FlushError, Flushed, Outcome, Placed};
+pub use self::outcome::sum_up;
+pub use self::outcome::{Acked, BatchFailed, FlushError, Flushed, OtherFlush, Outcome, Placed};
 
 use self::gather::{Gathering, Open, request};
 use self::ledger::{Ledger, OUTCOMES_MAX};
@@ -68,7 +70,7 @@ const AHEAD_MAX: u64 = 128;
 /// let mut orders = LocalProducer::connect("chaski", "orders")?;
 /// let placed = orders.push(Record { key: Some(b"customer-17"), ..Record::of(b"3 apples") })?;
 /// let flushed = orders.flush();
-/// println!("at offset {:?} of partition {}", placed.offset_in(&flushed)?, placed.partition);
+/// println!("at offset {} of partition {}", placed.offset_in(&flushed)?, placed.partition);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
