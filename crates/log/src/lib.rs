@@ -54,6 +54,7 @@ mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod disk;
+mod fault;
 pub mod inspect;
 mod local;
 mod lock;

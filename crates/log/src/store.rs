@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use crate::fault::{Fault, FaultKind};
+
 /// A partition that a store has opened. Dense and small: stores index arrays by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartitionId(pub u32);
@@ -114,10 +116,10 @@ pub enum AppendError {
     #[error("no room left on the device")]
     Full,
     #[error("storage failed: {0}")]
-    Storage(String),
+    Storage(Fault),
     /// Written, but not known to be on disk: a sync failed. Recovery may find it.
     #[error("it may be in the log or not: {0}")]
-    InDoubt(String),
+    InDoubt(Fault),
     #[error("the log is closed")]
     Closed,
 }
@@ -200,7 +202,7 @@ pub enum ReadError {
     #[error("damaged batch at offset {offset}, byte {position}: {reason}")]
     Corrupt { offset: i64, position: u64, resumes: Option<i64>, reason: String },
     #[error("storage failed: {0}")]
-    Storage(String),
+    Storage(Fault),
 }
 
 /// The offsets that bound a partition.
@@ -264,7 +266,9 @@ pub struct PartitionStats {
     /// First offset of each damaged stretch found so far.
     pub damaged: Vec<i64>,
     /// A failed fdatasync has closed the partition for writing.
-    pub failed: Option<String>,
+    pub failed: Option<Fault>,
+    /// Appends fail, of late, for this reason; one that succeeds ends it.
+    pub failing: Option<FaultKind>,
 }
 
 /// Any failure of a cold call.

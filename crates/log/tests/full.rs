@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use chaski_log::conformance::{batch, sequenced, spec};
 use chaski_log::store::Durability::{Disk, PageCache};
-use chaski_log::store::{AppendError, LogConfig};
+use chaski_log::store::{AppendError, FaultKind, LogConfig};
 use support::{FaultyDisk, local, on};
 
 #[test]
@@ -27,6 +27,7 @@ fn nothing_of_a_short_write_is_kept() {
         }
         assert_eq!(probe.store.offsets(p).unwrap().log_end, 2);
         assert_eq!(probe.read_all(p, 0, 1000).len(), 1);
+        assert_eq!(probe.store.stats(p).unwrap().failing, Some(FaultKind::Full));
     }
     // Even whole batches of a failed write must not come back to life.
     drop(probe);
@@ -37,6 +38,7 @@ fn nothing_of_a_short_write_is_kept() {
     disk.room.store(1 << 20, Ordering::Relaxed);
     let outcome = probe.append(p, &one, Disk).unwrap();
     assert_eq!((outcome.base_offset, outcome.duplicate), (2, false), "its sequence was taken back");
+    assert_eq!(probe.store.stats(p).unwrap().failing, None, "there is room again");
     assert_eq!(probe.read_all(p, 0, 1000).len(), 2);
 }
 
@@ -55,6 +57,7 @@ fn no_room_for_a_new_segment() {
     disk.room.store(0, Ordering::Relaxed);
     for _ in 0..5 {
         assert_eq!(probe.append(p, &batch(0, 1), PageCache), Err(AppendError::Full));
+        assert_eq!(probe.store.stats(p).unwrap().failing, Some(FaultKind::Full));
     }
     assert_eq!(probe.read_all(p, 0, 1000).len() as i64, appended, "reads go on");
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chaski_log::conformance::{batch, sequenced, spec};
 use chaski_log::store::Durability::{Disk, PageCache};
-use chaski_log::store::{AppendError, LogConfig, Mirror, StoreError};
+use chaski_log::store::{AppendError, FaultKind, LogConfig, Mirror, StoreError};
 use support::{FaultyDisk, local, on};
 
 #[test]
@@ -23,6 +23,7 @@ fn a_failed_sync_is_final() {
     let pending = [(p, batch(0, 1), Disk), (p, batch(0, 1), Disk)];
     for outcome in probe.append_all(&pending) {
         assert!(matches!(outcome, Err(AppendError::InDoubt(_))), "{outcome:?}");
+        assert_eq!(outcome.unwrap_err().fault_kind(), Some(FaultKind::Broken));
     }
     disk.fail_syncs.store(false, Ordering::Release);
     let syncs = disk.syncs.load(Ordering::Relaxed);
@@ -31,11 +32,13 @@ fn a_failed_sync_is_final() {
         assert!(matches!(outcome, Err(AppendError::Storage(_))), "{outcome:?}");
     }
     assert_eq!(disk.syncs.load(Ordering::Relaxed), syncs, "it is not tried again");
-    assert!(probe.store.stats(p).unwrap().failed.is_some());
+    let fault = probe.store.stats(p).unwrap().failed.expect("closed for writing");
+    assert_eq!((fault.kind(), fault.errno()), (FaultKind::Broken, Some(5)));
     assert_eq!(probe.store.offsets(p).unwrap().high_watermark, 2);
     assert_eq!(probe.read_all(p, 0, 1000).len(), 1);
     probe.append(other, &batch(0, 1), Disk).unwrap();
-    assert!(probe.store.close().is_err(), "the partition that failed is not closed cleanly");
+    let closed = probe.store.close().expect_err("the partition that failed is not closed cleanly");
+    assert_eq!(closed.fault_kind(), Some(FaultKind::Broken));
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn a_failed_background_flush_is_final_too() {
         std::thread::sleep(Duration::from_micros(50));
     }
     let failed = probe.store.stats(p).unwrap().failed;
-    assert!(failed.is_some_and(|why| why.contains("t-0")));
+    assert!(failed.is_some_and(|fault| fault.to_string().contains("t-0")));
     drop(probe);
     let probe = local(dir.path());
     probe.open("t", 0);

@@ -5,7 +5,9 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use chaski_batch::Span;
-use chaski_log::store::{self, OffsetQuery, Offsets, PartitionId, Read, ReadOk, Slice};
+use chaski_log::store::{
+    self, Fault, FaultKind, OffsetQuery, Offsets, PartitionId, Read, ReadOk, Slice,
+};
 
 use super::{Position, ReadError};
 use crate::Broker;
@@ -84,7 +86,7 @@ impl Cursor {
         buffer.fill(slice)?;
         let bytes = buffer.bytes();
         let span = Span::of(self.offset, bytes)
-            .ok_or_else(|| ReadError::Storage(format!("no batch at offset {}", self.offset)))?;
+            .ok_or_else(|| unexplained(format!("no batch at offset {}", self.offset)))?;
         broker.inside.read_bytes.add(bytes.len() as u64);
         self.offset = span.next;
         Ok(Some(span))
@@ -99,7 +101,7 @@ impl Cursor {
             Some(Slice::File { file, position, .. }) => Some((file, position)),
             Some(Slice::Bytes(_)) => {
                 let why = "these records are not in a file: the broker keeps them in memory";
-                return Err(ReadError::Storage(why.to_owned()));
+                return Err(unexplained(why));
             }
         };
         Ok(Located { file, offsets: found.offsets })
@@ -112,7 +114,7 @@ impl Cursor {
         let read = Read { partition: self.id, offset, max_bytes, at_least_one: true };
         let mut results = Vec::with_capacity(1);
         broker.store.read(&[read], &mut results);
-        let found = results.pop().ok_or_else(|| ReadError::Storage("no result".to_owned()))?;
+        let found = results.pop().ok_or_else(|| unexplained("no result"))?;
         found.map_err(|error| self.explain(broker, offset, error))
     }
 
@@ -129,8 +131,8 @@ impl Cursor {
                 let resumes = resumes.unwrap_or_else(end).max(from.saturating_add(1));
                 ReadError::Damaged { offset, resumes, reason }
             }
-            store::ReadError::Storage(why) => ReadError::Storage(why),
-            other => ReadError::Storage(other.to_string()),
+            store::ReadError::Storage(fault) => ReadError::Storage(fault),
+            other => unexplained(other.to_string()),
         }
     }
 }
@@ -155,9 +157,14 @@ impl Buffer {
                 }
                 self.len = len;
                 file.read_exact_at(&mut self.copied[..len], position)
-                    .map_err(|error| ReadError::Storage(error.to_string()))?;
+                    .map_err(|error| ReadError::Storage(Fault::from(&error)))?;
             }
         }
         Ok(())
     }
+}
+
+/// A failure that no system call has told of.
+fn unexplained(why: impl Into<String>) -> ReadError {
+    ReadError::Storage(Fault::new(FaultKind::Other, why))
 }

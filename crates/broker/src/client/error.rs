@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chaski_batch::BatchError;
 use chaski_kafka::{ApiKey, ErrorCode};
-use chaski_log::store::{AppendError, StoreError};
+use chaski_log::store::{AppendError, Fault, StoreError};
 use thiserror::Error;
 
 use crate::admission::{self, Refusal};
@@ -62,9 +62,9 @@ pub enum ClientError {
     /// The request made no sense, or what it wants cannot be stored at present.
     #[error("no answer to {0}: the request makes no sense, or what it wants cannot be stored")]
     Unanswered(ApiKey),
-    /// The store failed.
+    /// The store failed; [`Fault::kind`] says how.
     #[error("storage failed: {0}")]
-    Storage(String),
+    Storage(Fault),
 }
 
 impl ClientError {
@@ -180,16 +180,16 @@ pub enum ReadError {
         /// What is wrong with it.
         error: BatchError,
     },
-    /// The store failed.
+    /// The store failed; [`Fault::kind`] says how.
     #[error("storage failed: {0}")]
-    Storage(String),
+    Storage(Fault),
 }
 
 impl ReadError {
     pub(super) fn of_lookup(error: &StoreError, topic: &str) -> ReadError {
         match error {
             StoreError::NotFound => ReadError::Deleted(topic.to_owned()),
-            other => ReadError::Storage(other.to_string()),
+            other => ReadError::Storage(other.into()),
         }
     }
 }

@@ -55,7 +55,9 @@ use std::time::Duration;
 pub use chaski_batch::{BatchError, Codec};
 pub use chaski_kafka::{ApiKey, ErrorCode};
 pub use chaski_local::{Partitioner, Position, Record};
-pub use chaski_log::store::{Durability, OffsetFound, OffsetQuery, Offsets, PartitionStats};
+pub use chaski_log::store::{
+    AppendError, Durability, Fault, FaultKind, OffsetFound, OffsetQuery, Offsets, PartitionStats,
+};
 
 pub(crate) use self::ask::Callers;
 pub use self::commits::{OffsetChange, ResetTo};

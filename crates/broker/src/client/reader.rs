@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use chaski_log::store::Watcher;
+use chaski_log::store::{Fault, FaultKind, Watcher};
 
 use super::cursor::{Buffer, Cursor};
 use super::signal::Signal;
@@ -363,7 +363,11 @@ impl Client {
         match cursor.seek(&self.broker, from) {
             Ok(_) => Ok(cursor),
             Err(ReadError::Deleted(_)) => Err(gone()),
-            Err(error) => Err(ClientError::Storage(error.to_string())),
+            Err(ReadError::Storage(fault)) => Err(ClientError::Storage(fault)),
+            Err(error) => {
+                let fault = Fault::new(FaultKind::Other, error.to_string());
+                Err(ClientError::Storage(fault))
+            }
         }
     }
 }

@@ -294,7 +294,7 @@ impl Client {
     fn of_store(&self, error: &StoreError, topic: &str) -> ClientError {
         match error {
             StoreError::NotFound => self.unknown(topic),
-            other => ClientError::Storage(other.to_string()),
+            other => ClientError::Storage(other.into()),
         }
     }
 }

@@ -290,7 +290,8 @@ impl Control {
         Ok(Growth { topic, count })
     }
 
-    /// Adds partitions to the topics that were not refused, then hands what became of all to `then`.
+    /// Adds partitions to the topics that were not refused, then hands what became of all to
+    /// `then`.
     pub(super) fn grow(
         &mut self,
         mut asked: Vec<Result<Growth, Refused>>,

@@ -22,7 +22,7 @@ impl Client {
         let (tell, told) = mpsc::sync_channel(1);
         self.broker().tell_control(ToControl::Keep { changes, tell });
         match told.recv_timeout(PATIENCE) {
-            Ok(kept) => kept.map_err(|error| ClientError::Storage(error.to_string())),
+            Ok(kept) => kept.map_err(|error| ClientError::Storage((&error).into())),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(ClientError::Stopped),
             Err(mpsc::RecvTimeoutError::Timeout) => Err(ClientError::TimedOut(PATIENCE)),
         }

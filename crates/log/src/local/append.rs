@@ -23,7 +23,9 @@ use super::segment::Segment;
 use super::zone::Zone;
 use crate::disk::{Disk, write_all_at};
 use crate::producers::{Undo, Verdict};
-use crate::store::{Append, AppendError, AppendOutcome, AppendSink, Appended, Durability};
+use crate::store::{
+    Append, AppendError, AppendOutcome, AppendSink, Appended, Durability, Fault, FaultKind,
+};
 use crate::watch::Calls;
 
 /// Index entries hold positions in 32 bits.
@@ -114,7 +116,8 @@ impl Appending<'_, '_> {
         let header = batches[index].header;
         let len = batches[index].batch.len();
         if len != header.total_len() || len > BATCH_BYTES_MAX {
-            return Err(AppendError::Storage(format!("a batch of {len} bytes cannot be kept")));
+            let why = format!("a batch of {len} bytes cannot be kept");
+            return Err(AppendError::Storage(Fault::new(FaultKind::Other, why)));
         }
         let mut verdict = self.w.producers.judge(&header)?;
         if verdict != Verdict::New && !self.staged.is_empty() {
@@ -210,7 +213,7 @@ impl Appending<'_, '_> {
             }
         }
         let w = &mut *self.w;
-        if std::mem::take(&mut w.failing) {
+        if w.failing.take().is_some() {
             tracing::info!(partition = self.partition.name, "appends succeed again");
         }
         (w.end, w.position) = (self.offset, self.position);
@@ -234,22 +237,26 @@ impl Appending<'_, '_> {
             // The next write owes it, or else whoever closes the segment.
             w.active.zoned.store(true, Ordering::Relaxed);
         }
-        if !std::mem::replace(&mut w.failing, true) {
-            tracing::warn!(partition = self.partition.name, %error, "appends fail");
-        }
-        let error = append_error(error);
+        let error = self.refuse(&error);
         for staged in self.staged.drain(..) {
             self.outcomes.now.push((batches[staged.index].token, Err(error.clone())));
         }
+        error
+    }
+
+    /// What the rest of the call fails with. It is said once.
+    fn refuse(&mut self, error: &io::Error) -> AppendError {
+        if self.w.failing.replace(FaultKind::of(error)).is_none() {
+            tracing::warn!(partition = self.partition.name, %error, "appends fail");
+        }
+        let error = append_error(error);
         self.failed = Some(error.clone());
         error
     }
 
     fn roll(&mut self) -> Result<(), AppendError> {
         if let Err(error) = self.partition.roll(&mut self.w, self.shared, self.now_ms) {
-            let error = append_error(error);
-            self.failed = Some(error.clone());
-            return Err(error);
+            return Err(self.refuse(&error));
         }
         (self.offset, self.position) = (self.w.end, self.w.position);
         Ok(())
@@ -319,9 +326,9 @@ impl Writer {
 }
 
 /// What an I/O error means to a producer.
-fn append_error(error: io::Error) -> AppendError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::Full,
-        _ => AppendError::Storage(error.to_string()),
+fn append_error(error: &io::Error) -> AppendError {
+    match Fault::from(error) {
+        fault if fault.kind() == FaultKind::Full => AppendError::Full,
+        fault => AppendError::Storage(fault),
     }
 }

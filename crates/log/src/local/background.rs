@@ -10,6 +10,7 @@ use super::Shared;
 use super::partition::{Partition, Stopped};
 use super::pending::Answers;
 use crate::clock;
+use crate::store::{Fault, FaultKind};
 
 /// How often the age of unflushed bytes is looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -165,7 +166,7 @@ fn fail(partition: &Partition) {
         let mut w = partition.lock();
         if w.stopped != Some(Stopped::Deleted) {
             let why = format!("{} stopped by a panic", partition.name);
-            w.stop(Stopped::Failed(why), &mut answers);
+            w.stop(Stopped::Failed(Fault::new(FaultKind::Other, why)), &mut answers);
         }
     }
     answers.deliver();

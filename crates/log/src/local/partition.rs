@@ -23,7 +23,9 @@ use super::pending::Pending;
 use super::segment::Segment;
 use super::zone::Zone;
 use crate::producers::Producers;
-use crate::store::{AppendError, LogConfig, Mirror, Offsets, PartitionStats, StoreError};
+use crate::store::{
+    AppendError, Fault, FaultKind, LogConfig, Mirror, Offsets, PartitionStats, StoreError,
+};
 use crate::watch::{Calls, Watchers};
 
 pub(crate) struct Partition {
@@ -79,8 +81,8 @@ pub(crate) struct Writer {
     pub(crate) zone: Zone,
     pub(crate) sync_queued: bool,
     pub(crate) flush_queued: bool,
-    /// The last write failed; it has been said once.
-    pub(crate) failing: bool,
+    /// Why the last write failed, if it did; it has been said once.
+    pub(crate) failing: Option<FaultKind>,
     /// Bytes of a failed write may lie behind the tail, to be cut off before anything is written
     /// there.
     pub(crate) uncut: bool,
@@ -104,7 +106,7 @@ pub(crate) enum Stopped {
     Deleted,
     /// A sync failed. The kernel may have dropped what it could not write and would not say so
     /// again, so there is nothing to retry.
-    Failed(String),
+    Failed(Fault),
 }
 
 impl Stopped {
@@ -113,7 +115,7 @@ impl Stopped {
         match self {
             Stopped::Closed => AppendError::Closed,
             Stopped::Deleted => AppendError::NotFound,
-            Stopped::Failed(why) => AppendError::Storage(why.clone()),
+            Stopped::Failed(fault) => AppendError::Storage(fault.clone()),
         }
     }
 }
@@ -185,13 +187,13 @@ impl Partition {
     }
 
     pub(crate) fn stats(&self) -> PartitionStats {
-        let (unflushed_bytes, failed) = {
+        let (unflushed_bytes, failed, failing) = {
             let w = self.lock();
             let failed = match &w.stopped {
-                Some(Stopped::Failed(why)) => Some(why.clone()),
+                Some(Stopped::Failed(fault)) => Some(fault.clone()),
                 _ => None,
             };
-            (w.unsynced, failed)
+            (w.unsynced, failed, w.failing)
         };
         let segments = self.segments.load();
         let mut damaged: Vec<i64> = segments.iter().flat_map(|s| s.damaged()).collect();
@@ -204,6 +206,7 @@ impl Partition {
             unflushed_bytes,
             damaged,
             failed,
+            failing,
         }
     }
 }

@@ -13,7 +13,7 @@ use chaski_batch::Header;
 use super::partition::Partition;
 use super::scan::{SCAN_BYTES, WALK_BYTES, Window};
 use super::segment::{Damage, OpenFiles, Segment};
-use crate::store::{Offsets, Read, ReadError, ReadOk, Slice};
+use crate::store::{Fault, Offsets, Read, ReadError, ReadOk, Slice};
 
 /// A batch in a segment.
 struct Found {
@@ -254,7 +254,7 @@ impl<'a> Walk<'a> {
 }
 
 fn storage(error: io::Error) -> ReadError {
-    ReadError::Storage(error.to_string())
+    ReadError::Storage(Fault::from(&error))
 }
 
 fn corrupt(damage: Damage) -> ReadError {

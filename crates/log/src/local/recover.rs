@@ -393,7 +393,7 @@ impl<'a> Recovery<'a> {
             zone: Zone::default(),
             sync_queued: false,
             flush_queued: false,
-            failing: false,
+            failing: None,
             uncut: false,
             stopped: None,
         };

@@ -20,7 +20,7 @@ use super::pending::Answers;
 use super::segment::Segment;
 use crate::clock;
 use crate::disk::Disk;
-use crate::store::AppendError;
+use crate::store::{AppendError, Fault};
 use crate::watch::Calls;
 
 /// The active segment's index is saved with a checkpoint if it has grown by so many bytes: what a
@@ -73,7 +73,7 @@ impl Partition {
             let mut w = self.lock();
             w.flush_queued = false;
             match &w.stopped {
-                Some(Stopped::Failed(why)) => return Err(io::Error::other(why.clone())),
+                Some(Stopped::Failed(fault)) => return Err(io::Error::other(fault.clone())),
                 Some(Stopped::Deleted) => return Ok(()),
                 Some(Stopped::Closed) | None => {}
             }
@@ -128,9 +128,9 @@ impl Partition {
                     self.publish(&mut w, &mut calls);
                 }
                 Err(error) => {
-                    let why = format!("sync of {} failed: {error}", self.name);
+                    let fault = Fault::of(format_args!("sync of {} failed", self.name), error);
                     tracing::error!(partition = self.name, %error, "sync failed, writing ends");
-                    w.stop(Stopped::Failed(why), &mut answers);
+                    w.stop(Stopped::Failed(fault), &mut answers);
                 }
             }
         }
@@ -174,7 +174,7 @@ impl Partition {
             let mut w = self.lock();
             match &w.stopped {
                 None => w.stopped = Some(Stopped::Closed),
-                Some(Stopped::Failed(why)) => return Err(io::Error::other(why.clone())),
+                Some(Stopped::Failed(fault)) => return Err(io::Error::other(fault.clone())),
                 Some(_) => return Ok(()),
             }
             if w.is_clean() {
@@ -182,8 +182,8 @@ impl Partition {
             }
             w.cut_zone(shared).inspect_err(|error| {
                 // Nobody will sync what waits for it any more.
-                let why = format!("cannot cut {} to its batches: {error}", self.name);
-                w.stop(Stopped::Failed(why), &mut answers);
+                let what = format_args!("cannot cut {} to its batches", self.name);
+                w.stop(Stopped::Failed(Fault::of(what, error)), &mut answers);
             })
         };
         answers.deliver();
@@ -217,7 +217,7 @@ impl Writer {
     /// Takes no more appends, and fails those that wait.
     pub(crate) fn stop(&mut self, why: Stopped, answers: &mut Answers) {
         let error = match &why {
-            Stopped::Failed(why) => AppendError::InDoubt(why.clone()),
+            Stopped::Failed(fault) => AppendError::InDoubt(fault.clone()),
             Stopped::Closed | Stopped::Deleted => why.error(),
         };
         for pending in self.pending.drain(..) {

@@ -61,7 +61,7 @@ impl Partition {
             segments: stats.segments,
             unflushed_bytes: stats.unflushed_bytes,
             damaged: stats.damaged.len(),
-            failed: stats.failed,
+            failed: stats.failed.map(|fault| fault.to_string()),
         }
     }
 }
