@@ -137,7 +137,8 @@ pub struct Wanted<'b> {
 impl<'b> Iterator for Wanted<'b> {
     type Item = Result<Record<'b>, Malformed>;
 
-    #[inline]
+    // As with those that it chooses from.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.records.next()? {
