@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_zmq::keys::KeyPair;
 use chaski_zmq::{Breach, CipherError, DecodeError, Lost, Monitor, Pull, Push, What};
@@ -50,10 +50,14 @@ impl Scene {
     /// The connection ends, and this is said of it.
     fn catches(self, by: CipherError) {
         let what = What::Disconnected(Lost::Protocol(Breach::Decode(DecodeError::Cipher(by))));
-        // What was read already is looked at when somebody receives.
-        let forged = self.pull.recv_timeout(Duration::from_millis(50));
-        assert!(forged.is_err(), "nothing of what was forged is received");
-        await_event(&self.monitor, |happened| *happened == what);
+        let (start, mut seen) = (Instant::now(), Vec::new());
+        while !seen.contains(&what) {
+            assert!(start.elapsed() < PATIENCE, "not {what:?}, but {seen:?}");
+            // What was read already is looked at when somebody receives.
+            let forged = self.pull.recv_timeout(Duration::from_millis(10));
+            assert!(forged.is_err(), "nothing of what was forged is received");
+            seen.extend(std::iter::from_fn(|| self.monitor.try_recv()).map(|event| event.what));
+        }
         drop((self.push, self.pull));
         self.intruder.join().unwrap();
     }
