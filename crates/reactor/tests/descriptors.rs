@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaski_reactor::{Closed, ConnId, Io, Limits, Output, Progress, Reactor, Service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -66,10 +66,12 @@ fn without_descriptors_connections_wait() {
     late.write_all(b"hello").unwrap();
 
     let turns = || stats.turns.load(Ordering::Relaxed);
-    let before = turns();
+    let (before, since) = (turns(), Instant::now());
     thread::sleep(Duration::from_millis(350));
-    // It tries again a few times. A slow machine makes this fewer, a loop that spins many thousand.
-    assert!(turns() - before < 50, "{} turns without work", turns() - before);
+    let tried = turns() - before;
+    // It tries again ten times a second. A loop that spins has many thousand turns.
+    let most = 50 + since.elapsed().as_millis() as u64 / 10;
+    assert!(tried < most, "{tried} turns without work");
     assert_eq!(stats.accepted.load(Ordering::Relaxed), 1);
     early.write_all(b"hello").unwrap();
     read_hello(&mut early);
