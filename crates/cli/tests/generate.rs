@@ -97,13 +97,19 @@ fn completed(broker: Option<&Broker>, words: &[&str]) -> Vec<String> {
     stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
 }
 
+/// The same once there is something: whoever is asked for names has half a second to tell them.
+fn until_completed(broker: Option<&Broker>, words: &[&str]) -> Vec<String> {
+    let mut offers = (0..100).map(|_| completed(broker, words));
+    offers.find(|offered| !offered.is_empty()).unwrap_or_default()
+}
+
 #[test]
 fn names_that_are_there_now_are_completed() {
     let broker = Broker::start();
     for topic in ["orders", "orders-2", "audit"] {
         broker.run(&["topic", "create", topic]).ok();
     }
-    let complete = |words: &[&str]| completed(Some(&broker), words);
+    let complete = |words: &[&str]| until_completed(Some(&broker), words);
     assert_eq!(complete(&["topic", "describe", "ord"]), ["orders", "orders-2"]);
     assert_eq!(complete(&["topic", "delete", "orders", "a"]), ["audit"]);
     let url = broker.url("");
@@ -114,7 +120,7 @@ fn names_that_are_there_now_are_completed() {
     assert_eq!(complete(&["gateway", "remove", "in"]), ["intake"]);
     assert_eq!(completed(None, &["topic", "--broker", &broker.address]).len(), 0);
     let named = ["topic", "describe", "--broker", &broker.address, "au"];
-    assert_eq!(completed(None, &named), ["audit"]);
+    assert_eq!(until_completed(None, &named), ["audit"]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ impl Member {
         let protocol = join_group::Protocol { name: "range", metadata: &metadata };
         let mut request = join_group::Request {
             group_id: group,
-            session_timeout_ms: 60_000,
+            session_timeout_ms: 600_000,
             rebalance_timeout_ms: 60_000,
             protocol_type: "consumer",
             protocols: vec![protocol],

@@ -131,9 +131,11 @@ fn what_a_dead_service_left_behind_is_seen_and_not_removed() {
         let found = entries.iter().find(|entry| entry["name"] == "x");
         found.map(|entry| entry["state"].as_str().unwrap().to_owned())
     };
-    while state().as_deref() != Some("listening") {
+    let listens = (0..3_000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+        state().as_deref() == Some("listening")
+    });
+    assert!(listens, "{:?}", state());
     process.kill();
     assert_eq!(state().as_deref(), Some("left behind"));
     let table = chaski(&["inspect", "shm", "--dir", shown]).ok().stdout;
