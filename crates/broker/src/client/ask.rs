@@ -43,10 +43,10 @@ struct Waiting {
 
 impl Callers {
     /// Hands a caller the body of the answer; None: there is none. No harm if it has given up.
-    pub(crate) fn answer(&self, number: u64, body: Option<Vec<u8>>) {
+    pub(crate) fn answer(&self, number: u64, outcome: Result<Option<Vec<u8>>, ClientError>) {
         let tell = self.lock().by_number.remove(&number);
         if let Some(tell) = tell {
-            tell(Ok(body));
+            tell(outcome);
         }
     }
 
@@ -98,6 +98,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Unserved`], [`ClientError::Unanswered`] if the body is no such request,
+    /// [`ClientError::Storage`] if what is answered cannot be committed at present,
     /// [`ClientError::Busy`], [`ClientError::Stopped`]; [`ClientError::TimedOut`] after 30 seconds.
     ///
     /// ```

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use chaski_batch::BatchError;
+use chaski_batch::{BatchError, Malformed};
 use chaski_kafka::{ApiKey, ErrorCode};
+use chaski_local::producer::{self, OtherFlush};
 use chaski_log::store::{AppendError, Fault, StoreError};
 use thiserror::Error;
 
@@ -114,10 +115,27 @@ pub enum ProduceError {
     /// is in doubt and sent again may be there twice.
     #[error(transparent)]
     Append(AppendError),
+    /// As many flushes were under way as may be, and none of them ended within that time. Nothing
+    /// of it was kept.
+    #[error("as many flushes are under way as may be, and none ended within {0:?}")]
+    Busy(Duration),
     /// The outcome did not come in time, and is not known.
     #[error("not acknowledged within {0:?}; it may be in the log all the same")]
     TimedOut(Duration),
+    /// A flush was asked for a record that is not of it: nothing was learned of the record.
+    #[error(transparent)]
+    OtherFlush(#[from] OtherFlush),
 }
+
+/// A batch that the log does not hold, as far as is known. The error says where that is not sure.
+pub type BatchFailed = producer::BatchFailed<ProduceError>;
+
+/// What became of a flush of which not all went well. The others are in the log.
+pub type FlushError = producer::FlushError<ProduceError>;
+
+/// What became of all that was pushed since the flush before: the batches in the log, in the order
+/// they were begun.
+pub type Flushed = producer::Flushed<ProduceError>;
 
 impl ProduceError {
     /// The same as an error code of the protocol.
@@ -128,9 +146,12 @@ impl ProduceError {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             }
             ProduceError::Refused { code, .. } => *code,
-            ProduceError::Full { .. } => ErrorCode::THROTTLING_QUOTA_EXCEEDED,
+            ProduceError::Full { .. } | ProduceError::Busy(_) => {
+                ErrorCode::THROTTLING_QUOTA_EXCEEDED
+            }
             ProduceError::Append(error) => admission::code_of(error),
-            ProduceError::TimedOut(_) => ErrorCode::REQUEST_TIMED_OUT,
+            // Of neither is known whether it is stored.
+            ProduceError::TimedOut(_) | ProduceError::OtherFlush(_) => ErrorCode::REQUEST_TIMED_OUT,
         }
     }
 }
@@ -183,6 +204,12 @@ pub enum ReadError {
     /// The store failed; [`Fault::kind`] says how.
     #[error("storage failed: {0}")]
     Storage(Fault),
+}
+
+impl From<Malformed> for ReadError {
+    fn from(Malformed { offset, error, .. }: Malformed) -> ReadError {
+        ReadError::Malformed { offset, error }
+    }
 }
 
 impl ReadError {

@@ -7,72 +7,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chaski_local::producer::sum_up;
 use chaski_log::store::{AppendError, AppendOutcome, AppendSink};
-use thiserror::Error;
 
-use super::{InsideStats, ProduceError};
+use super::{Acked, BatchFailed, Flushed, InsideStats, ProduceError};
 use crate::Broker;
-
-/// A batch that the log holds, as durable as was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Acked {
-    /// The partition it is in.
-    pub partition: i32,
-    /// Offset of its first record.
-    pub base_offset: i64,
-    /// Its records; their offsets follow one another.
-    pub count: usize,
-}
-
-/// A batch that the log does not hold, as far as is known. The error says where that is not sure.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{count} records for partition {partition}: {error}")]
-pub struct BatchFailed {
-    /// The partition it was for.
-    pub partition: i32,
-    /// Its records: kept all or none.
-    pub count: usize,
-    /// Why.
-    pub error: ProduceError,
-}
-
-/// What became of a flush of which not all went well. The others are in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlushError {
-    /// Each batch, in the order they were begun.
-    pub batches: Vec<Result<Acked, BatchFailed>>,
-}
-
-impl FlushError {
-    /// The batches that the log holds.
-    pub fn acked(&self) -> impl Iterator<Item = &Acked> {
-        self.batches.iter().filter_map(|batch| batch.as_ref().ok())
-    }
-
-    /// The batches that failed; at least one.
-    pub fn failed(&self) -> impl Iterator<Item = &BatchFailed> {
-        self.batches.iter().filter_map(|batch| batch.as_ref().err())
-    }
-}
-
-impl std::fmt::Display for FlushError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut failed = self.failed();
-        if let Some(first) = failed.next() {
-            write!(f, "{first}")?;
-        }
-        match failed.count() {
-            0 => Ok(()),
-            others => write!(f, "; and {others} other batches"),
-        }
-    }
-}
-
-impl std::error::Error for FlushError {}
-
-/// What became of all that was pushed since the flush before: the batches in the log, in the order
-/// they were begun.
-pub type Flushed = Result<Vec<Acked>, FlushError>;
 
 /// Where a batch goes.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +35,8 @@ pub(super) struct Flight {
 }
 
 struct State {
+    /// The number of the first batch; they count on.
+    first: u64,
     loads: Vec<Load>,
     outcomes: Vec<Option<Result<i64, ProduceError>>>,
     outstanding: usize,
@@ -107,12 +48,13 @@ impl Flight {
     pub(super) fn new(
         broker: Arc<Broker>,
         topic: Arc<str>,
+        first: u64,
         loads: Vec<Load>,
         done: Option<Done>,
         slot: Option<Slot>,
     ) -> Flight {
         let (outcomes, outstanding) = (vec![None; loads.len()], loads.len());
-        let state = Mutex::new(State { loads, outcomes, outstanding, done });
+        let state = Mutex::new(State { first, loads, outcomes, outstanding, done });
         Flight { broker, topic, began: Instant::now(), state, landed: Condvar::new(), _slot: slot }
     }
 
@@ -177,20 +119,18 @@ impl Flight {
 impl State {
     /// What became of the batches; `missing` for those without an outcome.
     fn answer(&mut self, missing: &ProduceError) -> Flushed {
-        let batches: Vec<Result<Acked, BatchFailed>> = self
-            .loads
-            .iter()
-            .zip(self.outcomes.iter())
-            .map(|(&Load { partition, count }, outcome)| match outcome {
-                Some(Ok(base_offset)) => Ok(Acked { partition, base_offset: *base_offset, count }),
-                Some(Err(error)) => Err(BatchFailed { partition, count, error: error.clone() }),
-                None => Err(BatchFailed { partition, count, error: missing.clone() }),
-            })
-            .collect();
-        match batches.iter().all(Result::is_ok) {
-            true => Ok(batches.into_iter().flatten().collect()),
-            false => Err(FlushError { batches }),
-        }
+        let each = self.loads.iter().zip(&self.outcomes).zip(self.first..);
+        let told = each.map(|((&Load { partition, count }, outcome), batch)| {
+            let error = match outcome {
+                &Some(Ok(base_offset)) => {
+                    return Ok(Acked { batch, partition, base_offset, count });
+                }
+                Some(Err(error)) => error,
+                None => missing,
+            };
+            Err(BatchFailed { batch, partition, count, error: error.clone() })
+        });
+        sum_up(told.collect())
     }
 }
 
@@ -230,14 +170,16 @@ pub(super) struct Airspace {
 pub(super) struct Slot(Arc<Airspace>);
 
 impl Airspace {
-    /// Waits for a slot.
-    pub(super) fn take(self: &Arc<Airspace>) -> Slot {
-        let mut taken = self.lock();
-        while *taken >= FLIGHTS_MAX {
-            taken = self.left.wait(taken).unwrap_or_else(PoisonError::into_inner);
+    /// Waits for a slot, but no longer than that.
+    pub(super) fn take(self: &Arc<Airspace>, timeout: Duration) -> Option<Slot> {
+        let is_full = |taken: &mut usize| *taken >= FLIGHTS_MAX;
+        let waited = self.left.wait_timeout_while(self.lock(), timeout, is_full);
+        let (mut taken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return None;
         }
         *taken += 1;
-        Slot(self.clone())
+        Some(Slot(self.clone()))
     }
 
     pub(super) fn taken(&self) -> usize {
@@ -266,7 +208,7 @@ mod tests {
 
     fn flight(batches: usize, done: Option<Done>) -> Flight {
         let loads = vec![Load { partition: 3, count: 2 }; batches];
-        Flight::new(Arc::new(Broker::for_tests()), "t".into(), loads, done, None)
+        Flight::new(Arc::new(Broker::for_tests()), "t".into(), 7, loads, done, None)
     }
 
     fn at(base_offset: i64) -> AppendOutcome {
@@ -282,8 +224,8 @@ mod tests {
         flight.appended(7, at(99));
         flight.appended(1, Err(AppendError::Full));
         let error = flight.wait(Duration::MAX).expect_err("one has failed");
-        let offsets: Vec<_> = error.acked().map(|acked| acked.base_offset).collect();
-        assert_eq!(offsets, [10, 30], "an outcome is told once");
+        let acked: Vec<_> = error.acked().map(|acked| (acked.batch, acked.base_offset)).collect();
+        assert_eq!(acked, [(7, 10), (9, 30)], "an outcome is told once");
         assert_eq!(error.to_string(), "2 records for partition 3: no room left on the device");
     }
 
@@ -315,13 +257,16 @@ mod tests {
     #[test]
     fn a_slot_is_free_again_when_its_flight_is_over() {
         let airspace = Arc::new(Airspace::default());
-        let slots: Vec<Slot> = (0..FLIGHTS_MAX).map(|_| airspace.take()).collect();
+        let take = || airspace.take(Duration::ZERO);
+        let slots: Vec<Slot> = (0..FLIGHTS_MAX).map_while(|_| take()).collect();
+        assert_eq!(slots.len(), FLIGHTS_MAX);
+        assert!(take().is_none(), "there is no more");
         let waiting = std::thread::spawn({
             let airspace = airspace.clone();
-            move || drop(airspace.take())
+            move || airspace.take(Duration::MAX).is_some()
         });
         drop(slots);
-        waiting.join().expect("it was let in");
+        assert!(waiting.join().expect("no panic"), "it was let in");
         assert_eq!(airspace.taken(), 0);
     }
 }

@@ -43,8 +43,6 @@ mod flight;
 mod groups;
 mod producer;
 mod reader;
-mod record;
-mod records;
 mod signal;
 mod topics;
 
@@ -52,9 +50,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use chaski_batch::{BatchError, Codec};
+pub use chaski_batch::{Batch, BatchError, Batches, Codec, Malformed};
 pub use chaski_kafka::{ApiKey, ErrorCode};
-pub use chaski_local::{Partitioner, Position, Record};
+pub use chaski_local::producer::{Acked, OtherFlush, Placed};
+pub use chaski_local::{Partitioner, Position, Record, Records};
 pub use chaski_log::store::{
     AppendError, Durability, Fault, FaultKind, OffsetFound, OffsetQuery, Offsets, PartitionStats,
 };
@@ -62,14 +61,11 @@ pub use chaski_log::store::{
 pub(crate) use self::ask::Callers;
 pub use self::commits::{OffsetChange, ResetTo};
 pub(crate) use self::cursor::Cursor;
-pub use self::error::{ClientError, ProduceError, ReadError};
-pub use self::flight::{Acked, BatchFailed, FlushError, Flushed};
+pub use self::error::{BatchFailed, ClientError, FlushError, Flushed, ProduceError, ReadError};
 pub use self::groups::{GroupDescription, GroupMember, GroupOffset, GroupSummary};
 pub use self::producer::{Producer, ProducerOptions};
 pub(crate) use self::reader::watch_key;
 pub use self::reader::{Interrupter, Reader, TopicReader};
-pub use self::record::Placed;
-pub use self::records::{Batch, BatchIter, Records};
 pub(crate) use self::signal::Stopping;
 pub use self::topics::{SettingValue, Topic};
 use crate::Broker;

@@ -106,6 +106,8 @@ pub struct Producer {
     options: ProducerOptions,
     chooser: Chooser,
     batches: Batches,
+    /// Batches that were flushed: those that wait count on.
+    flushed: u64,
     /// The time when the first record was pushed that waits for a flush.
     began_ms: i64,
     airspace: Arc<Airspace>,
@@ -128,7 +130,7 @@ impl Producer {
         let timestamp = self.admit(&record)?;
         let (codec, config) = (self.options.codec, &self.topic.config);
         let (batch, index) = self.batches.add(place, &record, timestamp, codec, config)?;
-        Ok(Placed { partition, batch, index })
+        Ok(Placed { partition, batch: self.flushed + batch as u64, index })
     }
 
     /// Takes a whole batch that somebody else has made, for a partition. Its base offset is
@@ -142,7 +144,7 @@ impl Producer {
         let place = self.place(partition)?;
         let header = admission::check(batch, &self.topic.config)?;
         let batch = self.batches.add_whole(place, batch, header);
-        Ok(Placed { partition, batch, index: 0 })
+        Ok(Placed { partition, batch: self.flushed + batch as u64, index: 0 })
     }
 
     /// Hands all batches to the store and waits until they are as durable as the options say.
@@ -161,14 +163,18 @@ impl Producer {
     /// The same, but calls `done` with the outcome when it is known: now, or later on a thread of
     /// the store, which it must not hold up.
     ///
-    /// Waits only if 1024 flushes are under way already, for one of them. So it must not be called
-    /// from within `done`.
+    /// Waits only if 1024 flushes are under way already, for one of them, so it must not be called
+    /// from within `done`. If none ends within the timeout of the options, nothing is handed to the
+    /// store, and all batches fail with [`ProduceError::Busy`].
     pub fn flush_with(&mut self, done: impl FnOnce(Flushed) + Send + 'static) {
         if self.batches.is_empty() {
             return done(Ok(Vec::new()));
         }
-        let slot = self.airspace.take();
-        self.send(Some(Box::new(done)), Some(slot));
+        let timeout = self.options.timeout;
+        match self.airspace.take(timeout) {
+            Some(slot) => drop(self.send(Some(Box::new(done)), Some(slot))),
+            None => self.fail(Box::new(done), &ProduceError::Busy(timeout)),
+        }
     }
 
     /// Flushes of [`Producer::flush_with`] whose outcome is not known yet.
@@ -236,14 +242,27 @@ impl Producer {
         Ok(time)
     }
 
-    fn send(&mut self, done: Option<Done>, slot: Option<Slot>) -> Arc<Flight> {
-        let now = self.look();
+    /// Takes all batches out, and begins their flight.
+    fn depart(&mut self, done: Option<Done>, slot: Option<Slot>) -> (Vec<Open>, Arc<Flight>) {
         let open = self.batches.take();
         self.chooser.flushed();
+        let first = self.flushed;
+        self.flushed += open.len() as u64;
         let load = |o: &Open| Load { partition: o.partition(), count: o.record_count() };
         let loads = open.iter().map(load).collect();
         let (broker, name) = (self.broker.clone(), self.topic.name.clone());
-        let flight = Arc::new(Flight::new(broker, name, loads, done, slot));
+        (open, Arc::new(Flight::new(broker, name, first, loads, done, slot)))
+    }
+
+    /// Has all batches fail without a word to the store.
+    fn fail(&mut self, done: Done, error: &ProduceError) {
+        let (open, flight) = self.depart(Some(done), None);
+        (0..open.len()).for_each(|batch| flight.note(batch, Err(error.clone())));
+    }
+
+    fn send(&mut self, done: Option<Done>, slot: Option<Slot>) -> Arc<Flight> {
+        let now = self.look();
+        let (open, flight) = self.depart(done, slot);
         if let Err(error) = now {
             (0..open.len()).for_each(|batch| flight.note(batch, Err(error.clone())));
             return flight;
@@ -310,8 +329,48 @@ impl Client {
             options,
             chooser: Chooser::new(options.partitioner, turn),
             batches: Batches::default(),
+            flushed: 0,
             began_ms: now_ms(),
             airspace: Arc::default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::Builder;
+
+    #[test]
+    fn a_flush_that_is_not_let_in_fails_in_time_and_the_next_is_as_if_it_had_not_been() {
+        let server = Builder::new().in_memory().start().expect("started");
+        let client = server.client();
+        client.create_topic("t", Some(1), &[]).expect("made");
+        let options =
+            ProducerOptions { timeout: Duration::from_millis(5), ..ProducerOptions::default() };
+        let mut producer = client.producer("t", options).expect("a topic");
+        let airspace = producer.airspace.clone();
+        let slots: Vec<Slot> = std::iter::from_fn(|| airspace.take(Duration::ZERO)).collect();
+        // On a thread of its own: a test that fails must end.
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let placed = producer.push(Record::of(b"x")).expect("taken");
+            producer.flush_with(move |flushed| drop(tell.send(flushed)));
+            (producer, placed)
+        });
+        let flushed = told.recv_timeout(Duration::from_secs(60)).expect("it ends");
+        let (mut producer, first) = thread.join().expect("no panic");
+        assert_eq!(first.offset_in(&flushed), Err(ProduceError::Busy(options.timeout)));
+        assert_eq!((producer.pending_records(), producer.in_flight()), (0, slots.len()));
+
+        drop(slots);
+        producer.options.timeout = Duration::from_secs(60);
+        let second = producer.push(Record::of(b"y")).expect("taken");
+        let flushed = producer.flush();
+        assert_eq!(second.offset_in(&flushed), Ok(0), "nothing of the first was kept");
+        let other = ProduceError::OtherFlush(chaski_local::producer::OtherFlush);
+        assert_eq!(first.offset_in(&flushed), Err(other));
     }
 }

@@ -140,7 +140,8 @@ impl Reader {
     /// final.
     pub fn next(&mut self, max_bytes: usize) -> Result<Option<Records<'_>>, ReadError> {
         let span = self.cursor.read(&self.broker, max_bytes, &mut self.buffer)?;
-        Ok(span.map(|span| Records::new(self.cursor.partition, span, self.buffer.bytes())))
+        let (topic, partition) = (&*self.cursor.topic.name, self.cursor.partition);
+        Ok(span.map(|span| Records::new(topic, partition, span, self.buffer.bytes())))
     }
 
     /// Sleeps until there is something to be seen: records, an error, an interruption. False: the
@@ -234,7 +235,8 @@ impl TopicReader {
             match cursor.read(&self.broker, max_bytes, &mut self.buffer) {
                 Ok(None) => {}
                 Ok(Some(span)) => {
-                    return Ok(Some(Records::new(partition, span, self.buffer.bytes())));
+                    let bytes = self.buffer.bytes();
+                    return Ok(Some(Records::new(&self.topic, partition, span, bytes)));
                 }
                 Err(error) => return Err((partition, error)),
             }

@@ -93,7 +93,7 @@ mod tests {
     fn it_is_over_when_every_lane_has_been_told_once() {
         let landing = Landing::new(2);
         landing.tell(1, Ok(Vec::new()));
-        landing.tell(1, Ok(vec![Acked { partition: 0, base_offset: 0, count: 1 }]));
+        landing.tell(1, Ok(vec![Acked { batch: 0, partition: 0, base_offset: 0, count: 1 }]));
         landing.tell(7, Ok(Vec::new()));
         assert!(!landing.is_over() && !landing.wait(Duration::ZERO));
         assert!(landing.poll(&mut Context::from_waker(Waker::noop())).is_pending());

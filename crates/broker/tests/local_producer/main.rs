@@ -76,7 +76,7 @@ fn what_is_pushed_is_in_the_log_where_it_was_said() {
             assert_eq!(orders.pending_records(), 100);
             let flushed = orders.flush();
             for (placed, value) in placed {
-                let offset = placed.offset_in(&flushed).expect("stored").expect("of this flush");
+                let offset = placed.offset_in(&flushed).expect("stored");
                 let stored = stored(&client, "orders", placed.partition);
                 assert!(stored.contains(&(offset, value)));
             }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use chaski_batch::Record;
+use chaski_batch::{Malformed, Record};
 
 use super::record::{Lens, Matcher, Message, Problem};
 use crate::Client;
@@ -230,7 +230,7 @@ impl<'a> Scan<'a> {
             let batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => {
-                    self.note_unreadable(stretch, &error);
+                    self.note_unreadable(stretch.partition, &error);
                     continue;
                 }
             };
@@ -241,7 +241,7 @@ impl<'a> Scan<'a> {
                             return Ok(());
                         }
                     }
-                    Err(error) => self.note_unreadable(stretch, &error),
+                    Err(error) => self.note_unreadable(stretch.partition, &error),
                 }
             }
         }
@@ -265,12 +265,8 @@ impl<'a> Scan<'a> {
         !(self.scanned.is_multiple_of(1024) && self.budget.is_spent())
     }
 
-    fn note_unreadable(&mut self, stretch: &Stretch, error: &ReadError) {
-        let offset = match error {
-            ReadError::Malformed { offset, .. } => *offset,
-            _ => stretch.next,
-        };
-        self.note(stretch.partition, offset, error.to_string());
+    fn note_unreadable(&mut self, partition: i32, error: &Malformed) {
+        self.note(partition, error.offset, error.to_string());
     }
 
     fn note(&mut self, partition: i32, offset: i64, what: impl Into<Cow<'static, str>>) {
