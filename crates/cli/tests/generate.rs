@@ -7,14 +7,19 @@ use std::collections::BTreeSet;
 use common::{Broker, Outcome, Process, chaski, command, finish};
 use serde_json::Value;
 
-/// What a broker serves: the families, and the names of all samples.
+/// What a broker serves: the families, and the names of all samples that there are or may be: the
+/// family of a gauge may be empty at the time.
 fn scraped(broker: &Broker) -> (BTreeSet<String>, BTreeSet<String>) {
     let text = broker.http_get("/metrics");
-    let family = |line: &str| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned);
-    let families = text.lines().filter_map(family).collect();
+    let of_kind = |line: &str, kind: &str| {
+        let (name, its_kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        its_kind.contains(kind).then(|| name.to_owned())
+    };
+    let families = text.lines().filter_map(|line| of_kind(line, "")).collect();
+    let gauges = text.lines().filter_map(|line| of_kind(line, "gauge"));
     let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let name = |line: &str| line.split(['{', ' ']).next().unwrap_or_default().to_owned();
-    (families, samples.map(name).collect())
+    (families, samples.map(name).chain(gauges).collect())
 }
 
 /// Every name of a metric in a text.
