@@ -49,7 +49,7 @@ fn a_changed_byte_costs_one_batch() {
     assert_eq!((records, errors.len()), (990, 1), "{errors:?}");
     // Who does not look does not see.
     let blind = LocalConsumer::builder().directory(home.sockets()).check_crcs(false);
-    let mut blind = blind.connect(NAME).expect("connected");
+    let mut blind = blind.patience(PATIENCE).connect(NAME).expect("connected");
     blind.assign("t", 0, Position::Earliest).expect("assigned");
     assert_eq!(read_all(&mut blind, 1000), (1000, Vec::new()));
 }

@@ -88,7 +88,7 @@ fn broker() {
 fn consumer() {
     let Some(home) = env::var_os(HOME) else { return };
     let builder = LocalConsumer::builder().directory(Path::new(&home).join("sockets"));
-    let mut consumer = builder.connect(NAME).expect("connected");
+    let mut consumer = builder.patience(PATIENCE).connect(NAME).expect("connected");
     consumer.assign("t", 0, Position::Earliest).expect("assigned");
     println!("{READY}");
     let end = Instant::now() + 4 * PATIENCE;

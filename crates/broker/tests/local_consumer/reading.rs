@@ -24,7 +24,7 @@ fn records_are_read_while_they_are_produced() {
     assert_eq!(consumer.lag("t", 0), Some(0));
     // Once more, from what has been sealed and closed meanwhile, in reads of one batch or a few.
     let small = LocalConsumer::builder().directory(home.sockets()).buffer_bytes(4096);
-    let mut again = small.connect(NAME).expect("connected");
+    let mut again = small.patience(PATIENCE).connect(NAME).expect("connected");
     again.assign("t", 0, Position::Earliest).expect("assigned");
     assert_eq!(again.lag("t", 0), Some(20_000));
     read_to(&mut again, "t", 20_000);
@@ -104,7 +104,7 @@ fn a_sleeper_is_woken_by_a_record() {
     let home = Home::new();
     let (_server, client) = home.serving("t");
     let sleepy = LocalConsumer::builder().directory(home.sockets()).spin(Duration::ZERO);
-    let mut consumer = sleepy.connect(NAME).expect("connected");
+    let mut consumer = sleepy.patience(PATIENCE).connect(NAME).expect("connected");
     consumer.assign("t", 0, Position::Latest).expect("assigned");
     // A sleep that ended by itself leaves nothing behind that the next would take for its own.
     assert!(consumer.next(Duration::from_millis(5)).expect("nothing").is_none());
@@ -127,7 +127,7 @@ fn a_segment_that_retention_removes_is_read_to_its_end() {
     client.create_topic("t", Some(1), &[("segment.bytes", "65536")]).expect("made");
     produce(&client, "t", 0..5000);
     let small = LocalConsumer::builder().directory(home.sockets()).buffer_bytes(4096);
-    let mut consumer = small.connect(NAME).expect("connected");
+    let mut consumer = small.patience(PATIENCE).connect(NAME).expect("connected");
     consumer.assign("t", 0, Position::Earliest).expect("assigned");
     let first = consumer.next(PATIENCE).expect("readable").expect("there").next_offset();
     assert!(first < 200, "{first}: not a whole segment");

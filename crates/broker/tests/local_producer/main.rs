@@ -198,8 +198,8 @@ fn partitions_that_are_added_are_used_after_the_next_acknowledgement() {
 fn requests_of_a_peer_that_means_ill_are_refused_one_by_one() {
     let (server, dir) = in_memory("t", 1);
     let topic = server.client().topic("t").expect("there").id().into_bytes();
-    let mut peer =
-        chaski_shm::Client::builder().directory(dir.path().join("shm")).connect(NAME).expect("in");
+    let peer = chaski_shm::Client::builder().directory(dir.path().join("shm"));
+    let mut peer = peer.connect_within(PATIENCE).connect(NAME).expect("in");
     let batch = |codec| {
         let mut builder = Builder::new(codec);
         builder.push(1, None, Some(b"value"), &[]);
@@ -275,11 +275,17 @@ fn what_a_stopped_broker_has_not_taken_the_next_one_finds() {
     server.stop().expect("stopped");
 }
 
+/// A producer of `t`. With little patience of its own it may have to try more than once.
+fn connected(choices: impl Fn() -> LocalProducerBuilder) -> LocalProducer {
+    let mut attempts = (0..30).map(|_| choices().connect(NAME, "t"));
+    attempts.find_map(Result::ok).expect("connected")
+}
+
 #[test]
 fn a_stream_hears_of_each_batch_though_no_broker_comes() {
     let (server, dir) = in_memory("t", 1);
-    let choices = choices(dir.path()).timeout(Duration::from_secs(2)).batch_bytes(4 << 10);
-    let mut t = choices.connect(NAME, "t").expect("connected");
+    let choices = || choices(dir.path()).timeout(Duration::from_secs(2)).batch_bytes(4 << 10);
+    let mut t = connected(choices);
     let mut begun = std::collections::BTreeSet::new();
     let mut push = |t: &mut LocalProducer| {
         // An error is about the record, which is in no batch then.
@@ -299,8 +305,7 @@ fn a_stream_hears_of_each_batch_though_no_broker_comes() {
 #[test]
 fn without_a_broker_a_producer_fails_in_time_and_for_good() {
     let (server, dir) = in_memory("t", 1);
-    let choices = choices(dir.path()).timeout(Duration::from_secs(1));
-    let mut t = choices.connect(NAME, "t").expect("connected");
+    let mut t = connected(|| choices(dir.path()).timeout(Duration::from_secs(1)));
     drop(server);
     t.push(Record::of(b"x")).expect("taken");
     let error = t.flush().expect_err("nobody is there");
