@@ -1,9 +1,11 @@
 //! `cargo xtask tidy`: the house rules that a program can check.
 //!
-//! [`text`] looks at one file at a time, [`layers`] at how the crates lie on each other. A finding
-//! names the file, the line and the rule, the way a compiler would.
+//! [`text`] looks at one file at a time, [`layers`] at how the crates lie on each other, [`links`]
+//! at where the documents point. A finding names the file, the line and the rule, the way a
+//! compiler would.
 
 mod layers;
+mod links;
 mod source;
 mod text;
 
@@ -15,7 +17,7 @@ use std::path::Path;
 use crate::process::{self, Failure};
 use source::Source;
 
-/// Check the house rules: ASCII, widths, sizes, module heads, layers, unsafe code.
+/// Check the house rules: ASCII, widths, sizes, module heads, layers, unsafe code, links.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -59,6 +61,7 @@ pub(crate) fn check() -> Result<(), Failure> {
 fn check_sources(sources: &[Source]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = sources.iter().flat_map(text::check).collect();
     findings.extend(layers::check(sources));
+    findings.extend(links::check(&process::root(), sources));
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     findings
 }
