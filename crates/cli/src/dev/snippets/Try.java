@@ -1,4 +1,5 @@
-// org.apache.kafka:kafka-clients on the class path
+// One record there and back. Into lib/ go the jars of org.apache.kafka:kafka-clients and
+// org.slf4j:slf4j-api; then, with Java 11 or later: java -cp 'lib/*' Try.java
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

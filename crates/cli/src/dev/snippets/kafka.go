@@ -1,4 +1,4 @@
-// go get github.com/twmb/franz-go
+// One record there and back: go mod init try; go mod tidy; go run .
 package main
 
 import (

@@ -1,4 +1,4 @@
-/* apt-get install librdkafka-dev; cc librdkafka.c -lrdkafka */
+/* One record there and back: apt-get install librdkafka-dev; cc try.c -lrdkafka; ./a.out */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 
@@ -28,7 +28,9 @@ int main(void) {
     for (;;) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 1000);
         if (message == NULL) continue;
-        if (!message->err)
+        if (message->err)
+            fprintf(stderr, "%s\n", rd_kafka_message_errstr(message));
+        else
             printf("%lld %.*s\n", (long long)message->offset, (int)message->len,
                 (const char *)message->payload);
         rd_kafka_message_destroy(message);

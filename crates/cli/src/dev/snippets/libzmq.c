@@ -1,4 +1,4 @@
-/* apt-get install libzmq3-dev; cc libzmq.c -lzmq */
+/* One message in, and out again: apt-get install libzmq3-dev; cc try.c -lzmq; ./a.out */
 #include <stdio.h>
 #include <zmq.h>
 

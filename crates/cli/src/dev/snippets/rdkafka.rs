@@ -1,4 +1,4 @@
-//! One record there and back: cargo add rdkafka
+//! One record there and back: cargo add rdkafka (builds librdkafka: needs cc, make and zlib)
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
