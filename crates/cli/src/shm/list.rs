@@ -20,7 +20,7 @@ struct Listed {
     program: Option<String>,
     uid: u32,
     user: String,
-    /// From here on None if it did not answer.
+    /// From here on None if it did not answer, or its pattern is `packets`.
     age_ms: Option<u64>,
     peers: Option<usize>,
     departed: Option<u64>,
@@ -40,7 +40,9 @@ pub(super) fn run(args: &ShmLs) -> Result<(), Failure> {
 impl Listed {
     fn of(service: &Service) -> Listed {
         let rings = || survey::rings(service);
-        let known = |value: u64| service.answered.then_some(value);
+        // Who speaks a protocol of its own says that it is there, and no more.
+        let counts = service.answered && service.pattern != Pattern::Packets;
+        let known = |value: u64| counts.then_some(value);
         // A notification is a number that is replaced, and no message.
         let carried = |value: u64| known(value).filter(|_| service.pattern != Pattern::Listener);
         let total = |counts: &mut dyn Iterator<Item = u64>| survey::total(service.pattern, counts);
@@ -53,11 +55,11 @@ impl Listed {
             uid: service.uid,
             user: survey::user(service.uid),
             age_ms: known(u64::try_from(service.age.as_millis()).unwrap_or(u64::MAX)),
-            peers: service.answered.then_some(service.connections.len()),
+            peers: counts.then_some(service.connections.len()),
             departed: known(service.departed),
             messages: carried(total(&mut rings().map(|ring| ring.sent))),
             bytes: carried(total(&mut rings().map(|ring| ring.sent_bytes))),
-            fill_percent: service.answered.then_some(fill),
+            fill_percent: counts.then_some(fill),
             state: if service.answered { "ok" } else { "silent" },
         }
     }

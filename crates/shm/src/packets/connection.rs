@@ -113,7 +113,10 @@ impl Connection {
         let is_survey = Hello::decode(packet).is_ok_and(|hello| hello.kind == Kind::Survey);
         if is_survey
             && self.peer.is_same_user_or_root()
-            && let Ok((len, fd)) = survey::write(&survey::Service::default())
+            && let Ok((len, fd)) = survey::write(&survey::Service {
+                pattern: survey::Pattern::Packets,
+                ..survey::Service::default()
+            })
         {
             // Who has gone meanwhile does not want to know.
             let _ = self.send(&Answer::Survey { len }.encode(), &[fd.as_fd()]);

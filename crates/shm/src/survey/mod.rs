@@ -81,19 +81,22 @@ pub enum Pattern {
     Listener,
     /// It has pipes to its peers.
     Pipe,
+    /// It speaks a protocol of its own, of which it says nothing here.
+    Packets,
     /// Something this version does not know.
     #[default]
     Unknown,
 }
 
 impl Pattern {
-    const KNOWN: [Pattern; 6] = [
+    const KNOWN: [Pattern; 7] = [
         Pattern::Server,
         Pattern::Publisher,
         Pattern::Push,
         Pattern::Pull,
         Pattern::Listener,
         Pattern::Pipe,
+        Pattern::Packets,
     ];
 
     /// What an endpoint is whose peers are of this kind.
@@ -119,6 +122,7 @@ impl Pattern {
             Pattern::Pull => "pull",
             Pattern::Listener => "listener",
             Pattern::Pipe => "pipe",
+            Pattern::Packets => "packets",
             Pattern::Unknown => "unknown",
         }
     }
