@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chaski_broker::nearest;
 use thiserror::Error;
 
 use crate::service::{self, ServiceError, ServiceUrl};
@@ -15,6 +16,8 @@ const PORT: u16 = 9092;
 /// Bytes of a topic name at most, as Kafka has it.
 const TOPIC_BYTES_MAX: usize = 249;
 const SCHEME: &str = "kafka://";
+/// All that are spoken.
+const SCHEMES: [&str; 5] = ["kafka", "shm", "zmq+tcp", "zmq+ipc", "zmq+shm"];
 
 /// Host and port of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub(crate) enum AddressError {
     Brackets,
     #[error("it must look like kafka://HOST:PORT/TOPIC, shm://NAME or zmq+tcp://HOST:PORT")]
     Scheme,
+    #[error("did you mean `{0}`?")]
+    Meant(String),
     #[error("`{0}` is not spoken; kafka://, shm://, zmq+tcp://, zmq+ipc:// and zmq+shm:// are")]
     OtherScheme(String),
     #[error("the topic is missing: kafka://HOST:PORT/TOPIC")]
@@ -131,11 +136,25 @@ impl FromStr for Url {
         if let Some(rest) = text.strip_prefix(url::SCHEME) {
             return Ok(Url::Socket(rest.parse()?));
         }
-        Err(match text.split_once("://") {
-            Some((scheme, _)) => AddressError::OtherScheme(format!("{scheme}://")),
-            None => AddressError::Scheme,
+        Err(match (meant(text), text.split_once("://")) {
+            (Some(url), _) => AddressError::Meant(url),
+            (None, Some((scheme, _))) => AddressError::OtherScheme(format!("{scheme}://")),
+            (None, None) => AddressError::Scheme,
         })
     }
+}
+
+/// The URL that somebody may have had in mind.
+fn meant(text: &str) -> Option<String> {
+    let url = match text.split_once("://") {
+        Some((scheme @ ("tcp" | "ipc"), rest)) => format!("zmq+{scheme}://{rest}"),
+        Some(("zmq", rest)) => format!("zmq+tcp://{rest}"),
+        Some((scheme, rest)) => format!("{}://{rest}", nearest(scheme, SCHEMES)?),
+        // A broker and a topic on it.
+        None if text.contains(':') && text.contains('/') => format!("{SCHEME}{text}"),
+        None => return None,
+    };
+    url.parse::<Url>().is_ok().then_some(url)
 }
 
 impl FromStr for TopicUrl {
@@ -221,10 +240,31 @@ mod tests {
     }
 
     #[test]
+    fn a_slip_is_met_with_what_was_meant() {
+        let meant = |text: &str| match text.parse::<Url>() {
+            Err(AddressError::Meant(url)) => url,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(meant("kafak://h:1/t"), "kafka://h:1/t");
+        assert_eq!(meant("kafk://h:1/t"), "kafka://h:1/t");
+        assert_eq!(meant("kaffka://h:1/t"), "kafka://h:1/t");
+        assert_eq!(meant("kafke://h:1/t"), "kafka://h:1/t");
+        assert_eq!(meant("zqm+tcp://h:1"), "zmq+tcp://h:1");
+        assert_eq!(meant("tcp://h:1"), "zmq+tcp://h:1");
+        assert_eq!(meant("h:9092/orders"), "kafka://h:9092/orders");
+        assert_eq!(meant("zmq://h:1"), "zmq+tcp://h:1");
+        for other in ["http://h:1/t", "amqp://h:1/t", "kafak://h:1/a b", "h:1/a b", "h:1"] {
+            let error = other.parse::<Url>().unwrap_err();
+            assert!(!matches!(error, AddressError::Meant(_)), "{other}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_a_url_is_named() {
         let error = |text: &str| text.parse::<Url>().unwrap_err();
         assert_eq!(error("orders"), AddressError::Scheme);
         assert_eq!(error("amqp://h:1/x"), AddressError::OtherScheme("amqp://".into()));
+        assert_eq!(error("http://h:1/x"), AddressError::OtherScheme("http://".into()));
         assert_eq!(error("kafka://h:1"), AddressError::NoTopic);
         assert_eq!(error("kafka://h:1/"), AddressError::NoTopic);
         assert_eq!(error("kafka:///orders"), AddressError::Host);

@@ -132,6 +132,20 @@ mod tests {
 
     use super::*;
 
+    /// Where people are told what to type.
+    const DOCUMENTS: &[&str] = &[
+        "README.md",
+        "CONTRIBUTING.md",
+        "crates/pool/README.md",
+        "crates/ring/README.md",
+        "crates/shm/README.md",
+        "crates/zmq/README.md",
+        "docs/api.md",
+        "docs/console.md",
+        "docs/gateways.md",
+        "docs/local.md",
+    ];
+
     /// Calls `visit` with every command, itself and all below it.
     fn each_command(command: &clap::Command, visit: &mut impl FnMut(&clap::Command)) {
         visit(command);
@@ -181,6 +195,61 @@ mod tests {
                 }
             }
         });
+    }
+
+    /// The commands of a document: each in the code blocks, and in the text those of known verbs.
+    fn commands(document: &str) -> Vec<Vec<String>> {
+        let (mut found, mut fenced) = (Vec::new(), false);
+        for line in document.lines() {
+            if line.trim_start().starts_with("```") {
+                fenced = !fenced;
+            } else if fenced {
+                // What it prints begins with its version.
+                let typed = |words: &Vec<String>| !words[1].starts_with(char::is_numeric);
+                found.extend(commands_of_a_shell(line).into_iter().filter(typed));
+            } else {
+                let code = line.split('`').skip(1).step_by(2);
+                found.extend(code.flat_map(commands_of_a_shell).filter(|words| is_verb(&words[1])));
+            }
+        }
+        found
+    }
+
+    fn is_verb(word: &str) -> bool {
+        Args::command().get_subcommands().any(|command| command.get_name() == word)
+    }
+
+    /// The words of each `chaski ..` in a line, up to what the shell takes for itself.
+    fn commands_of_a_shell(line: &str) -> Vec<Vec<String>> {
+        let line = match line.split_once("\"$(") {
+            Some((before, inside)) => &format!("{before}KEY ; {}", inside.replace(")\"", "")),
+            None => line,
+        };
+        let ends = |word: &String| matches!(word.as_str(), "|" | ";" | "&" | ">" | "<" | "#");
+        let mut words = words(&line.replace("; ", " ; "));
+        words.retain(|word| !word.is_empty());
+        let parts = words.split(ends).map(|part| part.strip_prefix(&["$".into()]).unwrap_or(part));
+        parts.filter(|part| part.len() > 1 && part[0] == "chaski").map(<[String]>::to_vec).collect()
+    }
+
+    #[test]
+    fn every_command_of_the_documents_parses() {
+        let mut seen = 0;
+        for document in DOCUMENTS {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../").to_owned() + document;
+            let text = std::fs::read_to_string(&path).expect(document);
+            for command in commands(&text) {
+                seen += 1;
+                match Args::try_parse_from(&command) {
+                    Err(error) if error.exit_code() != 0 && command.len() > 2 => {
+                        panic!("{document}: {command:?}: {error}")
+                    }
+                    // A verb alone may be named without what it needs.
+                    _ => {}
+                }
+            }
+        }
+        assert!(seen > 50, "only {seen}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use crate::output::wants_colour;
 use crate::table::printable;
 
 /// Exit code: called wrongly.
@@ -39,10 +40,13 @@ impl Failure {
         let mut failure = Failure::new(what);
         let mut next = Some(error);
         while let Some(error) = next {
-            failure.causes.push(error.to_string());
+            let cause = error.to_string();
+            // Many an error ends with what caused it.
+            if !failure.causes.last().is_some_and(|said| said.ends_with(&cause)) {
+                failure.causes.push(cause);
+            }
             next = error.source();
         }
-        failure.causes.dedup();
         // Some errors name themselves what went wrong.
         failure.causes.retain(|cause| *cause != failure.what);
         failure
@@ -74,13 +78,46 @@ impl Failure {
 
     /// Prints it and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("error: {}", printable(&self.what));
+        let [error, hint] = if wants_colour() {
+            // As clap has them in what it refuses.
+            ["\x1b[1m\x1b[31merror:\x1b[0m", "\x1b[32mhint:\x1b[0m"]
+        } else {
+            ["error:", "hint:"]
+        };
+        eprintln!("{error} {}", printable(&self.what));
         for cause in &self.causes {
             eprintln!("  because: {}", printable(cause));
         }
-        if let Some(hint) = &self.hint {
-            eprintln!("  hint: {}", printable(hint));
+        if let Some(next) = &self.hint {
+            eprintln!("  {hint} {}", printable(next));
         }
         ExitCode::from(self.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use thiserror::Error;
+
+    use super::*;
+
+    #[derive(Debug, Error)]
+    #[error("cannot listen on {0}: {1}")]
+    struct Listen(&'static str, #[source] io::Error);
+
+    #[derive(Debug, Error)]
+    #[error("it did not start")]
+    struct Start(#[source] Listen);
+
+    #[test]
+    fn a_cause_that_ends_with_its_own_cause_says_it_once() {
+        let listen = || Listen("h:1", io::Error::other("in use"));
+        let failure = Failure::because("no broker", &Start(listen()));
+        let line = "no broker: it did not start: cannot listen on h:1: in use";
+        assert_eq!(failure.in_a_line(), line);
+        let failure = Failure::because("it did not start", &Start(listen()));
+        assert_eq!(failure.causes, ["cannot listen on h:1: in use"]);
     }
 }

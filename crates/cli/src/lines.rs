@@ -4,7 +4,7 @@
 //! longer. A few chunks wait at most, so that memory stays bounded whatever the input's size.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -74,6 +74,18 @@ impl Lines {
             Err(RecvTimeoutError::Timeout) => Ok(Next::Nothing),
             Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
         }
+    }
+}
+
+/// Whether somebody types them, and anything drawn on the terminal would be in the way.
+pub(crate) fn are_typed(path: &Path) -> bool {
+    path.as_os_str() == "-" && io::stdin().is_terminal()
+}
+
+/// Says how to type them.
+pub(crate) fn invite(noun: &str) {
+    if io::stderr().is_terminal() {
+        eprintln!("each line is a {noun}; Ctrl-D ends");
     }
 }
 

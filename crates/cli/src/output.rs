@@ -2,7 +2,7 @@
 //!
 //! A closed standard output (`chaski topic list | head -1`) is no failure.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -144,6 +144,12 @@ pub(crate) fn printed(done: io::Result<()>) -> Result<(), Failure> {
 /// Whether colours are not wanted, whoever sees them (no-color.org).
 pub(crate) fn colour_refused() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Whether standard error may have colours: they are for people, not for files.
+pub(crate) fn wants_colour() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stderr().is_terminal() && !dumb && !colour_refused()
 }
 
 /// A number that may not be known.

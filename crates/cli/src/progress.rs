@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 /// Work that is shorter shows nothing but its summary.
 const FIRST_AFTER: Duration = Duration::from_secs(1);
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// A rate that is lower, in records a second, is not worth a word.
+const RATE_MIN: u64 = 10;
 /// Back to the start of the line, and clear it.
 const CLEAR: &str = "\r\x1b[K";
 
@@ -91,12 +93,13 @@ fn describe(tally: Tally, noun: &str, took: Duration) -> String {
     let seconds = took.as_secs_f64();
     let mut text = format!("{}, {}", crate::output::count(records, noun), show_bytes(bytes));
     if took >= FIRST_AFTER {
+        text += &format!(" in {seconds:.1} s");
         let per_second = |n: u64| (n as f64 / seconds) as u64;
-        text += &format!(
-            " in {seconds:.1} s: {} {noun}s/s, {}/s",
-            per_second(records),
-            show_bytes(per_second(bytes))
-        );
+        // Of a few that were typed, or never came, it says nothing.
+        if per_second(records) >= RATE_MIN {
+            let [records, bytes] = [records, bytes].map(per_second);
+            text += &format!(": {records} {noun}s/s, {}/s", show_bytes(bytes));
+        }
     }
     text
 }
@@ -130,5 +133,7 @@ mod tests {
             describe(tally, "message", Duration::from_secs(2)),
             "3000 messages, 6.0 MB in 2.0 s: 1500 messages/s, 3.0 MB/s"
         );
+        let typed = Tally { records: 1, bytes: 5 };
+        assert_eq!(describe(typed, "record", Duration::from_secs(2)), "1 record, 5 B in 2.0 s");
     }
 }

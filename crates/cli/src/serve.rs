@@ -1,6 +1,6 @@
 //! `chaski serve`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::Serve;
 use crate::failure::{CALLED_WRONGLY, Failure};
-use crate::output::colour_refused;
+use crate::output::wants_colour;
 
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     if args.settings {
@@ -22,10 +22,11 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let began = Instant::now();
     start_log(&args.log)?;
     let given = settings(args)?;
+    let token = given.get("http.token").is_some_and(|token| !token.is_empty());
     let ending = Ending::expect()?;
     let server = gateways(args)?.into_iter().fold(Builder::from_settings(given), Builder::gateway);
     let server = server.start().map_err(explain)?;
-    greet(&server, began);
+    greet(&server, began, token);
     ending.wait_and_stop(server)
 }
 
@@ -86,11 +87,6 @@ impl Ending {
     }
 }
 
-/// Colour is for people: not for files, and not for those who refuse it.
-fn wants_colour() -> bool {
-    io::stderr().is_terminal() && !colour_refused()
-}
-
 /// Gathers settings from all sources, the stronger later.
 fn settings(args: &Serve) -> Result<Given, Failure> {
     let mut given = Given::new();
@@ -149,9 +145,8 @@ fn refuse(source: &str, error: &SettingError) -> Failure {
 
 pub(crate) fn explain(error: StartError) -> Failure {
     let hint = match &error {
-        StartError::Listen { .. } => {
-            "is another broker running? `--kafka ADDR` and `--http ADDR` choose other addresses"
-        }
+        StartError::Listen { source, .. } => not_listening(source.kind()),
+        StartError::Address(_) => "`--advertised` takes HOST:PORT, such as broker.example:9092",
         StartError::Shm { .. } => {
             "is another broker of this user running? `--shm NAME` chooses another name"
         }
@@ -164,15 +159,34 @@ pub(crate) fn explain(error: StartError) -> Failure {
     Failure::because("the broker did not start", &error).hint(hint)
 }
 
+/// What to do about an address that cannot be had.
+fn not_listening(why: io::ErrorKind) -> &'static str {
+    match why {
+        io::ErrorKind::AddrInUse => {
+            "is another broker running? `--kafka ADDR` and `--http ADDR` choose other addresses"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "`--kafka` and `--http` take an address of this machine, or 0.0.0.0 for all it has; \
+             what clients are told is `--advertised`"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 are for root; take a higher one",
+        _ => "`--kafka` and `--http` take HOST:PORT, such as 127.0.0.1:9092",
+    }
+}
+
 /// Says where it listens and what to type next.
-fn greet(server: &Server, began: Instant) {
+fn greet(server: &Server, began: Instant, token: bool) {
     let (Some(kafka), Some(http)) = (server.kafka_addr(), server.http_addr()) else { return };
     let recovered = server.recovered();
+    let console = match http.ip().is_loopback() || token {
+        true => format!("http://{http}/"),
+        false => "not beyond this machine without a token: set CHASKI_HTTP_TOKEN".to_owned(),
+    };
     let mut out = io::stdout().lock();
     let text = format!(
         "chaski {} is up after {:.0?}
   kafka    {kafka}
-  console  http://{http}/
+  console  {console}
   metrics  http://{http}/metrics
   log      {} topics, {} partitions, opened in {:.0?}
   shards   {}
@@ -205,18 +219,34 @@ fn print_settings() {
     }
 }
 
-/// Has SIGTERM or SIGINT, whichever comes first, sent to who waits for the end.
+/// Has the first signal that asks for an end sent to who waits for it.
 fn send_signals(end: mpsc::Sender<End>) -> Result<(), Failure> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let failed = |e: io::Error| Failure::because("cannot wait for signals", &e);
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let mut awaited = vec![SIGINT, SIGTERM];
+    // Whose terminal is closed wants no more of it, unless it was started by nohup.
+    if !is_hangup_ignored() {
+        awaited.push(SIGHUP);
+    }
+    let mut signals = signal_hook::iterator::Signals::new(awaited).map_err(failed)?;
     let wait = move || {
         let name = match signals.forever().next() {
             Some(SIGINT) => "SIGINT",
+            Some(SIGHUP) => "SIGHUP",
             _ => "SIGTERM",
         };
         let _ = end.send(End::Signal(name));
     };
     thread::Builder::new().name("chaski-signals".to_owned()).spawn(wait).map_err(failed)?;
     Ok(())
+}
+
+/// Whether this process was started to outlive its terminal, or nothing is known of that.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The lowest bit is signal 1, SIGHUP.
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_none_or(|mask| mask & 1 == 1)
 }

@@ -69,6 +69,22 @@ fn it_serves_its_topics_and_leaves_nothing_behind() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_terminal_that_is_closed_ends_it_as_well() {
+    // A process inherits that it is to outlive its terminal, as under nohup.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    if u64::from_str_radix(ignored.trim(), 16).unwrap() & 1 == 1 {
+        return;
+    }
+    let dev = Dev::start(&["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    signal(&dev.process, Signal::HUP);
+    let Dev { process, temporary, .. } = dev;
+    finish(process).ok();
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn what_is_sent_to_its_intake_is_in_the_topic() {
     let dev = Dev::start(&["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
     let intake = dev.place("intake");

@@ -32,7 +32,7 @@ pub(crate) struct TopicCreate {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) partitions: Option<i32>,
     /// A setting of the topic; may be given several times
-    #[arg(long = "config", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long = "config", alias = "set", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) configs: Vec<(String, String)>,
     /// Succeed if there is a topic of this name, and leave it as it is
     #[arg(long)]

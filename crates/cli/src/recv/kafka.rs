@@ -24,6 +24,9 @@ pub(super) fn run(url: &TopicUrl, args: &Recv) -> Result<(), Failure> {
     let to_terminal = io::stdout().is_terminal();
     let follow = follows(args, to_terminal);
     let cursors = cursors(&mut client, &url.topic, args, follow)?;
+    if to_terminal && follow && args.from.is_none() && io::stderr().is_terminal() {
+        eprintln!("waiting for new records; `--from earliest` prints those that are there");
+    }
     let mut receiving = Receiving {
         fetcher: Fetcher::new(client, &url.topic, cursors),
         printer: Printer::new(&url.topic, args),

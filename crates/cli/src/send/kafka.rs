@@ -17,7 +17,7 @@ use crate::args::Send;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::lines::{Lines, Next};
+use crate::lines::{self, Lines, Next};
 use crate::output::count;
 use crate::progress::Progress;
 
@@ -30,11 +30,15 @@ pub(super) fn run(url: &TopicUrl, args: &Send) -> Result<(), Failure> {
     let mut client = Client::connect(&url.broker)?;
     let topic = client.topic_or_create(&url.topic)?;
     topic.choose(args.partition.as_slice())?;
+    let typed = lines::are_typed(&args.file);
+    if typed && !args.quiet {
+        lines::invite("record");
+    }
     let lines = Lines::open(&args.file)?;
     let mut sending = Sending {
         parser: Parser::new(args),
         producer: Producer::new(client, &topic, args),
-        progress: Progress::new(!args.quiet, "record"),
+        progress: Progress::new(!args.quiet && !typed, "record"),
         line: 0,
     };
     let interrupt = Interrupt::install()?;

@@ -14,7 +14,7 @@ use super::outlet::Outlet;
 use crate::args::Send;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::lines::{Lines, Next};
+use crate::lines::{self, Lines, Next};
 use crate::progress::{Progress, Tally};
 
 /// The longest that Ctrl-C may have to wait.
@@ -40,13 +40,18 @@ pub(crate) fn run<F: Form>(
 ) -> Result<(), Failure> {
     let lines = Lines::open(&args.file)?;
     let interrupt = Interrupt::install()?;
+    let outlet = open()?;
+    let typed = lines::are_typed(&args.file);
+    if typed && !args.quiet {
+        lines::invite("message");
+    }
     let mut sending = Sending {
-        outlet: open()?,
+        outlet,
         form,
         interrupt,
         line: 0,
         sent: Tally::default(),
-        progress: Progress::new(!args.quiet, "message"),
+        progress: Progress::new(!args.quiet && !typed, "message"),
     };
     let whole = sending.pump(&lines)?;
     let Sending { mut outlet, progress, sent, .. } = sending;

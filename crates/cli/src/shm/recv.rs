@@ -1,6 +1,6 @@
 //! `chaski recv shm://NAME`: messages are bytes, and who sent them.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,17 +11,34 @@ use crate::args::{Recv, RecvFormat};
 use crate::failure::{Failure, refuse_given};
 use crate::interrupt::Interrupt;
 use crate::json_bytes::{self, Written};
+use crate::query::Side;
 use crate::recv::pump::{self, Passed, Source, Stopped};
-use crate::service::ServiceUrl;
+use crate::service::{Role, ServiceUrl};
 
 pub(crate) fn run(url: &ServiceUrl, args: &Recv) -> Result<(), Failure> {
     refuse_options_of_topics(args)?;
     let interrupt = Interrupt::install()?;
     let awaiting = Awaiting { interrupt: &interrupt, follow: args.follow };
     let Some(inlet) = inlet::open(url, &awaiting)? else { return Ok(()) };
+    if io::stdout().is_terminal() && io::stderr().is_terminal() {
+        invite(url);
+    }
     let printer = Printer { service: &url.name, form: args.output };
     let mut receiving = Receiving { inlet, printer, payload: Vec::new() };
     pump::run(&mut receiving, args, &interrupt)
+}
+
+/// Says who is waited for, where this end has the name.
+fn invite(url: &ServiceUrl) {
+    let role = url.role.unwrap_or(Role::Pull);
+    if url.side(role) == Side::Connect || url.dir.is_some() {
+        return;
+    }
+    let name = &url.name;
+    match role.opposite() {
+        Role::Push => eprintln!("waiting for: chaski send shm://{name}"),
+        other => eprintln!("waiting for: chaski send 'shm://{name}?type={other}'"),
+    }
 }
 
 struct Receiving<'a> {
