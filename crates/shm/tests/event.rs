@@ -197,7 +197,7 @@ fn a_notifier_that_is_killed_is_heard_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut listener = listener(directory.path());
     for _ in 0..10 {
-        let mut child = start("notifying_child", directory.path(), "");
+        let Started(child) = &mut start("notifying_child", directory.path(), "");
         let mut heard = 0;
         while heard < 1000 {
             heard += listener.recv_timeout(LONG).unwrap().rings;
@@ -228,7 +228,8 @@ fn a_notifier_may_die_at_every_step() {
     let mut listener = listener(directory.path());
     for step in ["notify.begun", "notify.value_written", "notify.done", "notify.marked"] {
         for rings in [1, 2, 17] {
-            let mut child = start("notifying_child", directory.path(), &format!("{step}:{rings}"));
+            let Started(child) =
+                &mut start("notifying_child", directory.path(), &format!("{step}:{rings}"));
             assert!(!child.wait().unwrap().success());
             // Until it is counted it has not rung.
             let done =
@@ -253,7 +254,7 @@ fn a_notifier_may_die_at_every_step() {
 #[test]
 fn what_a_dead_listener_has_looked_at_is_not_heard_again() {
     let directory = tempfile::tempdir().unwrap();
-    let mut child = start("listening_child", directory.path(), "listener.seen:3");
+    let Started(child) = &mut start("listening_child", directory.path(), "listener.seen:3");
     let builder = Notifier::builder().connect_within(LONG).reconnect_within(LONG);
     let mut notifier = builder.directory(directory.path().join("shm")).connect("bell").unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -274,14 +275,24 @@ fn what_a_dead_listener_has_looked_at_is_not_heard_again() {
 }
 
 /// Starts this program as a child that runs one of the tests below, and dies at a step.
-fn start(test: &str, directory: &Path, kill_at: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+fn start(test: &str, directory: &Path, kill_at: &str) -> Started {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args([test, "--exact", "--ignored", "--nocapture"])
         .env(DIRECTORY, directory)
         .env("CHASKI_KILL_AT", kill_at)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::piped());
+    Started(command.spawn().unwrap())
+}
+
+/// A child that is killed with its test, should that fail.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Notifies, with the number of the ring, and says so now and then.

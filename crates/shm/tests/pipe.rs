@@ -494,7 +494,7 @@ fn a_peer_that_is_killed_is_heard_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut listener = listener(directory.path());
     for round in 0..10 {
-        let mut child = start("sending_child", directory.path());
+        let Started(child) = &mut start("sending_child", directory.path());
         let mut pipe = listener.accept_timeout(LONG).unwrap();
         let mut next = 0_u64;
         while next < 100 * round + 1 {
@@ -516,13 +516,23 @@ fn a_peer_that_is_killed_is_heard_to_the_end() {
     }
 }
 
-fn start(test: &str, directory: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+fn start(test: &str, directory: &Path) -> Started {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args([test, "--exact", "--ignored", "--nocapture"])
         .env(DIRECTORY, directory)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::null());
+    Started(command.spawn().unwrap())
+}
+
+/// A child that is killed with its test, should that fail.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
