@@ -3,11 +3,16 @@
 //! A broker that has lost its control thread or one of its shards looks alive and leaves its
 //! clients waiting. So the threads it cannot do without are started here, under guard: when one of
 //! them ends before it was told to, the broker has failed as a whole, and whoever runs it is told.
+//!
+//! What cannot be stored is no such end: it may be stored in a minute. [`Ailment`] says what ails
+//! the facts as long as it does, [`remedy`] what helps.
 
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+
+use chaski_log::store::{Fault, FaultKind};
 
 /// The state of a broker, shared by all who ask.
 #[derive(Default)]
@@ -117,6 +122,49 @@ impl Drop for Guard {
             None if thread::panicking() => format!("thread {name} panicked"),
             None => format!("thread {name} ended"),
         });
+    }
+}
+
+/// Why topics, groups and committed offsets cannot be stored at present. Whoever asks for anything
+/// of them is sent away until they can.
+#[derive(Debug, Default)]
+pub(crate) struct Ailment(Mutex<Option<Fault>>);
+
+impl Ailment {
+    pub(crate) fn set(&self, fault: Option<Fault>) {
+        *self.lock() = fault;
+    }
+
+    pub(crate) fn get(&self) -> Option<Fault> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What helps against a failure of the storage, for people.
+pub(crate) fn remedy(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Full => {
+            "make room on the disk: lower retention.ms or retention.bytes of a large topic, delete \
+             topics, or move other files away; all goes on by itself then"
+        }
+        FaultKind::Broken => {
+            "see what the kernel says (dmesg); copy the data directory to another disk if it does \
+             not stop, and start the broker on that"
+        }
+        FaultKind::ReadOnly => {
+            "see why the file system takes no writes (dmesg), check it, mount it for writing, and \
+             restart the broker"
+        }
+        FaultKind::Denied => "give the data directory to the user that the broker runs as",
+        FaultKind::Descriptors => {
+            "let the broker open more files: ulimit -n, or LimitNOFILE= in a unit of systemd"
+        }
+        FaultKind::Damaged => "see what is damaged: chaski inspect",
+        _ => "see what the broker has logged, and the kernel (dmesg)",
     }
 }
 

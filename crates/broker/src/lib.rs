@@ -84,6 +84,8 @@ pub(crate) struct Broker {
     pub(crate) in_flight_max: usize,
     /// Bytes of requests that wait for the control thread.
     pub(crate) queued_bytes: AtomicUsize,
+    /// Why nothing the control thread keeps can be stored at present.
+    pub(crate) ailment: health::Ailment,
     /// How many groups there were of late.
     pub(crate) groups: ArcSwap<groups::Counts>,
     /// Callers in this process that wait for the control thread.
@@ -97,6 +99,8 @@ pub(crate) struct Broker {
     /// Gateways, while they run.
     pub(crate) gateways: gateway::Registry,
     pub(crate) shards: Vec<ShardView>,
+    /// Places for client connections, of all shards together.
+    pub(crate) seats: Arc<shard::Seats>,
     pub(crate) started: Instant,
     /// The data directory is ours as long as any thread may write to it: until the broker has
     /// stopped, though a client may outlive that. The last field, for it must go last. None: the
@@ -147,6 +151,7 @@ impl Broker {
             fetch_max: 1 << 20,
             in_flight_max: 10,
             queued_bytes: AtomicUsize::new(0),
+            ailment: health::Ailment::default(),
             groups: ArcSwap::default(),
             callers: Callers::default(),
             stopping: Stopping::default(),
@@ -154,6 +159,7 @@ impl Broker {
             local: local::LocalStats::default(),
             gateways: gateway::Registry::default(),
             shards: Vec::new(),
+            seats: shard::Seats::new(10),
             started: Instant::now(),
             lock: Mutex::new(None),
         }

@@ -23,7 +23,7 @@ use crate::http::{self, Http, View};
 use crate::local::{Local, LocalStats};
 use crate::metrics::ShardView;
 use crate::settings::{self, BROKER, Given, SettingError};
-use crate::shard::{Reports, Shard, ToShard};
+use crate::shard::{Reports, Seats, Shard, ToShard};
 use crate::{Broker, Builder, Client, Node};
 
 /// How long a stopping broker waits for answers under way.
@@ -161,6 +161,7 @@ impl Server {
         // All that can fail but the start of a thread fails before the first of them.
         let reactors = kafka_listener.map_or(Ok(Vec::new()), |it| reactors(&given, it))?;
         let handles: Vec<_> = reactors.iter().map(Reactor::handle).collect();
+        let connections_max = connections_max(&given);
         let (to_control, from_all) = mpsc::channel();
         let broker = Arc::new(Broker {
             node,
@@ -176,6 +177,7 @@ impl Server {
             in_flight_max: number(&given, "max.in.flight.requests.per.connection") as usize,
             settings: given,
             queued_bytes: AtomicUsize::new(0),
+            ailment: health::Ailment::default(),
             groups: ArcSwap::default(),
             callers: Callers::default(),
             stopping: Stopping::default(),
@@ -183,6 +185,7 @@ impl Server {
             local: LocalStats::default(),
             gateways: gateway::Registry::default(),
             shards: reactors.iter().map(ShardView::of).collect(),
+            seats: Seats::new(connections_max),
             started: Instant::now(),
             lock: Mutex::new(lock),
         });
@@ -360,6 +363,10 @@ fn request_max(given: &Given) -> usize {
     number(given, "socket.request.max.bytes") as usize
 }
 
+fn connections_max(given: &Given) -> usize {
+    number(given, "max.connections") as usize
+}
+
 /// Event loops, one a shard; the first listens for all.
 fn reactors(given: &Given, listener: TcpListener) -> Result<Vec<Reactor<ToShard>>, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -369,7 +376,8 @@ fn reactors(given: &Given, listener: TcpListener) -> Result<Vec<Reactor<ToShard>
     };
     let limits = Limits {
         frame_bytes_max: request_max(given) + 4,
-        connections_max: (number(given, "max.connections") as usize).div_ceil(count),
+        // All may come to one shard: what is bounded is their sum.
+        connections_max: connections_max(given),
         idle_max: u64::try_from(number(given, "connections.max.idle.ms"))
             .ok()
             .map(Duration::from_millis),

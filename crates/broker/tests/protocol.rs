@@ -3,7 +3,8 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
 
 use chaski_batch::{Builder, Codec};
 use chaski_kafka::{ErrorCode, api_versions, fetch, list_offsets, metadata};
@@ -36,7 +37,7 @@ fn a_long_poll_ends_when_records_come_on_another_connection() {
     let (mut reader, mut writer) = (broker.connect(), broker.connect());
     assert_eq!(writer.create("t", 1, &[]), ErrorCode::NONE);
     let waiting = std::thread::spawn(move || reader.fetch("t", 0, 0, 1 << 20, 25_000));
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(50));
     assert_eq!(writer.produce("t", 0, 1, &batch(&["x"])), Ok(0));
     let bytes = waiting.join().expect("no panic").expect("no error");
     assert_eq!(values(&bytes), [(0, "x".to_owned())]);
@@ -283,7 +284,7 @@ fn readers_on_different_shards_are_all_woken() {
             })
         })
         .collect();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(100));
     writer.produce("t", 0, 1, &batch(&["x"])).expect("appended");
     // A reader that nobody wakes would wait past the client's own patience and panic.
     for reader in readers {
@@ -397,4 +398,33 @@ fn a_request_too_large_for_the_control_thread_hangs_up() {
     client.send(5, &request);
     assert_eq!(client.frame(), None, "18 MB of topics");
     assert_eq!(broker.connect().create("t", 1, &[]), ErrorCode::NONE);
+}
+
+#[test]
+fn so_many_connections_may_be_open_whichever_shards_they_come_to() {
+    let broker = Running::start(&[("shards", "2"), ("max.connections", "3")]);
+    let is_served = |client: &mut common::Client| {
+        client.ask(3, &api_versions::Request::default(), |response| response.error_code)
+    };
+    let mut inside: Vec<_> = (0..3).map(|_| broker.connect()).collect();
+    for client in &mut inside {
+        assert_eq!(is_served(client), ErrorCode::NONE);
+    }
+    let hung_up = |client: &mut common::Client| match client.stream.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    };
+    assert!(hung_up(&mut broker.connect()), "a place less than that of two shards' shares");
+    drop(inside.pop());
+    // Its place is free once the broker has noticed; until then others are sent away.
+    let patience = Instant::now() + Duration::from_secs(120);
+    loop {
+        let mut client = broker.connect();
+        let frame = chaski_kafka::frame_request(3, 1, None, &api_versions::Request::default());
+        let sent = client.stream.write_all(&frame.into_bytes());
+        if sent.is_ok() && client.frame().is_some() {
+            break;
+        }
+        assert!(Instant::now() < patience, "the place stays taken");
+    }
 }

@@ -26,6 +26,7 @@ mod changes;
 mod configs;
 mod files;
 mod journal;
+mod messages;
 mod partitions;
 mod producers;
 mod round;
@@ -38,81 +39,22 @@ use std::time::{Duration, Instant};
 
 use chaski_kafka::{ApiKey, DecodeError};
 use chaski_log::store::{Change, MetaStore, StoreError};
-use chaski_reactor::{ConnId, Handle};
+use chaski_reactor::Handle;
 
 use self::changes::Changes;
 pub(crate) use self::files::Files;
-use self::files::Settled;
 use self::journal::Journal;
+pub(crate) use self::messages::{Asker, ToControl, Work};
 use self::producers::ProducerIds;
 use self::round::Round;
 pub(crate) use self::topics::load;
 use crate::Broker;
+use crate::client::ClientError;
 use crate::cluster::Cluster;
 use crate::groups::{self, Caller, Coordinator, Effects, Topics};
 use crate::limits::BATCH_MAX;
 use crate::settings::{self, BROKER, Given};
-use crate::shard::{Ticket, ToShard, now_ms};
-
-/// What others tell the control thread.
-#[derive(Debug)]
-pub(crate) enum ToControl {
-    Request(Work),
-    /// A connection is gone: nobody waits for its answers.
-    Gone {
-        shard: usize,
-        conn: ConnId,
-    },
-    /// A caller in this process has given up waiting.
-    GaveUp(u64),
-    /// Facts of another part of the process, to be kept with ours.
-    Keep {
-        changes: Vec<Change>,
-        tell: mpsc::SyncSender<Result<(), StoreError>>,
-    },
-    /// The files thread is done with its job.
-    Settled(Settled),
-    /// There is no files thread any more.
-    FilesEnded,
-    Stop,
-}
-
-/// Who waits for an answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Asker {
-    /// A connection of a shard.
-    Connection(Ticket),
-    /// A caller in this process, by the number it waits under.
-    Caller(u64),
-}
-
-/// A request for the control thread.
-#[derive(Debug)]
-pub(crate) struct Work {
-    pub(crate) asker: Asker,
-    pub(crate) api: ApiKey,
-    pub(crate) version: i16,
-    pub(crate) client_id: String,
-    pub(crate) client_host: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Work {
-    /// Bytes it holds while it waits.
-    fn bytes(&self) -> usize {
-        size_of::<Work>() + self.client_id.len() + self.client_host.len() + self.body.len()
-    }
-}
-
-impl ToControl {
-    /// Bytes it holds while it waits, as far as they are counted: those of requests.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            ToControl::Request(work) => work.bytes(),
-            _ => 0,
-        }
-    }
-}
+use crate::shard::{ToShard, now_ms};
 
 /// Longest sleep: nothing due is noticed later than this even if the clock jumps.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -313,14 +255,30 @@ impl Control {
             Asker::Connection(ticket) => {
                 self.shards[ticket.shard].send_quietly(ToShard::Reply { ticket, body });
             }
-            Asker::Caller(id) => self.broker.callers.answer(id, body),
+            Asker::Caller(id) => self.broker.callers.answer(id, self.outcome(body)),
+        }
+    }
+
+    /// What a caller in this process is told, who has no connection to lose.
+    fn outcome(&self, body: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, ClientError> {
+        match (body, self.broker.ailment.get()) {
+            (None, Some(fault)) => Err(ClientError::Storage(fault)),
+            (body, _) => Ok(body),
         }
     }
 
     /// Commits at once: `asked` must be on disk before it is acted on. What the batch has changed
     /// so far goes along, so that changes reach the disk in the order they were made.
     fn commit(&mut self, asked: Vec<Change>) -> Result<(), StoreError> {
-        self.journal.commit(std::mem::take(&mut self.effects.changes), asked)
+        let owed = self.journal.owes();
+        let committed = self.journal.commit(std::mem::take(&mut self.effects.changes), asked);
+        // What is only asked for and refused ails nobody else; what is owed, everybody.
+        match &committed {
+            Err(error) if self.journal.owes() => self.broker.ailment.set(Some(error.into())),
+            Ok(()) if owed => self.broker.ailment.set(None),
+            _ => {}
+        }
+        committed
     }
 
     /// Commits what is owed from a commit that failed, if it can be done now.

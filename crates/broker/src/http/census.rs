@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chaski_log::store::FaultKind;
 use uuid::Uuid;
 
 use crate::Broker;
@@ -45,6 +46,8 @@ pub(super) struct Totals {
     pub(super) bytes: u64,
     pub(super) damaged: Places,
     pub(super) failed: Places,
+    /// Those not closed that take no records at present.
+    pub(super) refusing: Places,
 }
 
 /// Partitions, the first few by name.
@@ -52,11 +55,14 @@ pub(super) struct Totals {
 pub(super) struct Places {
     pub(super) count: usize,
     pub(super) named: Vec<(Arc<str>, usize)>,
+    /// What the storage has to do with it, at the first of them.
+    pub(super) kind: Option<FaultKind>,
 }
 
 impl Places {
-    fn add(&mut self, topic: &Arc<str>, partition: usize) {
+    fn add(&mut self, topic: &Arc<str>, partition: usize, kind: Option<FaultKind>) {
         self.count += 1;
+        self.kind = self.kind.or(kind);
         if self.named.len() < NAMED_MAX {
             self.named.push((topic.clone(), partition));
         }
@@ -86,13 +92,23 @@ impl Census {
 
     /// Looks at all topics, unless somebody has of late; what is then known of them by id.
     pub(super) fn look_at_all(&self, broker: &Broker) -> HashMap<Uuid, Look> {
-        self.count(broker, AGE_MIN * 2, REST);
+        self.freshen(broker);
         self.lock().looks.clone()
+    }
+
+    /// Looks at all topics, unless somebody has of late.
+    pub(super) fn freshen(&self, broker: &Broker) {
+        self.count(broker, AGE_MIN * 2, REST);
     }
 
     /// The sums of the last look at all topics.
     pub(super) fn totals(&self) -> Option<Totals> {
         self.lock().totals.clone()
+    }
+
+    /// Whether it is long enough ago that all topics were looked at.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_due(AGE_MIN * 2, REST)
     }
 
     /// Whether a look at all topics would be worth its while.
@@ -182,10 +198,12 @@ fn see(broker: &Broker, topic: &Topic, mut totals: Option<&mut Totals>) -> Look 
         look.failed += usize::from(failed);
         if let Some(totals) = &mut totals {
             if damaged {
-                totals.damaged.add(&topic.name, index);
+                totals.damaged.add(&topic.name, index, Some(FaultKind::Damaged));
             }
-            if failed {
-                totals.failed.add(&topic.name, index);
+            if let Some(fault) = &stats.failed {
+                totals.failed.add(&topic.name, index, Some(fault.kind()));
+            } else if stats.failing.is_some() {
+                totals.refusing.add(&topic.name, index, stats.failing);
             }
         }
     }

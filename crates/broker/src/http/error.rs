@@ -9,7 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::client::{ClientError, ErrorCode, ProduceError, ReadError};
+use crate::client::{ClientError, ErrorCode, FaultKind, ProduceError, ReadError};
+use crate::health::remedy;
 
 /// A kind that programs tell apart, what went wrong, and what to do next.
 #[derive(Debug, Clone)]
@@ -122,6 +123,7 @@ impl From<ClientError> for ApiError {
                 ApiError::not_found(message)
             }
             ClientError::Refused { code, .. } => refused(*code, message),
+            ClientError::Storage(fault) => storage(fault.kind(), message),
             ClientError::Stopped => stopped(message),
             ClientError::Busy => ApiError::busy(message),
             ClientError::TimedOut(_) => {
@@ -141,6 +143,10 @@ impl From<ProduceError> for ApiError {
                 ApiError::not_found(message)
             }
             ProduceError::Refused { code, .. } => refused(*code, message),
+            ProduceError::Append(error) => match error.fault_kind() {
+                Some(kind) => storage(kind, message),
+                None => ApiError::internal(message),
+            },
             ProduceError::Full { .. } => too_large(message),
             ProduceError::TimedOut(_) => {
                 ApiError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message)
@@ -156,6 +162,7 @@ impl From<ReadError> for ApiError {
         match &error {
             ReadError::Stopped => stopped(message),
             ReadError::Deleted(_) => ApiError::not_found(message),
+            ReadError::Storage(fault) => storage(fault.kind(), message),
             _ => ApiError::internal(message),
         }
     }
@@ -179,9 +186,20 @@ fn refused(code: ErrorCode, message: String) -> ApiError {
         ErrorCode::MESSAGE_TOO_LARGE => {
             too_large(message).hint("raise `max.message.bytes` of the topic, or send less")
         }
-        ErrorCode::UNKNOWN_SERVER_ERROR => ApiError::internal(message),
+        ErrorCode::UNKNOWN_SERVER_ERROR | ErrorCode::KAFKA_STORAGE_ERROR => {
+            ApiError::internal(message)
+        }
         _ => ApiError::new(StatusCode::BAD_REQUEST, "refused", message),
     }
+}
+
+/// The store failed. A full disk has a status of its own: it is the one that callers can wait for.
+fn storage(kind: FaultKind, message: String) -> ApiError {
+    let error = match kind {
+        FaultKind::Full => ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "full", message),
+        _ => ApiError::internal(message),
+    };
+    error.hint(remedy(kind))
 }
 
 fn too_large(message: String) -> ApiError {
@@ -190,4 +208,26 @@ fn too_large(message: String) -> ApiError {
 
 fn stopped(message: String) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use chaski_log::store::Fault;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one_and_both_with_what_helps() {
+        let told = |errno| {
+            let fault = Fault::of("write", &std::io::Error::from_raw_os_error(errno));
+            let error = ApiError::from(ClientError::Storage(fault));
+            (error.status.as_u16(), error.kind, error.hint.expect("a hint"))
+        };
+        let (status, kind, hint) = told(28);
+        assert_eq!((status, kind), (507, "full"));
+        assert!(hint.contains("retention.bytes"), "{hint}");
+        let (status, kind, hint) = told(5);
+        assert_eq!((status, kind), (500, "failed"));
+        assert!(hint.contains("dmesg"), "{hint}");
+    }
 }

@@ -1,5 +1,6 @@
 //! What is wrong or will be: each with what it leads to and the command that mends it.
 
+use chaski_log::store::FaultKind;
 use rustix::fs::statvfs;
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
@@ -89,6 +90,7 @@ pub(super) fn of(
     let totals = live.view.census.totals().unwrap_or_default();
     let mut all = Vec::new();
     all.extend(full(live, disk));
+    all.extend(unstored(live));
     all.extend(broken(live, &totals));
     all.extend(behind(live));
     all.extend(sample.and_then(slow));
@@ -132,14 +134,54 @@ fn full(live: &Live, disk: &Disk) -> Option<Finding> {
     let dir = data_dir(live);
     Some(Finding::new(
         severity,
-        format!("{:.1} % of the disk of `{dir}` are free: {}", share * 100.0, sized(free)),
-        "Once it is full, nothing can be produced and partitions close for writing.",
+        format!("{:.1} % of the disk of `{dir}` is free: {}", share * 100.0, sized(free)),
+        "Once it is full, nothing can be produced, and no offset committed.",
         format!("du -xsh {}/log/* | sort -h | tail", quoted(&dir)),
+    ))
+}
+
+/// What a person does first about a failure of the storage.
+fn command_for(kind: FaultKind, dir: &str) -> String {
+    let dir = quoted(dir);
+    match kind {
+        FaultKind::Full => format!(
+            "du -xsh {dir}/log/* | sort -h | tail; \
+             chaski topic alter TOPIC --set retention.ms=3600000"
+        ),
+        FaultKind::Denied => format!("ls -ld {dir} {dir}/log"),
+        FaultKind::Descriptors => {
+            "ulimit -Hn 1048576; in a unit of systemd: LimitNOFILE=1048576".into()
+        }
+        _ => "dmesg --level=err,warn | tail".into(),
+    }
+}
+
+/// Why the disk does not take what it should, after a colon.
+fn reason(kind: Option<FaultKind>) -> &'static str {
+    match kind {
+        Some(FaultKind::Full) => "no room is left on the disk",
+        Some(FaultKind::Broken) => "the disk does not do what it is asked",
+        Some(FaultKind::ReadOnly) => "the file system is read-only",
+        Some(FaultKind::Denied) => "the broker may not write there",
+        Some(FaultKind::Descriptors) => "no more files may be open",
+        _ => "writing to the disk failed",
+    }
+}
+
+fn unstored(live: &Live) -> Option<Finding> {
+    let fault = live.broker.ailment.get()?;
+    Some(Finding::new(
+        Severity::Error,
+        format!("Topics, groups and committed offsets cannot be stored: {fault}"),
+        "Whoever asks for one of them is disconnected, and tries again until they can.",
+        command_for(fault.kind(), &data_dir(live)),
     ))
 }
 
 fn broken(live: &Live, totals: &Totals) -> impl Iterator<Item = Finding> {
     let dir = data_dir(live);
+    let first_step =
+        |places: &Places| command_for(places.kind.unwrap_or(FaultKind::Other), &data_dir(live));
     let place = |places: &Places| {
         let (topic, partition) = places.named.first()?;
         let more = match places.count {
@@ -151,9 +193,21 @@ fn broken(live: &Live, totals: &Totals) -> impl Iterator<Item = Finding> {
     let failed = place(&totals.failed).map(|(name, more)| {
         Finding::new(
             Severity::Error,
-            format!("Partition `{name}`{more} is closed for writing: writing to the disk failed"),
+            format!(
+                "Partition `{name}`{more} is closed for writing: {}",
+                reason(totals.failed.kind)
+            ),
             "Producers to it are refused. What was acknowledged with `acks=all` is on the disk.",
-            "dmesg --level=err,warn | tail; then restart the broker",
+            format!("{}; then restart the broker", first_step(&totals.failed)),
+        )
+    });
+    let refusing = place(&totals.refusing).map(|(name, more)| {
+        Finding::new(
+            Severity::Error,
+            format!("Partition `{name}`{more} takes no records: {}", reason(totals.refusing.kind)),
+            "Producers are refused until it does again. Nothing that was acknowledged is lost, and \
+             consumers go on.",
+            first_step(&totals.refusing),
         )
     });
     let damaged = place(&totals.damaged).map(|(name, more)| {
@@ -164,7 +218,7 @@ fn broken(live: &Live, totals: &Totals) -> impl Iterator<Item = Finding> {
             format!("chaski inspect segment {}", quoted(&format!("{dir}/log/{name}"))),
         )
     });
-    failed.into_iter().chain(damaged)
+    failed.into_iter().chain(refusing).chain(damaged)
 }
 
 fn behind(live: &Live) -> Option<Finding> {
@@ -246,7 +300,7 @@ fn tokens(live: &Live) -> impl Iterator<Item = Finding> {
     let short = access.shortest_token().filter(|len| *len < TOKEN_LEN_MIN).map(|len| {
         Finding::new(
             Severity::Warning,
-            format!("A token of the console has {len} characters"),
+            format!("A token of the console is shorter than {TOKEN_LEN_MIN} characters: {len}"),
             "It can be guessed by whoever reaches the port.",
             "CHASKI_HTTP_TOKEN=\"$(openssl rand -hex 16)\" chaski serve",
         )
@@ -280,8 +334,7 @@ fn descriptors(live: &Live) -> Option<Finding> {
         Finding::new(
             if limit < partitions * 3 + 1000 { Severity::Warning } else { Severity::Info },
             format!(
-                "{limit} files may be open; {partitions} partitions and their clients may need \
-                {wanted}"
+                "{limit} files may be open; the partitions and their clients may need {wanted}"
             ),
             "Connections are refused, and segments cannot be opened, once the limit is reached.",
             "ulimit -Hn 1048576; in a unit of systemd: LimitNOFILE=1048576",

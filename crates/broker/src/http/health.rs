@@ -7,10 +7,17 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
 use super::View;
+use crate::health::remedy;
 
 pub(super) async fn ready(State(view): State<Arc<View>>) -> impl IntoResponse {
-    match view.health.is_ready() {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    // Whoever asks for a topic, a group or an offset is sent away while these cannot be stored.
+    let ailment = view.broker.get().and_then(|broker| broker.ailment.get());
+    match (view.health.is_ready(), ailment) {
+        (true, None) => (StatusCode::OK, "ready\n".to_owned()),
+        (true, Some(fault)) => {
+            let why = format!("not ready: {fault}\n{}\n", remedy(fault.kind()));
+            (StatusCode::SERVICE_UNAVAILABLE, why)
+        }
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
     }
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use chaski_reactor::Output;
 
+use super::seats::Seat;
 use super::session::FetchSession;
 use super::visitor::Visitor;
 
@@ -58,10 +59,11 @@ pub(crate) struct Connection {
     slots: VecDeque<Slot>,
     /// Bytes of answers that wait for earlier ones.
     held: usize,
+    _seat: Seat,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr) -> Connection {
+    pub(super) fn new(peer: SocketAddr, seat: Seat) -> Connection {
         Connection {
             visitor: Visitor::new(peer),
             session: None,
@@ -69,6 +71,7 @@ impl Connection {
             front: 0,
             slots: VecDeque::new(),
             held: 0,
+            _seat: seat,
         }
     }
 
@@ -123,6 +126,12 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::Seats;
+
+    fn connection() -> Connection {
+        let seat = Seats::new(1).take().expect("a seat");
+        Connection::new(([127, 0, 0, 1], 1).into(), seat)
+    }
 
     fn ready(connection: &mut Connection) -> Vec<u8> {
         let mut sent = Vec::new();
@@ -138,7 +147,7 @@ mod tests {
 
     #[test]
     fn answers_leave_in_the_order_of_requests() {
-        let mut connection = Connection::new(([127, 0, 0, 1], 1).into());
+        let mut connection = connection();
         let tickets: Vec<u64> = (0..4).map(|_| connection.begin()).collect();
         connection.finish(tickets[2], Answer::Frame(vec![2]));
         connection.finish(tickets[1], Answer::None);
@@ -152,7 +161,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_request_long_answered_is_ignored() {
-        let mut connection = Connection::new(([127, 0, 0, 1], 1).into());
+        let mut connection = connection();
         let ticket = connection.begin();
         connection.finish(ticket, Answer::None);
         assert!(ready(&mut connection).is_empty());

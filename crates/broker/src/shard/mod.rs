@@ -10,6 +10,7 @@ mod cold;
 mod connection;
 mod fetch;
 mod produce;
+mod seats;
 mod session;
 mod visitor;
 
@@ -32,6 +33,7 @@ use crate::metrics::ShardStats;
 
 pub(crate) use self::cold::LEADER_EPOCH;
 pub(crate) use self::produce::now_ms;
+pub(crate) use self::seats::Seats;
 pub(crate) use self::visitor::ConnectionView;
 
 /// What other threads tell a shard.
@@ -327,8 +329,15 @@ impl Service for Shard {
     type Message = ToShard;
 
     fn opened(&mut self, _io: &mut Io<'_>, id: ConnId, peer: SocketAddr) -> bool {
-        self.connections.insert(id, Connection::new(peer));
-        self.stopping.is_none()
+        if self.stopping.is_some() {
+            return false;
+        }
+        let Some(seat) = self.broker.seats.take() else {
+            tracing::debug!(%peer, "too many connections");
+            return false;
+        };
+        self.connections.insert(id, Connection::new(peer, seat));
+        true
     }
 
     fn received(&mut self, io: &mut Io<'_>, id: ConnId, input: &mut [u8]) -> Progress {

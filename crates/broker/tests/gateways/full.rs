@@ -1,63 +1,18 @@
 //! A disk without room while gateways run: nothing is lost that a sender was not told of, and all
 //! goes on when there is room.
 
-use std::fs::File;
-use std::io::{self, IoSlice};
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use chaski_broker::gateway::{Acks, GatewayKind, GatewayState};
-use chaski_log::disk::{Disk, RealDisk};
 use chaski_zmq::{Kind, Message};
 use tempfile::TempDir;
 
+use super::small_disk::SmallDisk;
 use super::*;
-
-/// Has room for so many more bytes.
-#[derive(Debug)]
-struct SmallDisk {
-    room: AtomicI64,
-}
-
-impl SmallDisk {
-    fn set_room(&self, bytes: i64) {
-        self.room.store(bytes, Ordering::Relaxed);
-    }
-
-    fn full() -> io::Error {
-        io::Error::from_raw_os_error(28)
-    }
-}
-
-impl Disk for SmallDisk {
-    fn create(&self, path: &Path) -> io::Result<File> {
-        match self.room.load(Ordering::Relaxed) {
-            ..=0 => Err(Self::full()),
-            _ => RealDisk.create(path),
-        }
-    }
-
-    /// Writes what there is room for, as a real disk does.
-    fn write_at(&self, file: &File, bytes: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
-        let all: Vec<u8> = bytes.iter().flat_map(|b| b.iter().copied()).collect();
-        let room = usize::try_from(self.room.load(Ordering::Relaxed)).unwrap_or(0);
-        let some = all.len().min(room);
-        if some == 0 && !all.is_empty() {
-            return Err(Self::full());
-        }
-        self.room.fetch_sub(some as i64, Ordering::Relaxed);
-        RealDisk.write_at(file, &[IoSlice::new(&all[..some])], position)
-    }
-
-    fn sync_data(&self, _: &File) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn on_a_small_disk() -> (Server, Client, Arc<SmallDisk>, TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
-    let disk = Arc::new(SmallDisk { room: AtomicI64::new(1 << 30) });
+    let disk = SmallDisk::roomy();
     let server = Builder::new().data_dir(dir.path()).disk(disk.clone()).start().expect("started");
     let client = server.client();
     (server, client, disk, dir)

@@ -6,6 +6,8 @@ mod inward;
 mod life;
 mod outward;
 mod secured;
+#[path = "../common/small_disk.rs"]
+mod small_disk;
 mod syncs;
 
 use std::time::{Duration, Instant};

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use chaski_kafka::{Message, Writer, create_topics, delete_topics, init_producer_id};
 use chaski_log::MemoryMeta;
-use chaski_log::store::LogStore;
-use chaski_reactor::{Limits, Reactor};
+use chaski_log::store::{FaultKind, LogStore};
+use chaski_reactor::{ConnId, Limits, Reactor};
 
 use super::topics::{Changed, NewTopic};
 use super::*;
@@ -17,6 +17,7 @@ use crate::limits::{
     CONTROL_QUEUED_BYTES_MAX, CONTROL_REQUEST_BYTES_MAX, PARTITIONS_PER_REQUEST_MAX,
 };
 use crate::settings::TOPIC;
+use crate::shard::Ticket;
 
 /// A MetaStore that others look into, and fill up.
 #[derive(Clone, Default)]
@@ -50,7 +51,8 @@ impl MetaStore for Facts {
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.with(|inside| {
             if inside.full {
-                return Err(StoreError::Corrupt("full".to_owned()));
+                let source = std::io::Error::from_raw_os_error(28);
+                return Err(StoreError::Io { what: "commit".to_owned(), source });
             }
             inside.commits.push(changes.to_vec());
             inside.meta.commit(changes)
@@ -277,6 +279,34 @@ fn while_commits_fail_nobody_is_served_and_nothing_piles_up() {
     scene.facts.with(|inside| inside.full = false);
     assert_eq!(ask(&mut scene), (1, 0), "what was owed is paid first");
     assert!(!scene.control.journal.owes());
+}
+
+#[test]
+fn what_cannot_be_stored_ails_the_broker_until_it_can() {
+    let mut scene = Scene::new();
+    let ask = |scene: &mut Scene| {
+        scene.take(ApiKey::InitProducerId, 4, &init_producer_id::Request::default());
+        scene.control.settle();
+    };
+    scene.facts.with(|inside| inside.full = true);
+    ask(&mut scene);
+    let broker = scene.control.broker.clone();
+    let fault = broker.ailment.get().expect("something is owed");
+    assert_eq!((fault.kind(), fault.errno()), (FaultKind::Full, Some(28)));
+    assert_eq!(scene.control.outcome(None), Err(ClientError::Storage(fault)));
+    scene.facts.with(|inside| inside.full = false);
+    ask(&mut scene);
+    assert_eq!(broker.ailment.get(), None);
+    assert_eq!(scene.control.outcome(None), Ok(None), "then the request made no sense");
+}
+
+#[test]
+fn what_is_refused_for_want_of_room_ails_nobody_else() {
+    let mut scene = Scene::new();
+    scene.facts.with(|inside| inside.full = true);
+    scene.make(&["t"]);
+    assert!(scene.control.topic("t").is_err());
+    assert_eq!(scene.control.broker.ailment.get(), None);
 }
 
 #[test]

@@ -126,11 +126,11 @@ fn address(host: &str, port: u16) -> String {
 }
 
 async fn overview(live: Live) -> Json<Overview> {
-    // The first to look finds the disk not summed up yet.
-    if live.view.census.totals().is_none() {
+    // While nobody watches, nobody else sums the partitions up.
+    if live.view.census.is_stale() {
         let (view, broker) = (live.view.clone(), live.broker.clone());
         let count = move || {
-            view.census.count(&broker, Duration::ZERO, 0);
+            view.census.freshen(&broker);
             Ok(())
         };
         let _ = live.view.workers.run(count).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chaski_broker::client::ApiKey;
 use chaski_broker::{Builder, Client, Server};
@@ -13,8 +13,7 @@ use chaski_kafka::{Message, Reader, Writer, heartbeat};
 use chaski_log::disk::{Disk, RealDisk};
 use tempfile::TempDir;
 
-/// Longest a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::PATIENCE;
 
 /// Makes and renames directories only while nobody holds it.
 #[derive(Debug, Default)]
