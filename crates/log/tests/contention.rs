@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chaski_log::conformance::{Probe, sequenced, spec};
 use chaski_log::store::Durability::{Disk, PageCache};
@@ -105,7 +106,9 @@ fn zeros_ahead_are_no_damage() {
     let dir = scratch();
     let disk = Arc::new(FaultyDisk::default());
     let probe = on(disk, dir.path());
-    let p = probe.open("t", 0);
+    // No checkpoint, however long it takes: recovery is to read all of it.
+    let config = LogConfig { flush_age: Duration::from_secs(3600), ..LogConfig::default() };
+    let p = probe.store.open(&spec("t", 0, config)).unwrap();
     std::thread::scope(|scope| {
         for id in 0..WRITERS {
             let probe = &probe;
