@@ -72,7 +72,7 @@ use crate::Broker;
 pub use crate::cluster::Source;
 use crate::gateway::Gateways;
 use crate::metrics::Histogram;
-pub use crate::metrics::{Latencies, Latency, Metrics, ShardMetrics, Traffic};
+pub use crate::metrics::{Latencies, Latency, LocalReads, Metrics, ShardMetrics, Traffic};
 
 /// The broker of this process. Cheap to clone, and to keep: it does not keep the broker running.
 #[derive(Clone)]

@@ -31,7 +31,7 @@ use super::View;
 use super::connections::Peer;
 use super::error::ApiError;
 use super::guesses::Guesses;
-use super::sessions::Sessions;
+use super::sessions::{Hold, Sessions};
 use crate::settings::Given;
 
 /// The header that makes a change ours.
@@ -138,6 +138,14 @@ impl Access {
         format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", self.cookie_name())
     }
 
+    /// What an admitted request hangs on: its login, if it came by one. A token lasts as long as this
+    /// process.
+    fn hold(&self, headers: &HeaderMap) -> Hold {
+        let by_token = headers.contains_key(header::AUTHORIZATION);
+        let cookie = self.cookie(headers).filter(|_| self.needs_login() && !by_token);
+        cookie.map_or_else(Hold::default, |name| self.sessions.hold(name))
+    }
+
     /// Cookies belong to a host, whatever its port, and there may be another broker on it.
     fn cookie_name(&self) -> String {
         format!("chaski_{}", self.address.port())
@@ -206,9 +214,17 @@ pub(super) fn peer(extensions: &Extensions) -> Peer {
 }
 
 /// Guards all of the API.
-pub(super) async fn guard(State(view): State<Arc<View>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(view): State<Arc<View>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let mut response = match view.access.check(&request) {
-        Ok(()) => admitted(&view, request, next).await,
+        Ok(()) => {
+            let hold = view.access.hold(request.headers());
+            request.extensions_mut().insert(hold);
+            admitted(&view, request, next).await
+        }
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();

@@ -3,6 +3,8 @@
 //! A stream is a task that hands its text to the connection piece by piece. It makes the next when
 //! the connection has taken the last: so a viewer that is slow, or has gone away without a word,
 //! costs one piece of memory and no more. What he misses meanwhile is for the task to know.
+//!
+//! A stream that was begun with a login ends with it.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -22,11 +25,13 @@ use tokio::time::timeout;
 use super::endpoints::{Endpoint, Endpoints};
 use super::error::ApiError;
 use super::extract::Live;
+use super::sessions::Hold;
 
 const EVENTS: Endpoint = Endpoint::get(
     "/api/events",
     "Server-sent events: `overview` at once and every second, as GET /api/overview answers; \
-     `topology` when topics, groups or gateways come or go; `ping` when there is nothing else.",
+     `topology` when topics, groups or gateways come or go; `ping` when there is nothing else. Ends \
+     with the login, if it came by one.",
 )
 .answer("a stream of events, their data one line of JSON");
 
@@ -48,32 +53,41 @@ impl Streams {
         Streams(Arc::new(Semaphore::new(STREAMS_MAX)))
     }
 
-    /// A response, and what to say in it.
-    pub(super) fn open(&self) -> Result<(Speaker, Response), ApiError> {
+    /// A response, and what to say in it while the hold lasts.
+    pub(super) fn open(&self, hold: Hold) -> Result<(Speaker, Response), ApiError> {
         let place = self.0.clone().try_acquire_owned();
         let place = place.map_err(|_| ApiError::busy("too many streams are open"))?;
         let (pieces, taken) = mpsc::channel(1);
         let head = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")];
         let body = Body::from_stream(Pieces(taken));
-        Ok((Speaker { pieces, _place: place }, (head, body).into_response()))
+        Ok((Speaker { pieces, hold, _place: place }, (head, body).into_response()))
     }
 }
 
 /// The task's end of a stream.
 pub(super) struct Speaker {
     pieces: mpsc::Sender<Bytes>,
+    hold: Hold,
     _place: OwnedSemaphorePermit,
 }
 
 impl Speaker {
-    /// Says this when what was said before has been taken; false: nobody listens any more.
+    /// Says this when what was said before has been taken; false: nobody listens any more, or may.
     pub(super) async fn say(&self, events: Events) -> bool {
-        self.pieces.send(events.0.into()).await.is_ok()
+        tokio::select! {
+            // Whoever has logged out is told nothing more.
+            biased;
+            () = self.hold.ended() => false,
+            said = self.pieces.send(events.0.into()) => said.is_ok(),
+        }
     }
 
-    /// Ends when nobody listens any more.
+    /// Ends when nobody listens any more, or may.
     pub(super) async fn gone(&self) {
-        self.pieces.closed().await;
+        tokio::select! {
+            () = self.hold.ended() => {}
+            () = self.pieces.closed() => {}
+        }
     }
 }
 
@@ -117,8 +131,8 @@ impl Events {
     }
 }
 
-async fn events(live: Live) -> Result<Response, ApiError> {
-    let (speaker, response) = live.view.streams.open()?;
+async fn events(live: Live, Extension(hold): Extension<Hold>) -> Result<Response, ApiError> {
+    let (speaker, response) = live.view.streams.open(hold)?;
     tokio::spawn(tell(live, speaker));
     Ok(response)
 }

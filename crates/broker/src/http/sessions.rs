@@ -1,11 +1,13 @@
 //! Logins of browsers: a random name in a cookie stands for a role.
 //!
-//! They are kept in memory, so a restart of the broker ends them.
+//! They are kept in memory, so a restart of the broker ends them. What goes on for longer than one
+//! request hangs on its login ([`Sessions::hold`]), and ends with it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::auth::Role;
@@ -13,13 +15,19 @@ use super::auth::Role;
 /// Logins at the same time; the one longest unused makes room.
 const LOGINS_MAX: usize = 1000;
 
-/// A login unused for so long has ended.
+/// A login unused for so long has ended. While something hangs on it, it is used.
 const IDLE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 
 struct Login {
     role: Role,
     used: Instant,
+    /// Goes with the login, which those at the other end notice.
+    alive: watch::Sender<()>,
 }
+
+/// What hangs on a login has one; what hangs on none has an empty one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hold(Option<watch::Receiver<()>>);
 
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Login>>);
@@ -37,7 +45,7 @@ impl Sessions {
         }
         // Each has 122 random bits from the system.
         let name = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        logins.insert(name.clone(), Login { role, used: now });
+        logins.insert(name.clone(), Login { role, used: now, alive: watch::Sender::new(()) });
         name
     }
 
@@ -49,6 +57,13 @@ impl Sessions {
         Some(login.role)
     }
 
+    /// Lasts as long as the login does: not at all if it has ended by now.
+    pub(super) fn hold(&self, name: &str) -> Hold {
+        let ended = || watch::channel(()).1;
+        let logins = self.lock();
+        Hold(Some(logins.get(name).map_or_else(ended, |login| login.alive.subscribe())))
+    }
+
     pub(super) fn end(&self, name: &str) {
         self.lock().remove(name);
     }
@@ -58,14 +73,28 @@ impl Sessions {
     }
 }
 
+impl Hold {
+    /// Ends when the login has; without one, never.
+    pub(super) async fn ended(&self) {
+        match self.0.clone() {
+            // Nothing is ever sent: an error says that the sender is gone.
+            Some(mut alive) => while alive.changed().await.is_ok() {},
+            None => std::future::pending().await,
+        }
+    }
+}
+
 impl Login {
     fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.used) > IDLE_MAX
+        let idle = now.saturating_duration_since(self.used);
+        self.alive.receiver_count() == 0 && idle > IDLE_MAX
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     #[test]
@@ -81,6 +110,40 @@ mod tests {
         let name = sessions.begin(Role::Admin, start);
         sessions.end(&name);
         assert_eq!(sessions.role(&name, start), None);
+    }
+
+    /// Whether it has ended by now.
+    fn has_ended(hold: &Hold) -> bool {
+        let mut ended = std::pin::pin!(hold.ended());
+        let mut context = Context::from_waker(Waker::noop());
+        ended.as_mut().poll(&mut context).is_ready()
+    }
+
+    #[test]
+    fn what_hangs_on_a_login_ends_with_it() {
+        let (sessions, start) = (Sessions::default(), Instant::now());
+        let (mine, other) = (sessions.begin(Role::Read, start), sessions.begin(Role::Read, start));
+        let (held, others, none) = (sessions.hold(&mine), sessions.hold(&other), Hold::default());
+        assert!(!has_ended(&held));
+        sessions.end(&mine);
+        assert!(has_ended(&held));
+        assert!(!has_ended(&others) && !has_ended(&none));
+        assert!(has_ended(&sessions.hold(&mine)), "it came too late");
+        for at in 0..=LOGINS_MAX as u64 {
+            sessions.begin(Role::Read, start + Duration::from_millis(at));
+        }
+        assert!(has_ended(&others), "it made room");
+    }
+
+    #[test]
+    fn a_login_lasts_while_something_hangs_on_it() {
+        let (sessions, start) = (Sessions::default(), Instant::now());
+        let name = sessions.begin(Role::Read, start);
+        let held = sessions.hold(&name);
+        let much_later = start + IDLE_MAX * 2;
+        assert_eq!(sessions.role(&name, much_later), Some(Role::Read));
+        drop(held);
+        assert_eq!(sessions.role(&name, much_later + IDLE_MAX * 2), None);
     }
 
     #[test]

@@ -9,12 +9,14 @@
 mod intake;
 mod late;
 mod outlet;
+mod readers;
 mod stats;
 
 use std::sync::Arc;
 
 use self::intake::Intake;
 use self::outlet::Outlet;
+pub(crate) use self::readers::{Progress, Reader};
 pub(crate) use self::stats::LocalStats;
 use crate::Broker;
 use crate::health::Health;

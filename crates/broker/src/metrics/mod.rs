@@ -17,7 +17,7 @@ use chaski_reactor::{Reactor, Stats};
 pub(crate) use self::histogram::Histogram;
 pub use self::histogram::Latency;
 pub(crate) use self::text::render;
-pub use self::values::{Latencies, Metrics, ShardMetrics, Traffic};
+pub use self::values::{Latencies, LocalReads, Metrics, ShardMetrics, Traffic};
 
 /// A count with one writer.
 #[derive(Debug, Default)]

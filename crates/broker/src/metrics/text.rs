@@ -1,12 +1,14 @@
 //! The text Prometheus reads (exposition format 0.0.4), written by hand: a sample is a line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chaski_log::store::PartitionStats;
 
 use super::histogram::Latency;
-use super::values::{Latencies, Metrics, ShardMetrics, Traffic};
+use super::values::{Latencies, LocalReads, Metrics, ShardMetrics, Traffic};
 use crate::Broker;
 use crate::gateway::{GatewayState, GatewayStatus};
 
@@ -43,6 +45,7 @@ pub(crate) fn render(broker: &Broker) -> String {
     let name = "chaski_local_producers";
     text.family(name, "gauge", "Processes of this machine that produce through shared memory.");
     text.sample(name, &[], metrics.local_producers);
+    render_local_reads(&mut text, broker, &metrics.local_reads);
     let name = "chaski_malformed_requests_total";
     text.family(name, "counter", "Connections closed because they made no sense.");
     text.sample(name, &[], metrics.malformed_requests);
@@ -107,6 +110,61 @@ fn render_traffic(text: &mut Text, totals: &[Total], traffic: &Traffic) {
         text.family(name, "counter", help);
         text.sample(name, &[], read(traffic));
     }
+}
+
+type LocalSample = (&'static str, &'static str, &'static str, fn(&LocalReads) -> u64);
+
+const LOCAL_READS: &[LocalSample] = &[
+    (
+        "chaski_local_consumers",
+        "gauge",
+        "Consumers of this machine that read the log's own pages.",
+        |r| r.consumers,
+    ),
+    (
+        "chaski_local_read_records_total",
+        "counter",
+        "Records they have read, as far as they have said so: when they sleep, go on to another \
+         segment, or commit.",
+        |r| r.records,
+    ),
+    ("chaski_local_segments_total", "counter", "Segments they were handed.", |r| r.segments),
+    (
+        "chaski_local_sleeps_total",
+        "counter",
+        "Times one of them had read all there was, and slept.",
+        |r| r.sleeps,
+    ),
+    ("chaski_local_wakes_total", "counter", "Times one of them was woken.", |r| r.wakes),
+];
+
+fn render_local_reads(text: &mut Text, broker: &Broker, reads: &LocalReads) {
+    for (name, kind, help, read) in LOCAL_READS {
+        text.family(name, kind, help);
+        text.sample(name, &[], read(reads));
+    }
+    // By partition, not by process: those come and go, and each would leave a series behind.
+    let mut partitions: BTreeMap<(Arc<str>, i32), (u64, i64)> = BTreeMap::new();
+    for reader in broker.local.readers.list() {
+        let Some(lag) = reader.progress(&*broker.store).lag else { continue };
+        let (readers, most) =
+            partitions.entry((reader.topic.clone(), reader.partition)).or_default();
+        *readers += 1;
+        *most = lag.max(*most);
+    }
+    let mut family = |name: &str, help: &str, read: fn(&(u64, i64)) -> i64| {
+        text.family(name, "gauge", help);
+        for ((topic, partition), told) in &partitions {
+            let labels = [("topic", &**topic), ("partition", &*partition.to_string())];
+            text.sample(name, &labels, read(told));
+        }
+    };
+    family("chaski_local_readers", "Consumers of this machine that read a partition.", |told| {
+        told.0 as i64
+    });
+    let help = "Records that the slowest of them has not read, or less: see \
+                chaski_local_read_records_total.";
+    family("chaski_local_lag", help, |told| told.1);
 }
 
 fn render_requests(text: &mut Text, metrics: &Metrics) {

@@ -23,10 +23,12 @@ pub struct Metrics {
     /// What this process has produced and read.
     pub inside: Traffic,
     /// What other processes of this machine have produced through shared memory. They read without
-    /// the broker, which counts none of that.
+    /// the broker, which counts no bytes of that.
     pub local: Traffic,
     /// Such processes, as of about a second ago.
     pub local_producers: u64,
+    /// What processes of this machine have read from the log's own pages.
+    pub local_reads: LocalReads,
     /// Connections closed because they made no sense.
     pub malformed_requests: u64,
     /// Topics.
@@ -57,6 +59,23 @@ pub struct Traffic {
     pub produce_errors: u64,
     /// Bytes of batches handed out.
     pub fetched_bytes: u64,
+}
+
+/// What consumers of this machine say of their reading when they ask the broker for something: one
+/// that reads through a segment without a rest is ahead of this.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LocalReads {
+    /// Those that are connected.
+    pub consumers: u64,
+    /// Records they have read.
+    pub records: u64,
+    /// Segments they were handed.
+    pub segments: u64,
+    /// Times one had read all there was, and slept.
+    pub sleeps: u64,
+    /// Times one was woken.
+    pub wakes: u64,
 }
 
 /// One event loop.
@@ -139,6 +158,13 @@ impl Metrics {
                 fetched_bytes: 0,
             },
             local_producers: local.producers.load(Ordering::Relaxed),
+            local_reads: LocalReads {
+                consumers: local.consumers.load(Ordering::Relaxed),
+                records: local.read_records.get(),
+                segments: local.segments.get(),
+                sleeps: local.sleeps.get(),
+                wakes: local.wakes.load(Ordering::Relaxed),
+            },
             malformed_requests: sum(|s| s.malformed.get()),
             topics: cluster.by_name.len(),
             partitions: cluster.partitions,

@@ -95,7 +95,12 @@ impl Broker {
 
     /// A stream of events.
     pub(crate) fn listen(&self, path: &str) -> Events {
-        let mut stream = BufReader::new(self.begin("GET", path, &[], ""));
+        self.listen_as(path, &[])
+    }
+
+    /// The same, by somebody.
+    pub(crate) fn listen_as(&self, path: &str, headers: &[(&str, &str)]) -> Events {
+        let mut stream = BufReader::new(self.begin("GET", path, headers, ""));
         let head = head(&mut stream);
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert!(head.to_lowercase().contains("content-type: text/event-stream"), "{head}");
@@ -222,6 +227,14 @@ impl Events {
             let mut chunk = vec![0; size + 2];
             self.stream.read_exact(&mut chunk).expect("a chunk");
             self.text += str::from_utf8(&chunk[..size]).expect("UTF-8");
+        }
+    }
+
+    /// Waits for the end; what comes before it is passed over.
+    pub(crate) fn end(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(event) = self.next() {
+            assert!(Instant::now() < deadline, "it goes on: {event:?}");
         }
     }
 

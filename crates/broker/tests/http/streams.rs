@@ -99,8 +99,43 @@ fn a_tail_ends_with_its_topic() {
     let broker = broker(1);
     let mut events = tail(&broker, "");
     broker.client().delete_topic("t").expect("deleted");
-    while events.next().is_some() {}
+    events.end();
     broker.send("GET", "/api/topics/t/tail", &[], "").refused(404, "not_found");
+}
+
+#[test]
+fn a_stream_ends_with_its_login_and_with_no_other() {
+    const TOKEN: &str = "the-token-for-everything";
+    let broker = Broker::start(&[("http.token", TOKEN)]);
+    broker.client().create_topic("t", Some(1), &[]).expect("made");
+    let log_in = || {
+        let answer = broker.change("POST", "/api/session", json!({ "token": TOKEN }));
+        let set = answer.header("set-cookie").expect("a cookie").to_owned();
+        set.split(';').next().expect("a pair").to_owned()
+    };
+    let (mine, other, bearer) = (log_in(), log_in(), format!("Bearer {TOKEN}"));
+    let streams = |who: &[(&str, &str)]| {
+        ["/api/events", "/api/topics/t/tail"].map(|path| {
+            let mut events = broker.listen_as(path, who);
+            assert!(events.next().is_some(), "it has begun");
+            events
+        })
+    };
+    let mut ending = streams(&[("Cookie", &mine)]);
+    // A token beside a cookie is what counts.
+    let both = [("Cookie", mine.as_str()), ("Authorization", bearer.as_str())];
+    let going_on = [streams(&[("Cookie", &other)]), streams(&both)];
+
+    let change = [("Cookie", mine.as_str()), ("Content-Type", "application/json")];
+    let change = [&change[..], &[("X-Chaski", "1")]].concat();
+    broker.send("DELETE", "/api/session", &change, "{}").expect(200);
+    ending.iter_mut().for_each(|events| events.end());
+    broker.produce("t", 0, &["x"]);
+    for [mut events, mut tail] in going_on {
+        assert_eq!(tail.expect("message")["value"], json!({ "text": "x" }));
+        events.expect("overview");
+    }
+    broker.send("GET", "/api/events", &change[..1], "").refused(401, "unauthorized");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Consumers of this machine, which read the log's pages themselves: what is produced is read, what
 //! goes away goes with a clear word, and nobody's death or lies reach anybody else.
 
+mod counts;
 mod damage;
 mod death;
 mod hostile;

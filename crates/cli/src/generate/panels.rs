@@ -38,6 +38,7 @@ pub(super) const ROWS: &[Row] = &[
     Row { title: "Groups", panels: GROUPS },
     Row { title: "Gateways", panels: GATEWAYS },
     Row { title: "Shards", panels: SHARDS },
+    Row { title: "Shared memory", panels: LOCAL },
 ];
 
 const MESSAGES: &[Panel] = &[
@@ -296,6 +297,7 @@ const SHARDS: &[Panel] = &[
         lines: &[
             line("sum(chaski_shard_connections@)", "open"),
             line("sum(chaski_local_producers@)", "producers through shared memory"),
+            line("sum(chaski_local_consumers@)", "consumers in shared memory"),
             line("sum(rate(chaski_shard_accepted_total@[$__rate_interval]))", "new in a second"),
         ],
     },
@@ -316,5 +318,41 @@ const SHARDS: &[Panel] = &[
             "rate(chaski_shard_turns_total@[$__rate_interval])",
             "{{instance}}/{{shard}}",
         )],
+    },
+];
+
+const LOCAL: &[Panel] = &[
+    Panel {
+        title: "Records read",
+        about: "By consumers of this machine, from the log's own pages. They say so when they \
+                sleep, go on to another segment, or commit: a steady reader comes in steps.",
+        unit: "cps",
+        lines: &[line("sum(rate(chaski_local_read_records_total@[$__rate_interval]))", "records")],
+    },
+    Panel {
+        title: "Lag",
+        about: "Records that the slowest consumer of a partition has not read, or less: the \
+                farthest behind.",
+        unit: "short",
+        lines: &[
+            line(
+                "topk(10, max by (topic, partition) (chaski_local_lag@))",
+                "{{topic}}/{{partition}}",
+            ),
+            line("sum(chaski_local_readers@)", "partitions read"),
+        ],
+    },
+    Panel {
+        title: "Sleeps",
+        about: "Each costs two packets: a consumer that had read all there was, and was woken.",
+        unit: "cps",
+        lines: &[
+            line("sum(rate(chaski_local_sleeps_total@[$__rate_interval]))", "sleeps"),
+            line("sum(rate(chaski_local_wakes_total@[$__rate_interval]))", "woken"),
+            line(
+                "sum(rate(chaski_local_segments_total@[$__rate_interval]))",
+                "segments handed out",
+            ),
+        ],
     },
 ];

@@ -1,26 +1,31 @@
 //! Rings in shared memory: the broker's own, and those of other programs of its user.
 
 use std::fs;
+use std::sync::Arc;
 
-use serde::Serialize;
-
+use chaski_log::store::LogStore;
 use chaski_shm::survey::{Connection, Ring, Service};
+use serde::Serialize;
 
 use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::error::ApiError;
 use crate::http::extract::{Live, Told};
 use crate::http::services::Survey;
+use crate::local::{Progress, Reader};
 
 const RINGS: Endpoint = Endpoint::get(
     "/api/rings",
     "Services in shared memory on this machine, of the broker and of other programs of its user, \
-     and the processes at the other end of their rings; as of a second ago.",
+     and the processes at the other end of their rings, as of a second ago; and who reads the \
+     log's own pages.",
 )
 .answer(
     "{directory, total, rings:[{name, kind, pid, program, own: whether it is of the broker's \
      process, answered, generation, age_s, peers, departed, dead, clients:[{slot, pid, program, \
-     alive, fill, capacity, waiting, stalls, wakes, drops, in, out, in_bytes, out_bytes}]}]}; the \
-     broker's own first; 1000 rings, and 1000 clients of each, at most",
+     alive, fill, capacity, waiting, stalls, wakes, drops, in, out, in_bytes, out_bytes}]}], \
+     readers_total, readers:[{id, pid, program, topic, partition, offset, records, lag: at most, null \
+     if the partition is gone}]}; the broker's own first; 1000 rings, 1000 clients of each, and \
+     1000 readers, at most",
 );
 
 /// Services of an answer.
@@ -28,6 +33,9 @@ const RINGS_MAX: usize = 1000;
 
 /// Clients of a service.
 const CLIENTS_MAX: usize = 1000;
+
+/// Readers of an answer.
+const READERS_MAX: usize = 1000;
 
 pub(super) fn add(all: &mut Endpoints) {
     all.add(RINGS, rings);
@@ -38,6 +46,22 @@ struct List {
     directory: String,
     total: usize,
     rings: Vec<Row>,
+    readers_total: usize,
+    readers: Vec<Reading>,
+}
+
+/// A partition as a process reads it, which has no ring for that.
+#[derive(Serialize)]
+struct Reading {
+    /// That no other has.
+    id: u64,
+    pid: u32,
+    program: Option<String>,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    records: u64,
+    lag: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +150,24 @@ impl Client {
     }
 }
 
+impl Reading {
+    fn of(reader: &Reader, store: &dyn LogStore) -> Reading {
+        let Progress { offset, records, lag } = reader.progress(store);
+        let (topic, partition) = (reader.topic.to_string(), reader.partition);
+        let program = program(reader.pid.into());
+        Reading {
+            id: reader.number,
+            pid: reader.pid,
+            program,
+            topic,
+            partition,
+            offset,
+            records,
+            lag,
+        }
+    }
+}
+
 /// How full it is.
 fn share(ring: &Ring) -> f64 {
     ring.fill as f64 / ring.capacity.max(1) as f64
@@ -144,9 +186,18 @@ fn program(pid: u64) -> Option<String> {
 async fn rings(live: Live) -> Told {
     let seen = live.view.services.fresh(&live).await?;
     let directory = live.view.services.directory().display().to_string();
-    live.tell(move |_| Ok::<_, ApiError>(list(&seen, directory))).await
+    let broker = live.broker.clone();
+    let told = move |_: &_| {
+        let all = broker.local.readers.list();
+        let reading = |reader: &Arc<Reader>| Reading::of(reader, &*broker.store);
+        let readers = all.iter().take(READERS_MAX).map(reading).collect();
+        let readers_total = all.len();
+        Ok::<_, ApiError>(List { readers_total, readers, ..list(&seen, directory) })
+    };
+    live.tell(told).await
 }
 
+/// Without the readers.
 fn list(seen: &Survey, directory: String) -> List {
     let own = |service: &Service| service.pid == std::process::id();
     // What hands out the log's pages has no rings, and answers no survey.
@@ -158,6 +209,8 @@ fn list(seen: &Survey, directory: String) -> List {
         directory,
         total: services.len(),
         rings: services.into_iter().take(RINGS_MAX).map(Row::of).collect(),
+        readers_total: 0,
+        readers: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::extract::Path;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,15 @@ use crate::http::endpoints::{Endpoint, Endpoints};
 use crate::http::error::ApiError;
 use crate::http::events::{Events, SILENCE, Speaker};
 use crate::http::extract::{Live, Params};
+use crate::http::sessions::Hold;
 
 const TAIL: Endpoint = Endpoint::get(
     "/api/topics/{topic}/tail",
     "Server-sent events: `message` for each record that comes from now on, 200 a second at most; \
      `dropped` {count, unseen} for those left out since the last: there were too many, or the \
      viewer was slow; of these, `unseen` were not looked at, and might have been filtered out; \
-     `ping` when there is nothing else. Ends with the topic.",
+     `ping` when there is nothing else. Ends with the topic, \
+     and with the login if it came by one.",
 )
 .query(&[
     ("partition", "`all`, or a number; `all`."),
@@ -79,6 +82,7 @@ struct Dropped {
 
 async fn tail(
     live: Live,
+    Extension(hold): Extension<Hold>,
     Path(topic): Path<String>,
     Params(wish): Params<Wish>,
 ) -> Result<Response, ApiError> {
@@ -86,7 +90,7 @@ async fn tail(
         let topic = topic.clone();
         live.run(move |client| Tail::begin(client, topic, &wish)).await?
     };
-    let (speaker, response) = live.view.streams.open()?;
+    let (speaker, response) = live.view.streams.open(hold)?;
     tokio::spawn(follow(live, tail, speaker));
     Ok(response)
 }

@@ -15,6 +15,8 @@ use chaski_shm::packets::{Connection, Received};
 use super::board::{Board, NoCell};
 use super::waker::Waker;
 use crate::client::{Client, ClientError, Cursor, Position, ReadError, watch_key};
+use crate::local::LocalStats;
+use crate::local::readers::Listed;
 
 /// Packets of one consumer before others have their turn.
 const PACKETS_A_TURN: usize = 16;
@@ -31,6 +33,18 @@ pub(super) struct House {
     pub(super) is_memory: bool,
 }
 
+impl House {
+    fn stats(&self) -> &LocalStats {
+        &self.client.broker().local
+    }
+
+    /// A consumer says that it has read a partition up to there.
+    fn reached(&self, open: &Open, offset: i64) {
+        let passed = open.listed.reached(offset, &*self.client.broker().store);
+        self.stats().read_records.add(passed);
+    }
+}
+
 /// A consumer that is connected.
 pub(super) struct Consumer {
     connection: Arc<Connection>,
@@ -40,25 +54,31 @@ pub(super) struct Consumer {
     /// Of all its watches: it has one a partition.
     key: u64,
     is_greeted: bool,
-    cursors: HashMap<u32, Cursor>,
+    open: HashMap<u32, Open>,
     next_handle: u32,
+}
+
+/// A partition that it reads.
+struct Open {
+    cursor: Cursor,
+    listed: Listed,
 }
 
 /// An answer, and the segment that goes along.
 type Answered = (Answer, Option<File>);
 
 impl Consumer {
-    pub(super) fn new(connection: Connection) -> io::Result<Consumer> {
+    pub(super) fn new(connection: Connection, house: &House) -> io::Result<Consumer> {
         connection.bound_unreceived(UNRECEIVED_MAX)?;
         let connection = Arc::new(connection);
-        let waker = Arc::new(Waker::new(connection.clone()));
+        let waker = Arc::new(Waker::new(connection.clone(), house.stats().wakes.clone()));
         Ok(Consumer {
             connection,
             watcher: waker.clone(),
             waker,
             key: watch_key(),
             is_greeted: false,
-            cursors: HashMap::new(),
+            open: HashMap::new(),
             next_handle: 0,
         })
     }
@@ -107,7 +127,7 @@ impl Consumer {
 
     /// Lets go of all it reads, and hangs up.
     pub(super) fn leave(mut self, house: &mut House) {
-        let handles: Vec<u32> = self.cursors.keys().copied().collect();
+        let handles: Vec<u32> = self.open.keys().copied().collect();
         handles.into_iter().for_each(|handle| self.close(house, handle));
         // A watch that is being called has the connection too.
         self.connection.hang_up();
@@ -165,7 +185,7 @@ impl Consumer {
         partition: i32,
         at: Position,
     ) -> Answer {
-        if self.cursors.len() >= PARTITIONS_MAX {
+        if self.open.len() >= PARTITIONS_MAX {
             return failed(Reason::Busy, "the consumer reads as many partitions as it may");
         }
         let client = &house.client;
@@ -197,13 +217,17 @@ impl Consumer {
         let place = place(house, &cursor);
         let handle = self.next_handle;
         self.next_handle = handle.wrapping_add(1);
-        self.cursors.insert(handle, cursor);
+        let read = (cursor.topic.name.clone(), partition, cursor.id);
+        let pid = self.connection.peer().pid;
+        let listed = house.stats().readers.add(pid, read, cursor.offset);
+        self.open.insert(handle, Open { cursor, listed });
         Answer::Opened { handle, cell, topic_id, place }
     }
 
     fn locate(&self, house: &House, handle: u32, offset: i64) -> Answered {
-        let Some(cursor) = self.cursors.get(&handle) else { return (unknown(), None) };
-        let located = match cursor.locate(house.client.broker(), offset) {
+        let Some(open) = self.open.get(&handle) else { return (unknown(), None) };
+        house.reached(open, offset);
+        let located = match open.cursor.locate(house.client.broker(), offset) {
             Ok(located) => located,
             Err(error) => return (of_read(&error), None),
         };
@@ -213,7 +237,10 @@ impl Consumer {
             return (Answer::Nothing(Place { offset, log_start, high_watermark }), None);
         };
         match read_only(&file) {
-            Ok(file) => (Answer::Located { position, log_start, high_watermark }, Some(file)),
+            Ok(file) => {
+                house.stats().segments.add(1);
+                (Answer::Located { position, log_start, high_watermark }, Some(file))
+            }
             Err(error) => {
                 (failed(Reason::Storage, &format!("cannot open the segment: {error}")), None)
             }
@@ -221,9 +248,12 @@ impl Consumer {
     }
 
     fn seek(&mut self, house: &House, handle: u32, to: Position) -> Answer {
-        let Some(cursor) = self.cursors.get_mut(&handle) else { return unknown() };
+        let Some(Open { cursor, listed }) = self.open.get_mut(&handle) else { return unknown() };
         match cursor.seek(house.client.broker(), to) {
-            Ok(_) => Answer::Moved(place(house, cursor)),
+            Ok(_) => {
+                listed.moved(cursor.offset);
+                Answer::Moved(place(house, cursor))
+            }
             Err(error) => of_read(&error),
         }
     }
@@ -232,9 +262,13 @@ impl Consumer {
     /// wakes once for nothing.
     fn sleep(&self, house: &House, number: u32, places: &[(u32, i64)]) {
         self.waker.fall_asleep(number);
+        house.stats().sleeps.add(1);
         let store = &house.client.broker().store;
-        let watch = |&(handle, offset): &(u32, i64)| match self.cursors.get(&handle) {
-            Some(cursor) => store.watch(cursor.id, offset, self.key, &self.watcher),
+        let watch = |&(handle, offset): &(u32, i64)| match self.open.get(&handle) {
+            Some(open) => {
+                house.reached(open, offset);
+                store.watch(open.cursor.id, offset, self.key, &self.watcher)
+            }
             None => false,
         };
         if !places.iter().all(watch) {
@@ -243,7 +277,7 @@ impl Consumer {
     }
 
     fn close(&mut self, house: &mut House, handle: u32) {
-        let Some(cursor) = self.cursors.remove(&handle) else { return };
+        let Some(Open { cursor, .. }) = self.open.remove(&handle) else { return };
         let store = &*house.client.broker().store;
         store.unwatch(cursor.id, self.key);
         house.board.give_back(store, cursor.id);
@@ -252,7 +286,9 @@ impl Consumer {
     fn commit(&self, house: &House, group: &str, offsets: &[(u32, i64)]) -> Answer {
         let mut named = Vec::with_capacity(offsets.len());
         for (handle, offset) in offsets {
-            let Some(cursor) = self.cursors.get(handle) else { return unknown() };
+            let Some(open) = self.open.get(handle) else { return unknown() };
+            house.reached(open, *offset);
+            let cursor = &open.cursor;
             if !is_named(house, cursor) {
                 let offsets = [i64::from(*handle), 0, 0];
                 return Answer::Failed { reason: Reason::Deleted, offsets, why: String::new() };
@@ -266,7 +302,7 @@ impl Consumer {
     }
 
     fn committed(&self, house: &House, handle: u32, group: &str) -> Answer {
-        let Some(cursor) = self.cursors.get(&handle) else { return unknown() };
+        let Some(Open { cursor, .. }) = self.open.get(&handle) else { return unknown() };
         if !is_named(house, cursor) {
             return failed(Reason::Deleted, "");
         }

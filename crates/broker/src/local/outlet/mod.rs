@@ -125,11 +125,19 @@ impl Outlet {
             if accept {
                 self.accept();
             }
+            self.count();
         }
         for consumer in self.consumers.drain(..) {
             consumer.leave(&mut self.house);
         }
+        self.count();
         Ok(())
+    }
+
+    fn count(&self) {
+        // ORDERING: relaxed; a count, and nothing is published through it.
+        let consumers = &self.house.client.broker().local.consumers;
+        consumers.store(self.consumers.len() as u64, Ordering::Relaxed);
     }
 
     /// Sleeps until somebody wants something.
@@ -165,7 +173,7 @@ impl Outlet {
     fn accept(&mut self) {
         for _ in 0..ACCEPTS_A_TURN {
             let accepted = match self.listener.accept() {
-                Ok(Some(connection)) => Consumer::new(connection),
+                Ok(Some(connection)) => Consumer::new(connection, &self.house),
                 Ok(None) => return,
                 Err(error) => Err(error),
             };

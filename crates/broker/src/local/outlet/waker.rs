@@ -12,11 +12,13 @@ pub(super) struct Waker {
     connection: Arc<Connection>,
     /// Number of the request to sleep that waits, plus one; 0: the consumer is awake.
     asleep: AtomicU64,
+    /// What all wakers count.
+    wakes: Arc<AtomicU64>,
 }
 
 impl Waker {
-    pub(super) fn new(connection: Arc<Connection>) -> Waker {
-        Waker { connection, asleep: AtomicU64::new(0) }
+    pub(super) fn new(connection: Arc<Connection>, wakes: Arc<AtomicU64>) -> Waker {
+        Waker { connection, asleep: AtomicU64::new(0), wakes }
     }
 
     /// From now on the consumer waits for the answer to this request.
@@ -29,6 +31,8 @@ impl Waker {
     pub(super) fn wake(&self) {
         // ORDERING: relaxed, see above. Of all who come at once, one finds it asleep.
         let Some(number) = self.asleep.swap(0, Ordering::Relaxed).checked_sub(1) else { return };
+        // ORDERING: a count; nothing is published through it.
+        self.wakes.fetch_add(1, Ordering::Relaxed);
         // One that does not take its answers will not take this one either.
         if self.connection.send(&Answer::Awake.encode(number as u32), &[]).is_err() {
             self.connection.hang_up();
