@@ -40,6 +40,8 @@ pub(crate) enum Pass {
     Whole,
     /// The user gets it behind this frame (ROUTER).
     After(Frame),
+    /// The user gets it as it came if the pattern wants it (SUB).
+    Wanted,
 }
 
 /// A message of a single frame, and the frame that goes before it, if one does.
@@ -53,6 +55,11 @@ impl Single {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.frame.len()
+    }
+
+    /// What it begins with, as it came.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.frame.as_slice()
     }
 
     /// As the user gets it.
@@ -236,7 +243,8 @@ impl Inbox {
     }
 
     /// Takes the next message if it is a single frame that lies in the page, nothing is before it
-    /// and the pattern need not be asked. `None` says no more than that [`Inbox::next`] is.
+    /// and of the pattern no more is asked than [`Pass`] says. `None` says no more than that
+    /// [`Inbox::next`] is.
     #[inline]
     pub(crate) fn next_single(&mut self) -> Option<Single> {
         let pass = self.pass.as_ref()?;
@@ -252,10 +260,16 @@ impl Inbox {
         };
         self.messages += 1;
         let prefix = match pass {
-            Pass::Whole => None,
+            Pass::Whole | Pass::Wanted => None,
             Pass::After(prefix) => Some(prefix.clone()),
         };
         Some(Single { prefix, frame })
+    }
+
+    /// Whether the pattern is to be asked if it wants what [`Inbox::next_single`] takes.
+    #[inline]
+    pub(crate) fn is_chosen_from(&self) -> bool {
+        matches!(self.pass, Some(Pass::Wanted))
     }
 
     /// Whether there may be more than what has been read: the kernel's, or a near peer's, of which

@@ -169,6 +169,7 @@ impl Shared {
         let pass = match rules.pattern.prefix(peer) {
             Some(prefix) => Some(Pass::After(prefix.clone())),
             None if self.unchanged => Some(Pass::Whole),
+            None if rules.pattern.delivers_wanted() => Some(Pass::Wanted),
             None => None,
         };
         rules.run_errands(&mut chores);

@@ -173,12 +173,28 @@ impl Shared {
             return None;
         }
         let inbox = receiving.inboxes[first.0 as usize].as_deref_mut()?;
-        let single = inbox.next_single()?;
+        let single = match inbox.is_chosen_from() {
+            true => self.next_wanted(inbox)?,
+            false => inbox.next_single()?,
+        };
         let backlog = inbox.has_more();
         let more = backlog || others || inbox.is_readable();
         self.note_backlog(backlog);
         receiving.rotate();
         Some((single, more))
+    }
+
+    /// Takes the next message of a single frame that the pattern wants; those that it does not
+    /// want are gone.
+    fn next_wanted(&self, inbox: &mut Inbox) -> Option<Single> {
+        let rules = self.rules();
+        for _ in 0..SERVICE_MAX {
+            let single = inbox.next_single()?;
+            if rules.pattern.wants(single.as_slice()) {
+                return Some(single);
+            }
+        }
+        None
     }
 
     /// Takes the next message, if one is there or can be read without waiting.

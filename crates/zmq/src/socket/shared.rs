@@ -57,7 +57,7 @@ pub(crate) struct Shared {
     pub(super) backlog: AtomicBool,
     /// Every message is delivered as it came.
     pub(super) unchanged: bool,
-    /// Whether messages of some peers may be taken without asking the pattern (`link::Pass`).
+    /// Whether messages of some peers may be taken past `Pattern::deliver` (`link::Pass`).
     pub(super) singles: bool,
     /// Only the newest message is kept.
     pub(super) conflate: bool,
@@ -82,7 +82,10 @@ impl Shared {
             context,
             announcer: Announcer::default(),
             unchanged: pattern.delivers_unchanged(),
-            singles: !options.conflate && (pattern.delivers_unchanged() || kind == Kind::Router),
+            singles: !options.conflate
+                && (pattern.delivers_unchanged()
+                    || pattern.delivers_wanted()
+                    || kind == Kind::Router),
             conflate: options.conflate,
             options: Mutex::new(Arc::new(options)),
             poller: Poller::new()?,

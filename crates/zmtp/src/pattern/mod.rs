@@ -174,6 +174,19 @@ pub trait Pattern: Send {
         false
     }
 
+    /// Whether all that [`Pattern::deliver`] does with a message is to ignore it unless it is
+    /// [wanted](Pattern::wants): it need not be asked then (SUB).
+    fn delivers_wanted(&self) -> bool {
+        false
+    }
+
+    /// Whether a message that begins with this frame is for the user, where that is all that
+    /// decides ([`Pattern::delivers_wanted`]).
+    fn wants(&self, first: &[u8]) -> bool {
+        let _ = first;
+        true
+    }
+
     /// The next message that the pattern itself has for the user: a subscription (XPUB), a
     /// connection that came or went (STREAM). Every receive asks for it before it asks the peers.
     fn notice(&mut self) -> Option<Message> {

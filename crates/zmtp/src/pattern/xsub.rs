@@ -211,16 +211,23 @@ impl Pattern for Xsub {
         self.kind == Kind::Xsub
     }
 
+    fn delivers_wanted(&self) -> bool {
+        self.kind == Kind::Sub
+    }
+
+    fn wants(&self, first: &[u8]) -> bool {
+        self.kind == Kind::Xsub || self.topics.has_prefix_of(first) != self.invert
+    }
+
     fn topics_count(&self) -> usize {
         self.topics.len()
     }
 
     fn deliver(&mut self, _: Peer, message: Message, _: &mut Vec<Errand>) -> Delivery {
-        let first = message.first().map_or(&[][..], Frame::as_slice);
-        if self.kind == Kind::Sub && self.topics.has_prefix_of(first) == self.invert {
-            return Delivery::Ignore;
+        match self.wants(message.first().map_or(&[], Frame::as_slice)) {
+            true => Delivery::Take(message),
+            false => Delivery::Ignore,
         }
-        Delivery::Take(message)
     }
 
     fn subscribe(&mut self, topic: &[u8], errands: &mut Vec<Errand>) -> Result<(), Misuse> {
