@@ -42,6 +42,7 @@ mod here {
             Pattern::Pull,
             Pattern::Listener,
             Pattern::Pipe,
+            Pattern::Packets,
         ];
         let kind = ring.kind.as_deref();
         let mut service = Service::default();
