@@ -187,6 +187,20 @@ def test_nothing_but_its_own_files_may_run(console):
     console.errors.clear()
 
 
+def test_the_first_picture_waits_for_no_file(console):
+    page = console.page
+    page.add_init_script("localStorage.setItem('chaski.theme', 'dark')")
+    page.route("**/assets/**", lambda route: route.abort())
+    page.goto("/", wait_until="domcontentloaded")
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    side = page.evaluate("getComputedStyle(document.querySelector('.side')).position")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (side, dark) == ("sticky", "rgb(19, 21, 20)"), "style and theme stand in the page"
+    # That the modules were not to be had is what the browser complains of.
+    page.wait_for_timeout(0)
+    console.errors.clear()
+
+
 def test_a_record_is_produced_and_seen_live(console, filled):
     page = console.open("/topics/events/messages", "tr.record, .note")
     page.click("button:has-text('Live')")
@@ -329,6 +343,24 @@ def test_rings_tell_who_is_there_and_who_is_stopped(make_broker, open_console, t
             silent = page.locator("article .badge", has_text="does not answer")
             expect(silent).to_be_visible()
     page.wait_for_selector("article", state="detached")
+
+
+def test_rings_tell_who_reads_the_logs_own_pages(console):
+    def read_by_two(route):
+        answer = route.fetch()
+        reader = {"pid": 4711, "program": "reader", "topic": "orders", "partition": 2,
+                  "offset": 60, "records": 50}
+        readers = [reader | {"id": 1, "lag": 40}, reader | {"id": 2, "lag": None}]
+        route.fulfill(json=answer.json() | {"readers_total": 2, "readers": readers})
+
+    page = console.open("/rings", ".cards .note, .card h2")
+    assert not page.locator("h2", has_text="Readers").is_visible(), "there is none"
+    page.route("**/api/rings", read_by_two)
+    rows = page.locator("section tbody tr", has_text="reader (4711)")
+    expect(rows).to_have_count(2)
+    assert [row.locator("td").last.inner_text() for row in rows.all()] == ["40", "unknown"]
+    keep(page, "rings-read")
+    page.unroute_all(behavior="wait")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 // They reach the document as text nodes and in no other way.
 
 import { h } from './dom.js';
-import { count, bytes as sized } from './format.js';
+import { bytes as sized, some } from './format.js';
 import { jsonView } from './json_view.js';
 import { visible } from './visible.js';
 
@@ -50,7 +50,7 @@ export function whole(bytes, label) {
   const cut = bytes?.cut ?? 0;
   return [
     h('pre', { class: `bytes ${kind}`, tabindex: 0, role: 'region', 'aria-label': label }, content),
-    cut > 0 && h('p', { class: 'hint' }, `${sized(cut)} (${count(cut)} bytes) more are not shown; `
+    cut > 0 && h('p', { class: 'hint' }, `${sized(cut)} (${some(cut, 'byte')}) more are not shown; `
       + 'the command line prints them.'),
   ];
 }

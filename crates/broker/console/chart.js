@@ -69,12 +69,12 @@ export function chart({ title, series, format, signal, mark = format, top = 1 })
     drawn = new uPlot({
       width: plot.clientWidth,
       height: HEIGHT,
-      padding: [6, 14, 0, 0],
+      padding: [6, 20, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: 'hour', setSeries: false }, drag: { x: false, y: false },
         y: false, points: { size: 6 } },
       scales: {
-        x: { range: (_, from, to) => [Math.min(from, to - SHORTEST_S), to] },
+        x: { range: (_, from, to) => stretch(from, to) },
         y: { range: (_, __, most) => [0, Math.max(top, (most ?? 0) * 1.08)] },
       },
       axes: [
@@ -115,6 +115,15 @@ export function chart({ title, series, format, signal, mark = format, top = 1 })
       plot.setAttribute('aria-label', summary(title, series, columns, format));
     },
   };
+}
+
+/**
+ * What the axis of time shows; of nothing, the time before now.
+ * @param {number | null} from @param {number | null} to @returns {[number, number]}
+ */
+function stretch(from, to) {
+  const end = to ?? Date.now() / 1000;
+  return [Math.min(from ?? end, end - SHORTEST_S), end];
 }
 
 /** @param {string} rgb */

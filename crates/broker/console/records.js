@@ -3,7 +3,7 @@
 import { fill, h } from './dom.js';
 import { preview, told, whole } from './bytes_view.js';
 import { recvOne } from './cli.js';
-import { bytes, count, time, utc } from './format.js';
+import { bytes, count, some, time, utc } from './format.js';
 import { copyButton, facts } from './page.js';
 import { name } from './visible.js';
 
@@ -84,7 +84,7 @@ function details(topic, message) {
       ['Partition', count(partition)],
       ['Offset', count(offset)],
       ['Time', at >= 0 ? `${time(at)} (${utc(at)})` : 'none'],
-      ['Size', `${count(size)} bytes`],
+      ['Size', some(size, 'byte')],
     ]),
     h('h2', {}, 'Key'), whole(key, 'Key'),
     h('h2', {}, 'Value'), whole(value, 'Value'),

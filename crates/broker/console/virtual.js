@@ -63,8 +63,11 @@ export function virtualTable({ caption, columns, source, empty, onsort }) {
     height ||= parseFloat(getComputedStyle(frame).getPropertyValue('--row'));
     const sight = Math.ceil(frame.clientHeight / height);
     const first = Math.max(0, Math.min(Math.floor(frame.scrollTop / height), total - sight));
-    const from = Math.max(0, first - BEYOND);
-    const to = Math.min(total, first + sight + BEYOND);
+    // After a jump all rows are new. Those in sight are enough for one frame; if the hand rests, the
+    // others come with the next.
+    const beyond = jumped(first, first + sight) ? 0 : BEYOND;
+    const from = Math.max(0, first - beyond);
+    const to = Math.min(total, first + sight + beyond);
     release(from, to);
     let last = above;
     for (let at = from; at < to; at += 1) last = place(at, last);
@@ -72,6 +75,12 @@ export function virtualTable({ caption, columns, source, empty, onsort }) {
     above.firstElementChild.style.height = `${from * height}px`;
     below.firstElementChild.style.height = `${(total - to) * height}px`;
     source.sight?.(from, to);
+    if (beyond === 0) pending ||= requestAnimationFrame(render);
+  }
+
+  /** Whether none of these rows is drawn, though others are. @param {number} from @param {number} to */
+  function jumped(from, to) {
+    return drawn.size > 0 && ![...drawn.keys()].some((at) => at >= from && at < to);
   }
 
   /**

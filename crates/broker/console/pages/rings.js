@@ -1,12 +1,13 @@
 // Rings: shared memory between processes of this machine, the broker's own services first. How full,
-// who had to wait, who is dead.
+// who had to wait, who is dead; and who reads the log's own pages, for which there is no ring.
 
 import { get } from '../api.js';
 import { cards } from '../cards.js';
 import { h, say } from '../dom.js';
 import { feed } from '../feed.js';
 import { count, percent, some } from '../format.js';
-import { emptyNote, facts, heading, meter } from '../page.js';
+import { emptyNote, facts, heading, meter, section } from '../page.js';
+import { address } from '../router.js';
 import { nothing, table } from '../table.js';
 import { name } from '../visible.js';
 
@@ -18,12 +19,47 @@ export function open(view) {
     () => emptyNote('No process of this machine is to be met in shared memory.',
       'Programs open services by ', h('code', {}, 'chaski::shm'), ', and from the command line: ',
       h('code', {}, 'chaski recv shm://lines')));
-  view.root.append(heading('Rings', { about }), all.element);
-  feed(view.signal, 1_000, (signal) => get('/api/rings', signal), ({ rings, total, directory }) => {
-    const cut = total > rings.length ? `, the first ${count(rings.length)} are shown` : '';
-    about.textContent = `${some(total, 'service')} in ${directory}${cut}`;
-    all.show(rings);
+  const readers = readerTable();
+  const reading = section('Readers of the log\u2019s own pages', h('p', { class: 'hint lead' },
+    'They read without the broker, and say where they are when they have read all there is, go on '
+    + 'to another segment, or commit: until then their lag is less than this.'), readers.element);
+  reading.hidden = true;
+  view.root.append(heading('Rings', { about }), all.element, reading);
+  feed(view.signal, 1_000, (signal) => get('/api/rings', signal), (now) => {
+    about.textContent = `${some(now.total, 'service')} in ${now.directory}`
+      + shownOf(now.rings, now.total);
+    all.show(now.rings);
+    reading.hidden = now.readers_total === 0;
+    readers.show(now.readers);
   }, all.fail);
+}
+
+/** @param {any[]} rows @param {number} total */
+function shownOf(rows, total) {
+  return total > rows.length ? `, the first ${count(rows.length)} are shown` : '';
+}
+
+function readerTable() {
+  return table({
+    caption: 'Readers of the log\u2019s own pages',
+    key: (row) => String(row.id),
+    columns: [
+      { label: 'Process', head: true, memo: runner, node: (row) => name(runner(row)) },
+      { label: 'Topic', memo: (row) => row.topic,
+        node: (row) => h('a', { href: address('topics', row.topic) }, row.topic) },
+      { label: 'Partition', class: 'num', text: (row) => String(row.partition) },
+      { label: 'Offset', class: 'num wide', text: (row) => count(row.offset) },
+      { label: 'Read', class: 'num wide', text: (row) => count(row.records) },
+      { label: 'Lag', class: 'num',
+        text: (row) => (row.lag === null ? 'unknown' : count(row.lag)) },
+    ],
+    empty: nothing('Nobody reads.'),
+  });
+}
+
+/** @param {any} row */
+function runner({ pid, program }) {
+  return program ? `${program} (${pid})` : String(pid);
 }
 
 /** @param {any} first */
@@ -60,8 +96,7 @@ function clientTable(caption) {
     key: (row) => `${row.slot} ${row.pid}`,
     rowClass: (row) => (row.alive ? '' : 'bad'),
     columns: [
-      { label: 'Process', head: true, memo: (row) => `${row.pid} ${row.program}`,
-        node: (row) => name(row.program ? `${row.program} (${row.pid})` : String(row.pid)) },
+      { label: 'Process', head: true, memo: runner, node: (row) => name(runner(row)) },
       { label: 'State', text: (row) => (row.alive ? 'alive' : 'dead') },
       { label: 'Fill', memo: (row) => `${row.fill} ${row.capacity}`, node: fill },
       { label: 'Stalls', class: 'num', text: (row) => count(row.stalls) },
