@@ -250,8 +250,10 @@ mod tests {
     #[test]
     fn a_time_is_an_end_too() {
         let extent = Extent::Time(Duration::from_millis(50));
-        assert!(channel::<Spsc, 1>(&shape(1, 1, 1), extent).unwrap().messages > 0);
-        assert!(handoff::<1>(&shape(1, 1, 1), extent).unwrap().messages > 0);
+        let some = |run: Result<Run, Failure>| run.unwrap().messages > 0;
+        // The time may be over before the threads have begun.
+        assert!((0..100).any(|_| some(channel::<Spsc, 1>(&shape(1, 1, 1), extent))));
+        assert!((0..100).any(|_| some(handoff::<1>(&shape(1, 1, 1), extent))));
     }
 
     #[test]
