@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use chaski_kafka::{ApiKey, Message, Reader, Request, Writer};
 
 use super::{Client, ClientError};
+use crate::cluster::Topic;
 use crate::control::{self, Asker, ToControl, Work};
 
 /// Longest a caller waits for an answer.
@@ -27,7 +28,7 @@ const CLIENT_ID: &str = "chaski";
 const CLIENT_HOST: &str = "local";
 
 /// What an answer is given to; None: there is no answer to this request.
-type Tell = Box<dyn FnOnce(Result<Option<Vec<u8>>, ClientError>) + Send>;
+pub(crate) type Tell = Box<dyn FnOnce(Result<Option<Vec<u8>>, ClientError>) + Send>;
 
 /// Callers that wait for an answer.
 #[derive(Default)]
@@ -117,28 +118,59 @@ impl Client {
         }
         let (tell, told) = mpsc::sync_channel(1);
         let tell = move |outcome| drop(tell.send(outcome));
+        let number = self.ask_later(api, version, body, Vec::new(), Box::new(tell))?;
+        match told.recv_timeout(PATIENCE) {
+            Ok(outcome) => outcome?.ok_or(ClientError::Unanswered(api)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(ClientError::Stopped),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                self.give_up(number);
+                Err(ClientError::TimedOut(PATIENCE))
+            }
+        }
+    }
+
+    /// Asks and does not wait: `tell` is called with the answer by the control thread, which it
+    /// must not hold up. What is asked is done only if `topics` are all there when its turn comes;
+    /// [`ClientError::UnknownTopic`] otherwise, though there be others of their names. Returns the
+    /// number by which to [give up](Client::give_up).
+    pub(crate) fn ask_later(
+        &self,
+        api: ApiKey,
+        version: i16,
+        body: Vec<u8>,
+        topics: Vec<Arc<Topic>>,
+        tell: Tell,
+    ) -> Result<u64, ClientError> {
         let broker = &self.broker;
         if !broker.control_has_room(body.len()) {
             return Err(ClientError::Busy);
         }
-        let number = broker.callers.enter(Box::new(tell))?;
-        broker.tell_control(ToControl::Request(Work {
+        let number = broker.callers.enter(tell)?;
+        let work = Work {
             asker: Asker::Caller(number),
             api,
             version,
             client_id: CLIENT_ID.to_owned(),
             client_host: CLIENT_HOST.to_owned(),
             body,
-        }));
-        match told.recv_timeout(PATIENCE) {
-            Ok(outcome) => outcome?.ok_or(ClientError::Unanswered(api)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(ClientError::Stopped),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                broker.callers.leave(number);
-                broker.tell_control(ToControl::GaveUp(number));
-                Err(ClientError::TimedOut(PATIENCE))
-            }
-        }
+        };
+        broker.tell_control(match topics.is_empty() {
+            true => ToControl::Request(work),
+            false => ToControl::RequestAbout { work, topics },
+        });
+        Ok(number)
+    }
+
+    /// How many wait for the control thread.
+    #[cfg(test)]
+    pub(crate) fn callers_waiting(&self) -> usize {
+        self.broker.callers.lock().by_number.len()
+    }
+
+    /// Nobody wants the answer any more that has this number.
+    pub(crate) fn give_up(&self, number: u64) {
+        self.broker.callers.leave(number);
+        self.broker.tell_control(ToControl::GaveUp(number));
     }
 
     /// Asks, and hands the decoded answer to `read`.

@@ -1,12 +1,20 @@
 //! Committed offsets: read, committed for a group without members, moved, forgotten.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use chaski_kafka::{ErrorCode, offset_commit, offset_delete, offset_fetch};
+use chaski_kafka::{
+    ApiKey, ErrorCode, Message, Reader, Writer, offset_commit, offset_delete, offset_fetch,
+};
 use chaski_log::store::OffsetQuery;
 
 use super::groups::of_group;
 use super::{Client, ClientError};
+use crate::cluster::Topic;
+
+/// Versions of the requests that are made here.
+const COMMIT_VERSION: i16 = 8;
+const FETCH_VERSION: i16 = 8;
 
 /// Where a group is to be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,35 +77,70 @@ impl Client {
     /// [`ClientError::Refused`] for the first that was refused: UNKNOWN_MEMBER_ID if the group has
     /// members, UNKNOWN_TOPIC_OR_PARTITION; the others are committed. As [`Client::ask`].
     pub fn commit(&self, group: &str, offsets: &[(&str, i32, i64)]) -> Result<(), ClientError> {
-        let mut by_topic: BTreeMap<&str, Vec<offset_commit::RequestPartition<'_>>> =
-            BTreeMap::new();
-        for &(topic, partition_index, committed_offset) in offsets {
-            let partition = offset_commit::RequestPartition {
-                partition_index,
-                committed_offset,
-                ..Default::default()
-            };
-            by_topic.entry(topic).or_default().push(partition);
-        }
-        let topics = by_topic.into_iter();
-        let request = offset_commit::Request {
-            group_id: group,
-            topics: topics
-                .map(|(name, partitions)| offset_commit::RequestTopic { name, partitions })
-                .collect(),
-            ..Default::default()
-        };
-        self.call(8, &request, |response| {
-            for topic in &response.topics {
-                for partition in &topic.partitions {
-                    if let Err(code) = partition.error_code.ok() {
-                        let place = format!("{}/{}", topic.name, partition.partition_index);
-                        return Err(not_committed(group, &place, code));
-                    }
-                }
+        let request = commit_request(group, offsets.iter().copied());
+        self.call(COMMIT_VERSION, &request, |response| all_committed(group, &response))?
+    }
+
+    /// The same for topics that are known by more than their names, without waiting for it: the
+    /// control thread calls `tell`. Returns what to give up by.
+    ///
+    /// # Errors
+    /// To `tell` also [`ClientError::UnknownTopic`], and nothing is committed, if one of the topics
+    /// has been deleted, though there be another of its name.
+    pub(crate) fn commit_later(
+        &self,
+        group: &str,
+        offsets: &[(Arc<Topic>, i32, i64)],
+        tell: impl FnOnce(Result<(), ClientError>) + Send + 'static,
+    ) -> Result<u64, ClientError> {
+        let named = offsets.iter().map(|(topic, partition, to)| (&*topic.name, *partition, *to));
+        let mut body = Writer::new();
+        commit_request(group, named).encode(&mut body, COMMIT_VERSION);
+        let topics = offsets.iter().map(|(topic, ..)| topic.clone()).collect();
+        let group = group.to_owned();
+        let read = move |outcome: Result<Option<Vec<u8>>, ClientError>| {
+            let unanswered = ClientError::Unanswered(ApiKey::OffsetCommit);
+            let Some(body) = outcome? else { return Err(unanswered) };
+            match offset_commit::Response::decode(&mut Reader::new(&body), COMMIT_VERSION) {
+                Ok(response) => all_committed(&group, &response),
+                Err(_) => Err(unanswered),
             }
-            Ok(())
-        })?
+        };
+        let (api, body) = (ApiKey::OffsetCommit, body.into_parts().0);
+        let tell = Box::new(move |outcome| tell(read(outcome)));
+        self.ask_later(api, COMMIT_VERSION, body, topics, tell)
+    }
+
+    /// What a group has committed of a partition, if anything, without waiting for it: as
+    /// [`Client::commit_later`].
+    pub(crate) fn committed_later(
+        &self,
+        group: &str,
+        topic: &Arc<Topic>,
+        partition: i32,
+        tell: impl FnOnce(Result<Option<i64>, ClientError>) + Send + 'static,
+    ) -> Result<u64, ClientError> {
+        let name = &*topic.name;
+        let asked = offset_fetch::RequestTopic { name, partition_indexes: vec![partition] };
+        let mut body = Writer::new();
+        fetch_request(&[group], Some(vec![asked])).encode(&mut body, FETCH_VERSION);
+        let read = |outcome: Result<Option<Vec<u8>>, ClientError>| {
+            let unanswered = ClientError::Unanswered(ApiKey::OffsetFetch);
+            let Some(body) = outcome? else { return Err(unanswered) };
+            match offset_fetch::Response::decode(&mut Reader::new(&body), FETCH_VERSION) {
+                // One group was asked for, and of it one partition.
+                Ok(response) => Ok(response
+                    .groups
+                    .iter()
+                    .flat_map(committed_by)
+                    .map(|(_, offset)| offset)
+                    .next()),
+                Err(_) => Err(unanswered),
+            }
+        };
+        let (api, body) = (ApiKey::OffsetFetch, body.into_parts().0);
+        let tell = Box::new(move |outcome| tell(read(outcome)));
+        self.ask_later(api, FETCH_VERSION, body, vec![topic.clone()], tell)
     }
 
     /// What resetting a group would change, and nothing else: a dry run. To be given to
@@ -186,19 +229,60 @@ impl Client {
         groups: &[&str],
         topics: Option<Vec<offset_fetch::RequestTopic<'_>>>,
     ) -> Result<HashMap<String, Committed>, ClientError> {
-        let group = |id: &&'_ str| (*id).to_owned();
-        let names: Vec<String> = groups.iter().map(group).collect();
-        let asked = names.iter().map(|group_id| offset_fetch::RequestGroup {
-            group_id,
-            topics: topics.clone(),
-            ..Default::default()
-        });
-        let request = offset_fetch::Request { groups: asked.collect(), ..Default::default() };
-        self.call(8, &request, |response| {
+        let request = fetch_request(groups, topics);
+        self.call(FETCH_VERSION, &request, |response| {
             let groups = response.groups.iter();
             groups.map(|group| (group.group_id.to_owned(), committed_by(group))).collect()
         })
     }
+}
+
+fn commit_request<'a>(
+    group_id: &'a str,
+    offsets: impl Iterator<Item = (&'a str, i32, i64)>,
+) -> offset_commit::Request<'a> {
+    let mut by_topic: BTreeMap<&str, Vec<offset_commit::RequestPartition<'_>>> = BTreeMap::new();
+    for (topic, partition_index, committed_offset) in offsets {
+        let partition = offset_commit::RequestPartition {
+            partition_index,
+            committed_offset,
+            ..Default::default()
+        };
+        by_topic.entry(topic).or_default().push(partition);
+    }
+    let topics = by_topic.into_iter();
+    offset_commit::Request {
+        group_id,
+        topics: topics
+            .map(|(name, partitions)| offset_commit::RequestTopic { name, partitions })
+            .collect(),
+        ..Default::default()
+    }
+}
+
+/// The first that was refused, if one was.
+fn all_committed(group: &str, response: &offset_commit::Response<'_>) -> Result<(), ClientError> {
+    for topic in &response.topics {
+        for partition in &topic.partitions {
+            if let Err(code) = partition.error_code.ok() {
+                let place = format!("{}/{}", topic.name, partition.partition_index);
+                return Err(not_committed(group, &place, code));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fetch_request<'a>(
+    groups: &[&'a str],
+    topics: Option<Vec<offset_fetch::RequestTopic<'a>>>,
+) -> offset_fetch::Request<'a> {
+    let asked = groups.iter().map(|group_id| offset_fetch::RequestGroup {
+        group_id,
+        topics: topics.clone(),
+        ..Default::default()
+    });
+    offset_fetch::Request { groups: asked.collect(), ..Default::default() }
 }
 
 fn committed_by(group: &offset_fetch::Group<'_>) -> Committed {
@@ -218,4 +302,45 @@ fn not_committed(group: &str, place: &str, code: ErrorCode) -> ClientError {
         other => other.message(),
     };
     ClientError::Refused { code, message: format!("group `{group}`, {place}: {why}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Builder;
+
+    #[test]
+    fn what_was_read_of_a_deleted_topic_is_no_offset_of_one_made_anew() {
+        let server = Builder::new().in_memory().start().expect("started");
+        let client = server.client();
+        let made = || {
+            client.create_topic("t", Some(1), &[]).expect("made");
+            client.partition("t", 0).expect("there").0
+        };
+        // What comes of it is told once, by another thread.
+        fn told<T>(ask: impl FnOnce(mpsc::Sender<T>) -> Result<u64, ClientError>) -> T {
+            let (tell, told) = mpsc::channel();
+            ask(tell).expect("asked");
+            told.recv_timeout(Duration::from_secs(60)).expect("answered")
+        }
+        let commit = |topic: &Arc<Topic>, offset| {
+            let offsets = [(topic.clone(), 0, offset)];
+            told(|to| client.commit_later("g", &offsets, move |outcome| drop(to.send(outcome))))
+        };
+        let committed = |topic: &Arc<Topic>| {
+            told(|to| client.committed_later("g", topic, 0, move |offset| drop(to.send(offset))))
+        };
+        let old = made();
+        assert_eq!((commit(&old, 5), committed(&old)), (Ok(()), Ok(Some(5))));
+        client.delete_topic("t").expect("deleted");
+        let new = made();
+        let gone = ClientError::UnknownTopic { topic: "t".to_owned(), nearest: None };
+        assert_eq!((commit(&old, 7), committed(&old)), (Err(gone.clone()), Err(gone)));
+        assert_eq!(committed(&new), Ok(None));
+        assert_eq!((commit(&new, 3), committed(&new)), (Ok(()), Ok(Some(3))));
+        server.stop().expect("stopped");
+    }
 }

@@ -1,18 +1,25 @@
 //! What the control thread is told, and by whom.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use chaski_kafka::ApiKey;
 use chaski_log::store::{Change, StoreError};
 use chaski_reactor::ConnId;
 
 use super::files::Settled;
+use crate::cluster::Topic;
 use crate::shard::Ticket;
 
 /// What others tell the control thread.
 #[derive(Debug)]
 pub(crate) enum ToControl {
     Request(Work),
+    /// A request of a caller in this process that names these topics, and means no others that may
+    /// have their names by now.
+    RequestAbout {
+        work: Work,
+        topics: Vec<Arc<Topic>>,
+    },
     /// A connection is gone: nobody waits for its answers.
     Gone {
         shard: usize,
@@ -63,7 +70,7 @@ impl ToControl {
     /// Bytes it holds while it waits, as far as they are counted: those of requests.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            ToControl::Request(work) => work.bytes(),
+            ToControl::Request(work) | ToControl::RequestAbout { work, .. } => work.bytes(),
             _ => 0,
         }
     }

@@ -50,7 +50,7 @@ use self::round::Round;
 pub(crate) use self::topics::load;
 use crate::Broker;
 use crate::client::ClientError;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Topic};
 use crate::groups::{self, Caller, Coordinator, Effects, Topics};
 use crate::limits::BATCH_MAX;
 use crate::settings::{self, BROKER, Given};
@@ -172,6 +172,7 @@ impl Control {
     fn take(&mut self, message: ToControl) -> bool {
         match message {
             ToControl::Request(work) => self.take_request(work),
+            ToControl::RequestAbout { work, topics } => self.take_request_about(work, &topics),
             ToControl::Gone { shard, conn } => {
                 self.coordinator.abandon(Instant::now(), |asker| {
                     matches!(asker, Asker::Connection(t) if t.shard == shard && t.conn == conn)
@@ -204,6 +205,16 @@ impl Control {
         if self.journal.owes() || self.serve(&work).is_err() {
             self.hopeless.push(work.asker);
         }
+    }
+
+    fn take_request_about(&mut self, work: Work, topics: &[Arc<Topic>]) {
+        let is_gone = |topic: &&Arc<Topic>| !self.cluster.by_id.contains_key(&topic.id);
+        let (Some(gone), Asker::Caller(caller)) = (topics.iter().find(is_gone), work.asker) else {
+            return self.take_request(work);
+        };
+        self.let_go(&work);
+        let error = ClientError::UnknownTopic { topic: gone.name.to_string(), nearest: None };
+        self.broker.callers.answer(caller, Err(error));
     }
 
     fn serve(&mut self, work: &Work) -> Result<(), DecodeError> {

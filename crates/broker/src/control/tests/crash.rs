@@ -111,7 +111,7 @@ impl World {
         let cluster = scene.control.broker.cluster.load();
         let records =
             |p: &PartitionId| scene.control.broker.store.offsets(*p).expect("open").high_watermark;
-        let topic = |topic: &Arc<crate::cluster::Topic>| {
+        let topic = |topic: &Arc<Topic>| {
             (topic.name.to_string(), topic.partitions.iter().map(records).collect())
         };
         cluster.by_name.values().map(topic).collect()

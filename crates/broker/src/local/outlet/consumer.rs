@@ -13,8 +13,10 @@ use chaski_log::store::Watcher;
 use chaski_shm::packets::{Connection, Received};
 
 use super::board::{Board, NoCell};
+use super::errand::Errand;
 use super::waker::Waker;
 use crate::client::{Client, ClientError, Cursor, Position, ReadError, watch_key};
+use crate::cluster::Topic;
 use crate::local::LocalStats;
 use crate::local::readers::Listed;
 
@@ -53,6 +55,7 @@ pub(super) struct Consumer {
     watcher: Arc<dyn Watcher>,
     /// Of all its watches: it has one a partition.
     key: u64,
+    errand: Errand,
     is_greeted: bool,
     open: HashMap<u32, Open>,
     next_handle: u32,
@@ -73,6 +76,7 @@ impl Consumer {
         let connection = Arc::new(connection);
         let waker = Arc::new(Waker::new(connection.clone(), house.stats().wakes.clone()));
         Ok(Consumer {
+            errand: Errand::new(connection.clone()),
             connection,
             watcher: waker.clone(),
             waker,
@@ -101,13 +105,8 @@ impl Consumer {
                 let _ = self.send(number_of(packet), &refused("a request that is none"), None);
                 return false;
             };
-            // Control answers these, in its own time.
-            let is_slow = matches!(request, Request::Commit { .. } | Request::Committed { .. });
             if !self.hear(house, number, request) {
                 return false;
-            }
-            if is_slow {
-                return true;
             }
         }
         true
@@ -129,7 +128,8 @@ impl Consumer {
     pub(super) fn leave(mut self, house: &mut House) {
         let handles: Vec<u32> = self.open.keys().copied().collect();
         handles.into_iter().for_each(|handle| self.close(house, handle));
-        // A watch that is being called has the connection too.
+        self.errand.give_up(&house.client);
+        // A watch that is being called has the connection too, and so has an errand.
         self.connection.hang_up();
     }
 
@@ -156,8 +156,18 @@ impl Consumer {
             }
             Request::Locate { handle, offset } => self.locate(house, handle, offset),
             Request::Seek { handle, to } => (self.seek(house, handle, to), None),
-            Request::Commit { group, offsets } => (self.commit(house, group, &offsets), None),
-            Request::Committed { handle, group } => (self.committed(house, handle, group), None),
+            Request::Commit { group, offsets } => {
+                match self.commit(house, number, group, &offsets) {
+                    Ok(()) => return true,
+                    Err(answer) => (answer, None),
+                }
+            }
+            Request::Committed { handle, group } => {
+                match self.committed(house, number, handle, group) {
+                    Ok(()) => return true,
+                    Err(answer) => (answer, None),
+                }
+            }
             Request::Hello { .. } | Request::Sleep(_) | Request::Close { .. } => return true,
         };
         self.send(number, &answer, segment.as_ref().map(AsFd::as_fd))
@@ -283,36 +293,56 @@ impl Consumer {
         house.board.give_back(store, cursor.id);
     }
 
-    fn commit(&self, house: &House, group: &str, offsets: &[(u32, i64)]) -> Answer {
-        let mut named = Vec::with_capacity(offsets.len());
-        for (handle, offset) in offsets {
-            let Some(open) = self.open.get(handle) else { return unknown() };
-            house.reached(open, *offset);
-            let cursor = &open.cursor;
-            if !is_named(house, cursor) {
-                let offsets = [i64::from(*handle), 0, 0];
-                return Answer::Failed { reason: Reason::Deleted, offsets, why: String::new() };
-            }
-            named.push((&*cursor.topic.name, cursor.partition, *offset));
+    /// Has control commit offsets, and answer. Groups know topics by name, so it is control that
+    /// makes sure that none has been deleted, and made anew, meanwhile.
+    fn commit(
+        &mut self,
+        house: &House,
+        number: u32,
+        group: &str,
+        offsets: &[(u32, i64)],
+    ) -> Result<(), Answer> {
+        let mut placed = Vec::with_capacity(offsets.len());
+        let mut read = Vec::with_capacity(offsets.len());
+        for &(handle, offset) in offsets {
+            let open = self.open.get(&handle).ok_or_else(unknown)?;
+            house.reached(open, offset);
+            let topic = &open.cursor.topic;
+            placed.push((topic.clone(), open.cursor.partition, offset));
+            read.push((handle, topic.clone()));
         }
-        match house.client.commit(group, &named) {
-            Ok(()) => Answer::Done,
-            Err(error) => of_client(&error),
-        }
+        let reply = self.errand.begin(number).ok_or_else(busy)?;
+        let client = house.client.clone();
+        let tell = move |outcome| {
+            reply.send(&match outcome {
+                Ok(()) => Answer::Done,
+                Err(error) => first_deleted(&client, &read).unwrap_or_else(|| of_client(&error)),
+            });
+        };
+        let asked = house.client.commit_later(group, &placed, tell);
+        asked.map(|caller| self.errand.known_as(caller)).map_err(|error| of_client(&error))
     }
 
-    fn committed(&self, house: &House, handle: u32, group: &str) -> Answer {
-        let Some(Open { cursor, .. }) = self.open.get(&handle) else { return unknown() };
-        if !is_named(house, cursor) {
-            return failed(Reason::Deleted, "");
-        }
-        match house.client.committed(group, &cursor.topic.name) {
-            Ok(all) => {
-                let mine = all.into_iter().find(|(partition, _)| *partition == cursor.partition);
-                Answer::Committed(mine.and_then(|(_, offset)| offset))
-            }
-            Err(error) => of_client(&error),
-        }
+    /// Has control answer what a group has committed.
+    fn committed(
+        &mut self,
+        house: &House,
+        number: u32,
+        handle: u32,
+        group: &str,
+    ) -> Result<(), Answer> {
+        let Open { cursor, .. } = self.open.get(&handle).ok_or_else(unknown)?;
+        let reply = self.errand.begin(number).ok_or_else(busy)?;
+        let tell = move |outcome| {
+            reply.send(&match outcome {
+                Ok(offset) => Answer::Committed(offset),
+                Err(ClientError::UnknownTopic { .. }) => failed(Reason::Deleted, ""),
+                Err(error) => of_client(&error),
+            });
+        };
+        let (topic, partition) = (&cursor.topic, cursor.partition);
+        let asked = house.client.committed_later(group, topic, partition, tell);
+        asked.map(|caller| self.errand.known_as(caller)).map_err(|error| of_client(&error))
     }
 
     /// Sends an answer; false: the consumer has gone, or does not take what it was answered.
@@ -342,11 +372,12 @@ fn place(house: &House, cursor: &Cursor) -> Place {
     Place { offset: cursor.offset, log_start, high_watermark }
 }
 
-/// Whether the name of a cursor's topic is still its own, and not that of one made anew: groups
-/// know topics by name.
-fn is_named(house: &House, cursor: &Cursor) -> bool {
-    let named = house.client.partition(&cursor.topic.name, cursor.partition);
-    named.is_ok_and(|(topic, _)| topic.id == cursor.topic.id)
+/// The answer to a commit, if one of the topics has been deleted.
+fn first_deleted(client: &Client, read: &[(u32, Arc<Topic>)]) -> Option<Answer> {
+    let cluster = client.broker().cluster.load();
+    let (handle, _) = read.iter().find(|(_, topic)| !cluster.by_id.contains_key(&topic.id))?;
+    let offsets = [i64::from(*handle), 0, 0];
+    Some(Answer::Failed { reason: Reason::Deleted, offsets, why: String::new() })
 }
 
 /// The number of a packet that is no request.
@@ -361,6 +392,10 @@ fn failed(reason: Reason, why: &str) -> Answer {
 
 fn refused(why: &str) -> Answer {
     failed(Reason::Refused, why)
+}
+
+fn busy() -> Answer {
+    failed(Reason::Busy, "the commit before is not done")
 }
 
 fn unknown() -> Answer {

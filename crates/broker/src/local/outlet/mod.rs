@@ -1,13 +1,13 @@
 //! Consumers of this machine: they read the log's pages themselves, and are told where those are.
 //!
 //! ```text
-//!   open, locate, seek, commit -> one thread -> Client's cursors, LogStore, control
+//!   open, locate, seek         -> one thread -> Client's cursors, LogStore
+//!   commit                     -> the control thread, which sends the answer too
 //!   sleep                      -> a watch at the partition ..> awake, sent by who appends
 //!   high watermarks            -> the board: a cell a partition, written by who appends
 //! ```
-//! One thread, which blocks on nothing but its poll, file pages and, for a commit, the control
-//! thread. An append pays a store for a partition that is read here, and a packet for each
-//! consumer that sleeps on it.
+//! One thread, which blocks on nothing but its poll and file pages. An append pays a store for a
+//! partition that is read here, and a packet for each consumer that sleeps on it.
 //!
 //! Invariants:
 //! - a consumer gets descriptors that were opened for it, and for reading;
@@ -18,6 +18,9 @@
 
 mod board;
 mod consumer;
+mod errand;
+#[cfg(test)]
+mod tests;
 mod waker;
 
 use std::io;
@@ -114,10 +117,6 @@ impl Outlet {
             }
             // The last first, so that those before keep their places.
             for at in consumers.into_iter().rev() {
-                // Each may have had control do something slow.
-                if self.stop.is_set.load(Ordering::Acquire) {
-                    break;
-                }
                 if !self.consumers[at].serve(&mut self.house) {
                     self.consumers.swap_remove(at).leave(&mut self.house);
                 }
