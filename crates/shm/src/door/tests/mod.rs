@@ -130,8 +130,8 @@ impl Place {
 
     /// A stale socket in the place of a service: what died had listened on it.
     fn stale(&self) {
-        // Not by closing alone: a process that is just being started, by a test beside this one, has
-        // a copy for a moment.
+        // Not by closing alone: a process that is just being started, by a test beside this one,
+        // has a copy for a moment.
         rustix::net::shutdown(self.impostor(Some(1)), rustix::net::Shutdown::Both).unwrap();
     }
 
