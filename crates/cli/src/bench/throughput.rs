@@ -13,6 +13,7 @@ use super::kinds::{Kind, Message, Rx, Shape, Tx};
 use super::limits::Handoff;
 use super::machine::Seats;
 use crate::failure::Failure;
+use crate::output::count;
 
 /// Messages sent between two looks at the whistle, or one batch, if that is more.
 const STRETCH: u64 = 256;
@@ -213,7 +214,8 @@ fn account(who: &str, sent: Sum, received: Sum) -> Result<(), Failure> {
         return Ok(());
     }
     let what = format!("{who} did not deliver what was sent");
-    let counts = format!("{} messages sent, {} received", sent.messages, received.messages);
+    let counts =
+        format!("{} sent, {} received", count(sent.messages, "message"), received.messages);
     Err(Failure::new(what).cause(counts))
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::finding::{Finding, Severity};
 use crate::bench::reading_the_clock;
+use crate::output::count;
 
 /// Clock sources that are read without a system call.
 const QUICK_CLOCKS: &[&str] =
@@ -142,7 +143,7 @@ fn buffer(check: &'static str, text: &str) -> Finding {
 
 fn backlog(text: &str) -> Finding {
     let connections: u64 = text.parse().unwrap_or(0);
-    let what = format!("{connections} connections");
+    let what = count(connections, "connection");
     let found = Finding::ok("net.core.somaxconn", what, "a rush of clients is waited for");
     match connections {
         BACKLOG.. => found,

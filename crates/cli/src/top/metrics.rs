@@ -50,12 +50,12 @@ impl Scrape {
     fn take(&mut self, name: &str, labels: &str, value: f64) {
         match name {
             "chaski_build_info" => self.version = label(labels, "version").unwrap_or_default(),
-            "chaski_produce_records_total" | "chaski_inside_produce_records_total" => {
-                self.produced_records += value;
-            }
-            "chaski_produce_bytes_total" | "chaski_inside_produce_bytes_total" => {
-                self.produced_bytes += value;
-            }
+            "chaski_produce_records_total"
+            | "chaski_inside_produce_records_total"
+            | "chaski_local_produce_records_total" => self.produced_records += value,
+            "chaski_produce_bytes_total"
+            | "chaski_inside_produce_bytes_total"
+            | "chaski_local_produce_bytes_total" => self.produced_bytes += value,
             "chaski_fetch_bytes_total" | "chaski_inside_read_bytes_total" => {
                 self.fetched_bytes += value;
             }
@@ -147,7 +147,9 @@ chaski_partition_log_end_offset{topic=\"a\",partition=\"0\"} 3
 chaski_partition_log_end_offset{topic=\"a\",partition=\"1\"} 4
 chaski_partition_bytes{topic=\"a\",partition=\"1\"} 100
 chaski_shard_busy_seconds_total{shard=\"1\"} 0.5
-chaski_produce_records_total 7
+chaski_produce_records_total 4
+chaski_inside_produce_records_total 2
+chaski_local_produce_records_total 1
 chaski_build_info{version=\"9\"} 1
 nonsense
 chaski_requests_total{api=\"Produce\"} NaN

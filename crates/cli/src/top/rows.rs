@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::api::{self, Overview};
-use crate::output::{Row, or_dash};
+use crate::output::{Row, count, or_dash};
 use crate::progress::show_bytes;
 use crate::table::{Column, number, text};
 
@@ -108,16 +108,22 @@ impl BrokerRow {
 
     /// Two lines: what moves, and how long it takes.
     pub(super) fn lines(&self) -> [String; 2] {
-        let rate = |rate: Option<f64>| or_dash(rate.map(|rate| format!("{rate:.0}")));
+        let some = |n: Option<u64>, noun: &str| match n {
+            Some(n) => count(n, noun),
+            None => format!("- {noun}s"),
+        };
+        let rate = |rate: Option<f64>, noun: &str| {
+            format!("{}/s", some(rate.map(|rate| rate.round() as u64), noun))
+        };
         let bytes = |rate: Option<f64>| or_dash(rate.map(show_bytes_rate));
         let moves = format!(
-            "{} records/s in, {} in, {} out, {} requests/s, {} connections, {} partitions, {} free",
-            rate(self.records_per_second),
+            "{} in, {} in, {} out, {}, {}, {}, {} free",
+            rate(self.records_per_second, "record"),
             bytes(self.bytes_in_per_second),
             bytes(self.bytes_out_per_second),
-            rate(self.requests_per_second),
-            or_dash(self.connections),
-            or_dash(self.partitions),
+            rate(self.requests_per_second, "request"),
+            some(self.connections, "connection"),
+            some(self.partitions, "partition"),
             or_dash(self.disk_free_bytes.map(show_bytes)),
         );
         let us = |us: Option<f64>| or_dash(us.map(|us| format!("{us:.0}")));
@@ -313,6 +319,20 @@ pub(super) fn rounded(rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_told_from_many_and_from_what_is_not_known() {
+        let row = BrokerRow {
+            partitions: Some(1),
+            connections: Some(2),
+            records_per_second: Some(0.6),
+            ..BrokerRow::default()
+        };
+        let [moves, _] = row.lines();
+        for shown in ["1 record/s in", "- requests/s", "2 connections", "1 partition,"] {
+            assert!(moves.contains(shown), "`{shown}` is missing: {moves}");
+        }
+    }
 
     #[test]
     fn an_unknown_lag_is_told_from_none() {

@@ -7,7 +7,7 @@ use chaski_kafka::{ErrorCode, create_partitions};
 use crate::args::TopicAlter;
 use crate::client::{Client, ClientError, REQUEST_MS, Refusal};
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::{count, say};
 
 pub(super) fn run(args: &TopicAlter) -> Result<(), Failure> {
     let name = &args.name;
@@ -18,9 +18,10 @@ pub(super) fn run(args: &TopicAlter) -> Result<(), Failure> {
         // What the broker would refuse is found before the partitions are changed for good.
         configure(&mut client, name, &changes, true)?.map_err(|e| explain(name, &e))?;
     }
-    if let Some(count) = args.partitions {
-        grow(&mut client, name, count)?.map_err(|e| explain(name, &e))?;
-        say(&format!("topic `{name}` has {count} partitions, {} before", topic.partitions.len()))?;
+    if let Some(partitions) = args.partitions {
+        grow(&mut client, name, partitions)?.map_err(|e| explain(name, &e))?;
+        let (now, before) = (count(partitions.unsigned_abs(), "partition"), topic.partitions.len());
+        say(&format!("topic `{name}` has {now}, {before} before"))?;
     }
     if !changes.is_empty() {
         configure(&mut client, name, &changes, false)?.map_err(|e| explain(name, &e))?;

@@ -12,6 +12,7 @@ use super::super::machine::Pinning;
 use super::super::throughput::Run;
 use super::{AnyPartitioner, drained, start_failed};
 use crate::failure::Failure;
+use crate::output::count;
 
 /// Messages between two looks at the clock.
 const STRETCH: u64 = 64;
@@ -91,7 +92,7 @@ pub(super) fn pool(
     let took = began.elapsed();
     let handled = total.load(Ordering::Relaxed);
     if handled != sent {
-        let counts = format!("{sent} messages sent, {handled} handled");
+        let counts = format!("{} sent, {handled} handled", count(sent, "message"));
         return Err(Failure::new("the pool did not handle what was sent").cause(counts));
     }
     Ok(Run { messages: sent, took })
