@@ -229,7 +229,7 @@ impl LocalConsumer {
     /// Commits the positions of all partitions for a group that has no members; makes the group if
     /// there is none. What this returns for is on disk.
     ///
-    /// The broker serves one commit of a consumer after the other, so once in a while is enough.
+    /// It waits for the broker's disk, so once in a while is enough.
     ///
     /// # Errors
     /// [`ConsumeError::Refused`]: the group has members, who alone may commit, or the broker is
