@@ -196,8 +196,8 @@ def test_the_first_picture_waits_for_no_file(console):
     side = page.evaluate("getComputedStyle(document.querySelector('.side')).position")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (side, dark) == ("sticky", "rgb(19, 21, 20)"), "style and theme stand in the page"
-    # That the modules were not to be had is what the browser complains of.
-    page.wait_for_timeout(0)
+    # That the modules were not to be had is what the browser complains of, until the page is gone.
+    page.close()
     console.errors.clear()
 
 
