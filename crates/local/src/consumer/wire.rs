@@ -196,7 +196,8 @@ pub enum Reason {
     Damaged = 4,
     /// The store failed.
     Storage = 5,
-    /// There are as many consumers, partitions of one, or partitions read by any, as may be.
+    /// There are as many consumers, partitions of one, or partitions read by any, as may be; or the
+    /// commit before is not done yet.
     Busy = 6,
     /// The request makes no sense, or the versions differ.
     Refused = 7,
