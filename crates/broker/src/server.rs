@@ -225,16 +225,11 @@ impl Server {
         from_all: mpsc::Receiver<ToControl>,
         reactors: Vec<Reactor<ToShard>>,
     ) -> io::Result<()> {
-        let run = move || {
-            control.run(&from_all);
-            Ok(())
-        };
+        let run = move || control.run(&from_all);
         self.control = Some(health::spawn(&self.health, "chaski-control", run)?);
-        let run = move || {
-            files.run();
-            Ok(())
-        };
-        self.files = Some(health::spawn(&self.health, "chaski-files", run)?);
+        // Its end is that of the control thread, which says why.
+        let files_thread = std::thread::Builder::new().name("chaski-files".to_owned());
+        self.files = Some(files_thread.spawn(move || files.run())?);
         let pin = value(&self.broker.settings, "shards.pin") == "true";
         for (index, reactor) in reactors.into_iter().enumerate() {
             let reports = Arc::new(Reports(reactor.handle()));

@@ -8,6 +8,7 @@
 //! all requests together may hold, so that a crowd of changes does not shut heartbeats out.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::Ordering;
 
 use chaski_kafka::{ApiKey, DecodeError};
@@ -24,16 +25,26 @@ pub(super) struct Changes {
     /// Bytes of those.
     bytes: usize,
     under_way: bool,
+    /// The files thread is gone.
+    ended: bool,
 }
 
 impl Changes {
     pub(super) fn new(jobs: Jobs) -> Changes {
-        Changes { jobs, waiting: VecDeque::new(), bytes: 0, under_way: false }
+        Changes { jobs, waiting: VecDeque::new(), bytes: 0, under_way: false, ended: false }
     }
 
     /// Whether one is between its halves.
     pub(super) fn under_way(&self) -> bool {
         self.under_way
+    }
+
+    /// Whether there is still somebody to do what changes have to do with partitions.
+    pub(super) fn check(&self) -> io::Result<()> {
+        match self.ended {
+            true => Err(io::Error::other("thread chaski-files has ended")),
+            false => Ok(()),
+        }
     }
 
     /// Whether one may begin now.
@@ -129,6 +140,7 @@ impl Control {
     /// Nobody will conclude the change under way.
     pub(super) fn files_ended(&mut self) {
         self.changes.under_way = false;
+        self.changes.ended = true;
     }
 
     /// Answers with this body; a request that makes no sense has none.

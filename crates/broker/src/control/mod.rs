@@ -34,6 +34,7 @@ mod round;
 mod tests;
 mod topics;
 
+use std::io;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -123,7 +124,10 @@ impl Control {
 
     /// Serves until told to stop, and until the change of topics under way is concluded. Those
     /// that wait then are not begun.
-    pub(crate) fn run(mut self, from_all: &mpsc::Receiver<ToControl>) {
+    ///
+    /// # Errors
+    /// If the files thread has ended first.
+    pub(crate) fn run(mut self, from_all: &mpsc::Receiver<ToControl>) -> io::Result<()> {
         let mut stop = false;
         loop {
             let first = from_all.recv_timeout(self.sleep());
@@ -141,7 +145,7 @@ impl Control {
             self.count_if_due();
             if stop && !self.changes.under_way() {
                 self.retaining.join();
-                return;
+                return self.changes.check();
             }
         }
     }

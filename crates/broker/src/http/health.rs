@@ -15,7 +15,9 @@ pub(super) async fn ready(State(view): State<Arc<View>>) -> impl IntoResponse {
     match (view.health.is_ready(), ailment) {
         (true, None) => (StatusCode::OK, "ready\n".to_owned()),
         (true, Some(fault)) => {
-            let why = format!("not ready: {fault}\n{}\n", remedy(fault.kind()));
+            // The page is open to everybody: no names of files.
+            let kind = fault.kind();
+            let why = format!("not ready: storage fails ({kind})\n{}\n", remedy(kind));
             (StatusCode::SERVICE_UNAVAILABLE, why)
         }
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),

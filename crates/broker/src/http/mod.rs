@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/metrics` | Prometheus text; 503 while the log is being recovered |
 //! | `/healthz` | 200 while the process runs |
-//! | `/readyz` | 200 while it takes requests, 503 before and while it stops, or has failed |
+//! | `/readyz` | 200 while it takes requests; 503: it begins, stops, cannot store, has failed |
 //! | `/api` | the JSON API: see [`api`]; what it may do says [`auth`] |
 //! | elsewhere | the console: see [`console`] |
 //!

@@ -1,6 +1,7 @@
 //! A broker on a disk that does not do what it should: in time, or at all.
 
 mod full;
+mod panics;
 mod slow;
 #[path = "../common/small_disk.rs"]
 mod small_disk;

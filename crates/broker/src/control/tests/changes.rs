@@ -188,5 +188,5 @@ fn a_change_that_is_never_concluded_keeps_nobody_from_stopping() {
     // As if it had panicked: its last word is that it is gone.
     drop(files);
     assert!(control.take(ToControl::FilesEnded), "no broker without it");
-    assert!(!control.changes.under_way());
+    assert!(!control.changes.under_way() && control.changes.check().is_err());
 }

@@ -51,7 +51,7 @@ impl MetaStore for Facts {
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.with(|inside| {
             if inside.full {
-                let source = std::io::Error::from_raw_os_error(28);
+                let source = io::Error::from_raw_os_error(28);
                 return Err(StoreError::Io { what: "commit".to_owned(), source });
             }
             inside.commits.push(changes.to_vec());
