@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::Serve;
 use crate::failure::{CALLED_WRONGLY, Failure};
-use crate::output::wants_colour;
+use crate::output::{count, wants_colour};
 
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     if args.settings {
@@ -188,7 +188,7 @@ fn greet(server: &Server, began: Instant, token: bool) {
   kafka    {kafka}
   console  {console}
   metrics  http://{http}/metrics
-  log      {} topics, {} partitions, opened in {:.0?}
+  log      {}, {}, opened in {:.0?}
   shards   {}
 
 Try, in another terminal:
@@ -199,8 +199,8 @@ Try, in another terminal:
 Ctrl-C stops it cleanly.\n",
         env!("CARGO_PKG_VERSION"),
         began.elapsed(),
-        recovered.topics,
-        recovered.partitions,
+        count(recovered.topics as u64, "topic"),
+        count(recovered.partitions as u64, "partition"),
         recovered.took,
         server.shards(),
     );
