@@ -4,8 +4,8 @@
 //!   memory that the two share, and offsets come back the same way.
 //! - [`LocalConsumer`] reads them out of the pages of the log itself.
 //!
-//! [`Record`], [`Partitioner`], [`Records`] and what [`producer`] has to say of batches are those of
-//! every producer and reader, in the process of the broker too.
+//! [`Record`], [`Partitioner`], [`Records`] and what [`producer`] has to say of batches are those
+//! of every producer and reader, in the process of the broker too.
 //!
 //! On Linux.
 #![forbid(unsafe_code)]
