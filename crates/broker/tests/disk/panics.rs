@@ -1,4 +1,4 @@
-//! A fault of ours in the middle of a change of topics: the broker fails as a whole, and says where.
+//! A fault of ours in a change of topics: the broker fails as a whole, and says where.
 
 use std::io;
 use std::path::Path;
