@@ -138,8 +138,8 @@ impl Access {
         format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", self.cookie_name())
     }
 
-    /// What an admitted request hangs on: its login, if it came by one. A token lasts as long as this
-    /// process.
+    /// What an admitted request hangs on: its login, if it came by one. A token lasts as long as
+    /// this process.
     fn hold(&self, headers: &HeaderMap) -> Hold {
         let by_token = headers.contains_key(header::AUTHORIZATION);
         let cookie = self.cookie(headers).filter(|_| self.needs_login() && !by_token);

@@ -30,8 +30,8 @@ use super::sessions::Hold;
 const EVENTS: Endpoint = Endpoint::get(
     "/api/events",
     "Server-sent events: `overview` at once and every second, as GET /api/overview answers; \
-     `topology` when topics, groups or gateways come or go; `ping` when there is nothing else. Ends \
-     with the login, if it came by one.",
+     `topology` when topics, groups or gateways come or go; `ping` when there is nothing else. \
+     Ends with the login, if it came by one.",
 )
 .answer("a stream of events, their data one line of JSON");
 

@@ -23,9 +23,9 @@ const RINGS: Endpoint = Endpoint::get(
     "{directory, total, rings:[{name, kind, pid, program, own: whether it is of the broker's \
      process, answered, generation, age_s, peers, departed, dead, clients:[{slot, pid, program, \
      alive, fill, capacity, waiting, stalls, wakes, drops, in, out, in_bytes, out_bytes}]}], \
-     readers_total, readers:[{id, pid, program, topic, partition, offset, records, lag: at most, null \
-     if the partition is gone}]}; the broker's own first; 1000 rings, 1000 clients of each, and \
-     1000 readers, at most",
+     readers_total, readers:[{id, pid, program, topic, partition, offset, records, lag: at most, \
+     null if the partition is gone}]}; the broker's own first; 1000 rings, 1000 clients of each, \
+     and 1000 readers, at most",
 );
 
 /// Services of an answer.
