@@ -61,7 +61,7 @@ impl Default for Limits {
 pub enum PageSize {
     /// 4 KiB: many peers that say little.
     Small,
-    /// Learned from the traffic: 8 KiB at first, doubled up to 64 KiB while reads fill the page, and
+    /// Learned from the traffic: 8 KiB at first, doubled up to 64 KiB while reads fill the page,
     /// up to 256 KiB for frames that do not fit otherwise; halved again while reads use little.
     #[default]
     Default,
