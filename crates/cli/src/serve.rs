@@ -178,9 +178,9 @@ fn not_listening(why: io::ErrorKind) -> &'static str {
 fn greet(server: &Server, began: Instant, token: bool) {
     let (Some(kafka), Some(http)) = (server.kafka_addr(), server.http_addr()) else { return };
     let recovered = server.recovered();
-    let console = match http.ip().is_loopback() || token {
+    let console = match http.ip().to_canonical().is_loopback() || token {
         true => format!("http://{http}/"),
-        false => "not beyond this machine without a token: set CHASKI_HTTP_TOKEN".to_owned(),
+        false => "closed, where others reach it, without a token: set CHASKI_HTTP_TOKEN".to_owned(),
     };
     let mut out = io::stdout().lock();
     let text = format!(

@@ -20,14 +20,17 @@ export function open(view) {
       'Programs open services by ', h('code', {}, 'chaski::shm'), ', and from the command line: ',
       h('code', {}, 'chaski recv shm://lines')));
   const readers = readerTable();
+  const more = h('span');
   const reading = section('Readers of the log\u2019s own pages', h('p', { class: 'hint lead' },
     'They read without the broker, and say where they are when they have read all there is, go on '
-    + 'to another segment, or commit: until then their lag is less than this.'), readers.element);
+    + 'to another segment, or commit: until then their lag is less than this', more, '.'),
+    readers.element);
   reading.hidden = true;
   view.root.append(heading('Rings', { about }), all.element, reading);
   feed(view.signal, 1_000, (signal) => get('/api/rings', signal), (now) => {
     about.textContent = `${some(now.total, 'service')} in ${now.directory}`
       + shownOf(now.rings, now.total);
+    more.textContent = shownOf(now.readers, now.readers_total);
     all.show(now.rings);
     reading.hidden = now.readers_total === 0;
     readers.show(now.readers);

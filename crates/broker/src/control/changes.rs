@@ -5,7 +5,8 @@
 //! the outcome and answers. In between everything is served but changes: those wait for their turn,
 //! in the order they came, so that each finds the topics as the one before it has left them, and
 //! nothing is decided on topics that are half made. What waits is bounded in bytes, well below what
-//! all requests together may hold, so that a crowd of changes does not shut heartbeats out.
+//! all requests together may hold, so that a crowd of changes does not shut heartbeats out; it is
+//! dropped if its asker is gone by then.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +16,8 @@ use chaski_kafka::{ApiKey, DecodeError};
 use chaski_log::store::LogStore;
 
 use super::files::{Jobs, Settled};
-use super::{Control, Work};
+use super::{Asker, Control, Work};
+use crate::client::ClientError;
 use crate::limits::CONTROL_CHANGES_BYTES_MAX;
 
 /// Changes that wait, and whether one is between its halves.
@@ -89,7 +91,22 @@ impl Control {
         if let Err(work) = self.changes.push(work) {
             tracing::warn!(api = work.api.name(), "too many changes of topics wait");
             self.let_go(&work);
-            self.hopeless.push(work.asker);
+            match work.asker {
+                Asker::Caller(id) => self.broker.callers.answer(id, Err(ClientError::Busy)),
+                asker => self.hopeless.push(asker),
+            }
+        }
+    }
+
+    /// Drops the changes of those who are gone that have not begun: who was told that it took too
+    /// long must not find it done much later.
+    pub(super) fn abandon_changes(&mut self, gone: impl Fn(&Asker) -> bool) {
+        let (dropped, kept) =
+            self.changes.waiting.drain(..).partition::<VecDeque<_>, _>(|work| gone(&work.asker));
+        self.changes.waiting = kept;
+        for work in &dropped {
+            self.changes.bytes -= work.bytes();
+            self.let_go(work);
         }
     }
 

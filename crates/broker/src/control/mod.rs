@@ -178,13 +178,12 @@ impl Control {
             ToControl::Request(work) => self.take_request(work),
             ToControl::RequestAbout { work, topics } => self.take_request_about(work, &topics),
             ToControl::Gone { shard, conn } => {
-                self.coordinator.abandon(Instant::now(), |asker| {
+                self.abandon(|asker| {
                     matches!(asker, Asker::Connection(t) if t.shard == shard && t.conn == conn)
                 });
             }
             ToControl::GaveUp(caller) => {
-                let gone = |asker: &Asker| matches!(asker, Asker::Caller(id) if *id == caller);
-                self.coordinator.abandon(Instant::now(), gone);
+                self.abandon(|asker| matches!(asker, Asker::Caller(id) if *id == caller));
             }
             ToControl::Keep { changes, tell } => {
                 // Who has given up waiting need not be told.
@@ -198,6 +197,12 @@ impl Control {
             ToControl::Stop => return true,
         }
         false
+    }
+
+    /// Nobody waits for these answers any more.
+    fn abandon(&mut self, gone: impl Fn(&Asker) -> bool) {
+        self.abandon_changes(&gone);
+        self.coordinator.abandon(Instant::now(), gone);
     }
 
     fn take_request(&mut self, work: Work) {

@@ -91,8 +91,7 @@ impl Access {
         if !self.needs_login() {
             return Ok(Some(Role::Admin));
         }
-        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some((scheme, token)) = bearer.and_then(|value| value.split_once(' ')) else {
+        let Some((scheme, token)) = authorization(headers) else {
             let cookie = self.cookie(headers);
             return Ok(cookie.and_then(|name| self.sessions.role(name, Instant::now())));
         };
@@ -141,8 +140,8 @@ impl Access {
     /// What an admitted request hangs on: its login, if it came by one. A token lasts as long as
     /// this process.
     fn hold(&self, headers: &HeaderMap) -> Hold {
-        let by_token = headers.contains_key(header::AUTHORIZATION);
-        let cookie = self.cookie(headers).filter(|_| self.needs_login() && !by_token);
+        let by_cookie = self.needs_login() && authorization(headers).is_none();
+        let cookie = self.cookie(headers).filter(|_| by_cookie);
         cookie.map_or_else(Hold::default, |name| self.sessions.hold(name))
     }
 
@@ -204,6 +203,11 @@ impl Access {
         );
         Err(error.hint(format!("use http://{}, or set `http.token`", self.address)))
     }
+}
+
+/// The scheme and the token by which somebody says who he is, if he does: then no cookie counts.
+fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')
 }
 
 /// Who sent a request.

@@ -4,7 +4,7 @@
 //! request hangs on its login ([`Sessions::hold`]), and ends with it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -23,11 +23,21 @@ struct Login {
     used: Instant,
     /// Goes with the login, which those at the other end notice.
     alive: watch::Sender<()>,
+    /// When something that hung on it last let go.
+    let_go: LetGo,
 }
+
+type LetGo = Arc<Mutex<Option<Instant>>>;
 
 /// What hangs on a login has one; what hangs on none has an empty one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Hold(Option<watch::Receiver<()>>);
+pub(super) struct Hold(Option<Held>);
+
+#[derive(Debug, Clone)]
+struct Held {
+    alive: watch::Receiver<()>,
+    let_go: LetGo,
+}
 
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Login>>);
@@ -45,7 +55,8 @@ impl Sessions {
         }
         // Each has 122 random bits from the system.
         let name = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        logins.insert(name.clone(), Login { role, used: now, alive: watch::Sender::new(()) });
+        let (alive, let_go) = (watch::Sender::new(()), LetGo::default());
+        logins.insert(name.clone(), Login { role, used: now, alive, let_go });
         name
     }
 
@@ -59,9 +70,15 @@ impl Sessions {
 
     /// Lasts as long as the login does: not at all if it has ended by now.
     pub(super) fn hold(&self, name: &str) -> Hold {
-        let ended = || watch::channel(()).1;
         let logins = self.lock();
-        Hold(Some(logins.get(name).map_or_else(ended, |login| login.alive.subscribe())))
+        let held = match logins.get(name) {
+            Some(login) => {
+                Held { alive: login.alive.subscribe(), let_go: Arc::clone(&login.let_go) }
+            }
+            // It has ended: its sender is gone.
+            None => Held { alive: watch::channel(()).1, let_go: LetGo::default() },
+        };
+        Hold(Some(held))
     }
 
     pub(super) fn end(&self, name: &str) {
@@ -69,7 +86,7 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Login>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -78,17 +95,29 @@ impl Hold {
     pub(super) async fn ended(&self) {
         match self.0.clone() {
             // Nothing is ever sent: an error says that the sender is gone.
-            Some(mut alive) => while alive.changed().await.is_ok() {},
+            Some(mut held) => while held.alive.changed().await.is_ok() {},
             None => std::future::pending().await,
         }
     }
 }
 
+impl Drop for Held {
+    /// What hung on the login has used it until now.
+    fn drop(&mut self) {
+        *lock(&self.let_go) = Some(Instant::now());
+    }
+}
+
 impl Login {
     fn is_over(&self, now: Instant) -> bool {
-        let idle = now.saturating_duration_since(self.used);
+        let last = lock(&self.let_go).map_or(self.used, |let_go| let_go.max(self.used));
+        let idle = now.saturating_duration_since(last);
         self.alive.receiver_count() == 0 && idle > IDLE_MAX
     }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -144,6 +173,18 @@ mod tests {
         assert_eq!(sessions.role(&name, much_later), Some(Role::Read));
         drop(held);
         assert_eq!(sessions.role(&name, much_later + IDLE_MAX * 2), None);
+    }
+
+    #[test]
+    fn what_hung_on_a_login_has_used_it() {
+        let (sessions, start) = (Sessions::default(), Instant::now());
+        let (mine, other) = (sessions.begin(Role::Read, start), sessions.begin(Role::Read, start));
+        let held = sessions.hold(&mine);
+        std::thread::sleep(Duration::from_millis(2));
+        drop(held);
+        let later = start + IDLE_MAX + Duration::from_millis(1);
+        assert_eq!(sessions.role(&mine, later), Some(Role::Read));
+        assert_eq!(sessions.role(&other, later), None);
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn what_consumers_say_of_themselves_is_counted() {
         },
     );
     until(address, lag, |told| told == Some(0), || {});
-    assert_eq!(sample(address, "chaski_local_read_records_total"), Some(100));
+    until(address, "chaski_local_read_records_total", |told| told == Some(100), || {});
     assert!(sample(address, "chaski_local_segments_total") >= Some(1));
     until(address, "chaski_local_consumers", |told| told == Some(1), || {});
 
@@ -107,7 +107,7 @@ fn what_consumers_say_of_themselves_is_counted() {
         |told| told == Some(0),
         || assert!(consumer.next(REST).expect("readable").is_none()),
     );
-    assert_eq!(sample(address, "chaski_local_read_records_total"), Some(201));
+    until(address, "chaski_local_read_records_total", |told| told == Some(201), || {});
     drop(consumer);
     until(address, "chaski_local_consumers", |told| told == Some(0), || {});
     assert_eq!(sample(address, lag), None);

@@ -154,6 +154,27 @@ fn settings_that_change_wait_for_their_turn() {
 }
 
 #[test]
+fn a_change_whose_asker_has_given_up_is_not_begun() {
+    let mut scene = Scene::new();
+    scene.ask(ApiKey::CreateTopics, 5, &creation("first", 1));
+    for (caller, topic) in [(7, "given-up"), (8, "waited-for")] {
+        let mut w = Writer::new();
+        creation(topic, 1).encode(&mut w, 5);
+        let mut asked = work(ApiKey::CreateTopics, 5, w.into_parts().0);
+        asked.asker = Asker::Caller(caller);
+        let message = ToControl::Request(asked);
+        scene.control.broker.queued_bytes.fetch_add(message.bytes(), Ordering::Relaxed);
+        scene.control.take(message);
+    }
+    scene.control.take(ToControl::GaveUp(7));
+    while scene.work() {}
+    scene.answers();
+    let made = ["first", "given-up", "waited-for"].map(|topic| scene.partitions(topic));
+    assert_eq!(made, [Some(1), None, Some(1)]);
+    assert_eq!(scene.control.broker.queued_bytes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn changes_that_wait_are_bounded_and_leave_room_for_others() {
     let mut scene = Scene::new();
     let broker = scene.control.broker.clone();

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use chaski_log::store::LogStore;
-use chaski_shm::survey::{Connection, Ring, Service};
+use chaski_shm::survey::{Connection, Pattern, Ring, Service};
 use serde::Serialize;
 
 use crate::http::endpoints::{Endpoint, Endpoints};
@@ -200,8 +200,10 @@ async fn rings(live: Live) -> Told {
 /// Without the readers.
 fn list(seen: &Survey, directory: String) -> List {
     let own = |service: &Service| service.pid == std::process::id();
-    // What hands out the log's pages has no rings, and answers no survey.
-    let has_rings = |service: &&Service| service.answered || !own(service);
+    // What hands out the log's pages has no rings: its readers are told apart.
+    let has_rings = |service: &&Service| {
+        !own(service) || (service.answered && service.pattern != Pattern::Packets)
+    };
     let mut services: Vec<&Service> = seen.services.iter().filter(has_rings).collect();
     // Those of a kind stay in order of name.
     services.sort_by_key(|service| !own(service));

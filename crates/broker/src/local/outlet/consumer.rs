@@ -421,6 +421,7 @@ fn of_client(error: &ClientError) -> Answer {
     let reason = match error {
         ClientError::Stopped => Reason::Stopped,
         ClientError::Busy => Reason::Busy,
+        ClientError::Storage(_) => Reason::Storage,
         _ => Reason::Refused,
     };
     failed(reason, &error.to_string())
