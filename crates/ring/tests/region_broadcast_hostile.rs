@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chaski_ring::region::broadcast::{
-    Layout, Policy, PublishError, Publisher, RecvError, Start, Subscriber,
+    Key, Layout, Policy, PublishError, Publisher, RecvError, Start, Subscriber,
 };
 use chaski_ring::region::{Area, Extent, Fence};
 
@@ -111,6 +111,25 @@ fn scribble(memory: &Guarded, first: usize, stop: &AtomicBool) {
     }
 }
 
+/// Tells whoever scribbles to stop, also if its victim's test fails: else nobody would hear of it.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Takes those that were cut off from the bad ones; how many they were.
+fn take_cut_off(publisher: &mut Publisher<Guarded>, bad_keys: &mut Vec<Key>) -> usize {
+    let before = bad_keys.len();
+    while let Some((key, _)) = publisher.cut_off() {
+        assert!(bad_keys.contains(&key), "an honest one was cut off");
+        bad_keys.retain(|other| *other != key);
+    }
+    before - bad_keys.len()
+}
+
 /// A subscriber in its life; whether it was told that the ring is corrupt.
 fn subscribe(area: &Guarded, layout: Layout, start: Start, random: &mut Random) -> bool {
     let page = Guarded::new(layout.subscriber_len());
@@ -165,6 +184,7 @@ fn words_anywhere_in_the_ring_do_no_harm() {
     let told = thread::scope(|scope| {
         // Behind the words that never change, so that the victims come beyond the door.
         scope.spawn(|| scribble(&area, 16, &stop));
+        let _stop = Stop(&stop);
         let victim = scope.spawn(|| {
             let mut random = Random(1);
             let lives = (0..LIVES).filter(|_| {
@@ -181,7 +201,6 @@ fn words_anywhere_in_the_ring_do_no_harm() {
             publisher.try_publish(1, &[0xEE; CAPACITY][..len]).expect("nobody is waited for");
             thread::yield_now();
         }
-        stop.store(true, Ordering::Relaxed);
         victim.join().unwrap()
     });
     area.check();
@@ -214,6 +233,7 @@ fn words_anywhere_in_a_page_harm_only_its_owner() {
     thread::scope(|scope| {
         // Also over the doze; not over the name, which is looked at by `subscribe`.
         scope.spawn(|| scribble(&bad, 16, &stop));
+        let _stop = Stop(&stop);
         let mut bad_keys = Vec::new();
         let mut payload = Vec::new();
         let begun = Instant::now();
@@ -235,16 +255,14 @@ fn words_anywhere_in_a_page_harm_only_its_owner() {
                 // Its cursor may be sound and stay so for long: then it is not read, but waited
                 // for.
                 Err(PublishError::Full) => {
+                    // Beside the one that is waited for, the other may have been cut off.
+                    *cut += take_cut_off(&mut publisher, &mut bad_keys);
                     bad_keys.drain(..).for_each(|key| assert!(publisher.unsubscribe(key)));
                     publisher.try_publish(n as u16, &n.to_ne_bytes()).unwrap();
                 }
                 Err(error) => panic!("{error}"),
             }
-            while let Some((key, _)) = publisher.cut_off() {
-                assert!(bad_keys.contains(&key), "an honest one was cut off");
-                bad_keys.retain(|other| *other != key);
-                *cut += 1;
-            }
+            *cut += take_cut_off(&mut publisher, &mut bad_keys);
             for key in &bad_keys {
                 let _ = publisher.must_wake(*key);
             }
@@ -254,7 +272,6 @@ fn words_anywhere_in_a_page_harm_only_its_owner() {
                 assert_eq!((record.sequence, &payload[..]), (n as u64, &n.to_ne_bytes()[..]));
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
     area.check();
     bad.check();
