@@ -180,7 +180,7 @@ fn greet(server: &Server, began: Instant, token: bool) {
     let recovered = server.recovered();
     let console = match http.ip().to_canonical().is_loopback() || token {
         true => format!("http://{http}/"),
-        false => "closed, where others reach it, without a token: set CHASKI_HTTP_TOKEN".to_owned(),
+        false => "closed: others reach this address; set CHASKI_HTTP_TOKEN to open it".to_owned(),
     };
     let mut out = io::stdout().lock();
     let text = format!(

@@ -1,12 +1,17 @@
 //! Events between the threads of one process, and from a process that is killed.
 
+#[path = "processes/started.rs"]
+mod started;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use chaski_shm::{ConnectError, Error, Listener, Notifier, Pull, Wait};
+
+use started::Started;
 
 /// More than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -283,16 +288,6 @@ fn start(test: &str, directory: &Path, kill_at: &str) -> Started {
         .env("CHASKI_KILL_AT", kill_at)
         .stdout(Stdio::piped());
     Started(command.spawn().unwrap())
-}
-
-/// A child that is killed with its test, should that fail.
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Notifies, with the number of the ring, and says so now and then.

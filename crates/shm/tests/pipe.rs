@@ -1,10 +1,13 @@
 //! Pipes between the threads of one process, and from a process that is killed.
 
+#[path = "processes/started.rs"]
+mod started;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,8 @@ use chaski_shm::pipe::{Bell, Listener, Pipe, PipeBuilder, PipeReceiver, PipeSend
 use chaski_shm::{ConnectError, Error, Pull, Refusal, Wait, survey};
 use proptest::prelude::*;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+
+use started::Started;
 
 /// More than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -523,16 +528,6 @@ fn start(test: &str, directory: &Path) -> Started {
         .env(DIRECTORY, directory)
         .stdout(Stdio::null());
     Started(command.spawn().unwrap())
-}
-
-/// A child that is killed with its test, should that fail.
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
